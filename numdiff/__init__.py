@@ -1,0 +1,117 @@
+"""numdiff: numerical analysis of diffusion samplers.
+
+One definition of a method derives its coefficients, proves its order and stability, validates it where the truth is known, and runs it::
+
+    import numdiff as nd
+
+    method = nd.GHVB(3, 0.8)
+    schedule = nd.schedules.VPLinear()
+    scheme = method.discretize(schedule, nd.grids.uniform_log_snr(schedule, steps=10))
+    x0 = nd.sample(scheme, model, x_T, prediction="noise")
+
+Importing the package imports NumPy only; SciPy, SymPy, torch and matplotlib load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from numdiff import formulations, grids, parameterizations, schedules
+from numdiff.drivers import invert, sample, solve_ivp
+from numdiff.executor import Machine, step
+from numdiff.formulations import (
+    DATA_LOG_SNR,
+    DATA_RATIO,
+    NOISE_LOG_SNR,
+    NOISE_RATIO,
+    VELOCITY_TIME,
+    Formulation,
+)
+from numdiff.level import Level
+from numdiff.methods import (
+    DDIM,
+    DEIS,
+    GHVB,
+    LMS,
+    PLMS,
+    RK4,
+    AdamsBashforth,
+    DPMSolver,
+    DPMSolverPP,
+    FlowEuler,
+    HeavyBall,
+    Heun,
+    Kutta3,
+    Method,
+    Midpoint,
+    Nesterov,
+    Ralston,
+    RungeKutta,
+    Scheme,
+    method,
+    methods,
+)
+from numdiff.tableau import Tableau
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "stability": "numdiff.properties.stability",
+    "order": "numdiff.properties.order",
+    "problems": "numdiff.problems",
+    "symbolic": "numdiff.symbolic",
+    "models": "numdiff.models",
+    "plotting": "numdiff.plotting",
+    "testing": "numdiff.testing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the heavier parts on first use."""
+    if name in _LAZY:
+        return importlib.import_module(_LAZY[name])
+    raise AttributeError(f"module 'numdiff' has no attribute {name!r}")
+
+
+__all__ = [
+    "DATA_LOG_SNR",
+    "DATA_RATIO",
+    "DDIM",
+    "DEIS",
+    "GHVB",
+    "LMS",
+    "NOISE_LOG_SNR",
+    "NOISE_RATIO",
+    "PLMS",
+    "RK4",
+    "VELOCITY_TIME",
+    "AdamsBashforth",
+    "DPMSolver",
+    "DPMSolverPP",
+    "FlowEuler",
+    "Formulation",
+    "HeavyBall",
+    "Heun",
+    "Kutta3",
+    "Level",
+    "Machine",
+    "Method",
+    "Midpoint",
+    "Nesterov",
+    "Ralston",
+    "RungeKutta",
+    "Scheme",
+    "Tableau",
+    "__version__",
+    "formulations",
+    "grids",
+    "invert",
+    "method",
+    "methods",
+    "parameterizations",
+    "sample",
+    "schedules",
+    "solve_ivp",
+    "step",
+]

@@ -1,0 +1,42 @@
+"""Unknown names: one error message for every registry of the package, with the nearest known name.
+
+The nearest name is ``difflib``'s: the known name whose longest matching blocks cover most of both strings, if they
+cover at least 60 % of them, compared in lower case. It is only ever a suggestion; nothing is guessed on the caller's
+behalf.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import NoReturn
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """Return the known name that resembles `name` most, or None where none does."""
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
+    return by_lower_case[found[0]] if found else None
+
+
+def suggest(name: object, known: Iterable[str], what: str) -> NoReturn:
+    """Raise the error for an unknown name.
+
+    Parameters
+    ----------
+    name
+        What was asked for.
+    known
+        The names that exist.
+    what
+        What is named, in the singular: "schedule", "method".
+
+    Raises
+    ------
+    ValueError
+        Always: ``unknown schedule 'vp-liner'; did you mean 'vp-linear'? known: cosine, vp-linear``.
+    """
+    names = sorted(known)
+    best = nearest(name, names)
+    hint = f"did you mean {best!r}? " if best is not None else ""
+    raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(names)}")

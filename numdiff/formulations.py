@@ -1,0 +1,163 @@
+r"""Formulations: which prediction is interpolated, in which variable, with which kernel.
+
+With y the scaled sample and s the integration variable, the probability-flow ODE reads dX/ds = c X + f for X = x/kappa, and a step from
+level s to level t is x_t = xi x_s + kappa_t sum_j omega_j f_j with the weights (*) of `numdiff.weights`:
+
+    ==================  ====  ========  ========  ===  ================  ========  ======================================
+    formulation         f     y         s         c    xi                kappa_t   known as
+    ==================  ====  ========  ========  ===  ================  ========  ======================================
+    noise, ratio        eps   x/alpha   rho       0    alpha_t/alpha_s   alpha_t   DDIM, PLMS, LMS, rho-AB DEIS
+    noise, log-SNR      eps   x/alpha   lambda    +1   alpha_t/alpha_s   -sigma_t  DPM-Solver, log-rho DEIS
+    data, log-SNR       x_0   x/sigma   lambda    -1   sigma_t/sigma_s   alpha_t   DPM-Solver++
+    data, ratio         x_0   x/sigma   1/rho     0    sigma_t/sigma_s   sigma_t
+    velocity, time      dx/dt x         t         0    1                 1         flow matching; any plain ODE y' = f
+    ==================  ====  ========  ========  ===  ================  ========  ======================================
+
+**The ends.** Call a the scale of y (alpha for noise rows, sigma for data rows) and b the other one. Then
+
+- a_s = 0 (noise prediction at alpha = 0, data prediction leaving sigma = 0): x/a does not exist; refused.
+- a_t = 0 (data rows arriving at sigma = 0): x_t = b_t f, finite for a constant f only, so order 1.
+- b_s = 0: a log-SNR row starts at an infinite node. Its limit is x_t = (a_t/a_s) x_s + b_t f, order 1, and the node takes no part in
+  later interpolation. A ratio row starts at s = 0 and needs no limit.
+- b_t = 0 (noise rows arriving at sigma = 0): finite at every order. For log-SNR rows int_0^h e^{c(h-u)} u^m du kappa_t tends to
+  -a_t (b_s/a_s) m! (times (-1)^m for data rows, where lambda falls).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import factorial, isinf
+
+from numdiff._names import suggest
+from numdiff.elementary import Number, exp, is_zero
+from numdiff.level import Level
+from numdiff.weights import MAX_ORDER, moments
+
+
+@dataclass(frozen=True)
+class Span:
+    """The geometry of one step: x_t = xi x_s + sum_j w_j f_j with w_j = sum_m l_jm `moments[m]`.
+
+    Parameters
+    ----------
+    xi
+        Factor of the present sample.
+    unit
+        The length in which nodes and `moments` are measured: the signed step h, or 1 where h is infinite.
+    moments
+        kappa_t int_0^h e^{c(h-u)} (u/unit)^m du for m = 0, 1, ...; `moments[0]` is the total weight W of f.
+    max_order
+        How many of the moments are finite: the highest order of a step over this span.
+    """
+
+    xi: Number
+    unit: Number
+    moments: Sequence[Number]
+
+    @property
+    def max_order(self) -> int:
+        """Highest order that this span admits."""
+        return len(self.moments)
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """One row of the table above; compare with ``==``, look up by name with `get`.
+
+    Parameters
+    ----------
+    name
+        "prediction/variable", for example "data/log-snr".
+    prediction
+        What f is: "noise", "data" or "velocity".
+    variable
+        The integration variable s: "rho", "log-snr", "inverse-rho" or "time".
+    c
+        Kernel exponent.
+    """
+
+    name: str
+    prediction: str
+    variable: str
+    c: int
+
+    def node(self, level: Level) -> Number:
+        """Return the integration variable s at `level`."""
+        names = {"rho": "rho", "log-snr": "log_snr", "inverse-rho": "inverse_rho", "time": "time"}
+        return getattr(level, names[self.variable])
+
+    def scales(self, level: Level) -> tuple[Number, Number]:
+        """Return (a, b): the scale of the scaled sample y = x/a and the other scale; (1, 1) for a velocity."""
+        if self.prediction == "velocity":
+            return 1.0, 1.0
+        return (level.alpha, level.sigma) if self.prediction == "noise" else (level.sigma, level.alpha)
+
+    def kappa(self, level: Level) -> Number:
+        """Return kappa, the scale in which dX/ds = c X + f for X = x/kappa."""
+        a, b = self.scales(level)
+        if self.c == 0:
+            return a
+        return b if self.prediction == "data" else -b
+
+    def span(self, start: Level, end: Level, order: int = MAX_ORDER) -> Span:
+        """Return the geometry of the step from `start` to `end`, with moments for orders up to `order`.
+
+        Raises
+        ------
+        ValueError
+            If the scaled sample does not exist at `start` (see the ends, above).
+        """
+        (a_s, b_s), (a_t, b_t) = self.scales(start), self.scales(end)
+        if is_zero(a_s):
+            raise ValueError(self._no_start(start))
+        xi = a_t / a_s
+        if is_zero(a_t) or (self.c and is_zero(b_s)):
+            return Span(xi, 1.0, [b_t])
+        if self.c and is_zero(b_t):
+            scale, sign = -a_t * b_s / a_s, 1 if self.prediction == "noise" else -1
+            return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)])
+        h = self.node(end) - self.node(start)
+        kappa = self.kappa(end)
+        return Span(xi, h, [kappa * mu for mu in moments(h, self.c, order)])
+
+    def steady_span(self, h: Number, order: int = MAX_ORDER) -> Span:
+        """Return the span of a step of length `h` in X = x/kappa, where every equal step is the same: xi = e^{ch}, kappa = 1."""
+        return Span(exp(self.c * h) if self.c else 1, h, moments(h, self.c, order))
+
+    def is_finite(self, level: Level) -> bool:
+        """Tell whether `level` can be an interpolation node."""
+        node = self.node(level)
+        return not (isinstance(node, float) and isinf(node))
+
+    def _no_start(self, level: Level) -> str:
+        zero, remedy = (
+            ("alpha", "start at a smaller time, or use formulation data/log-snr, data/ratio or velocity/time")
+            if self.prediction == "noise"
+            else ("sigma", "start at a larger time, or use formulation noise/ratio or velocity/time")
+        )
+        return f"formulation {self.name} cannot start at {zero} = 0 (time {level.time}); {remedy}"
+
+
+NOISE_RATIO = Formulation("noise/ratio", "noise", "rho", 0)
+NOISE_LOG_SNR = Formulation("noise/log-snr", "noise", "log-snr", 1)
+DATA_LOG_SNR = Formulation("data/log-snr", "data", "log-snr", -1)
+DATA_RATIO = Formulation("data/ratio", "data", "inverse-rho", 0)
+VELOCITY_TIME = Formulation("velocity/time", "velocity", "time", 0)
+
+FORMULATIONS = {f.name: f for f in (NOISE_RATIO, NOISE_LOG_SNR, DATA_LOG_SNR, DATA_RATIO, VELOCITY_TIME)}
+
+
+def get(formulation: str | Formulation) -> Formulation:
+    """Return the formulation of that name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest known one.
+    """
+    if isinstance(formulation, Formulation):
+        return formulation
+    if formulation not in FORMULATIONS:
+        suggest(formulation, FORMULATIONS, "formulation")
+    return FORMULATIONS[formulation]

@@ -1,0 +1,132 @@
+"""Grids that are uniform in a function of t; the rules are listed in the package's docstring."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from numdiff.elementary import Number
+from numdiff.grids.checks import Grid, count, finished
+from numdiff.schedules import Schedule
+from numdiff.schedules.base import plain, positive, scalar
+
+
+def uniform_t(
+    schedule: Schedule,
+    steps: int,
+    *,
+    t_start: float | None = None,
+    t_end: float | None = None,
+    final_zero: bool = False,
+) -> Grid:
+    """Return times uniform in t.
+
+    Parameters
+    ----------
+    schedule
+        The noise schedule.
+    steps
+        Number of steps, at least 1; the grid has ``steps + 1`` points.
+    t_start, t_end
+        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    final_zero
+        Whether the last step goes on from t_end to sigma = 0.
+
+    Returns
+    -------
+    Array of shape (steps + 1,), or a list of as many levels where sigma = 0 has no time.
+
+    Raises
+    ------
+    ValueError
+        If `steps` is not a positive integer or the ends are out of order or of the schedule's range.
+    """
+    return _spaced(schedule, steps, t_start, t_end, final_zero, _identity, _identity)
+
+
+def power(
+    schedule: Schedule,
+    steps: int,
+    *,
+    exponent: float = 2.0,
+    t_start: float | None = None,
+    t_end: float | None = None,
+    final_zero: bool = False,
+) -> Grid:
+    """Return times uniform in t^(1/exponent); exponent 2 is the quadratic spacing. Other parameters as `uniform_t`."""
+    positive(exponent, "exponent")
+    return _spaced(schedule, steps, t_start, t_end, final_zero, lambda t: t ** (1 / exponent), lambda u: u**exponent)
+
+
+def uniform_log_snr(
+    schedule: Schedule,
+    steps: int,
+    *,
+    t_start: float | None = None,
+    t_end: float | None = None,
+    final_zero: bool = False,
+) -> Grid:
+    """Return times uniform in log-SNR; the log-SNR must be finite at both ends. Parameters as `uniform_t`."""
+    to_log_snr = _finite_log_snr(schedule)
+    return _spaced(schedule, steps, t_start, t_end, final_zero, to_log_snr, schedule.time)
+
+
+def karras(
+    schedule: Schedule,
+    steps: int,
+    *,
+    rho: float = 7.0,
+    t_start: float | None = None,
+    t_end: float | None = None,
+    final_zero: bool = False,
+) -> Grid:
+    """Return times uniform in (sigma/alpha)^(1/rho), both ends finite. Other parameters as `uniform_t`."""
+    positive(rho, "rho")
+    to_log_snr = _finite_log_snr(schedule)
+
+    def forward(t: float) -> float:
+        return math.exp(-to_log_snr(t) / rho)
+
+    return _spaced(schedule, steps, t_start, t_end, final_zero, forward, lambda u: schedule.time(-rho * np.log(u)))
+
+
+def _identity(x: Number) -> Number:
+    return x
+
+
+def _finite_log_snr(schedule: Schedule) -> Callable[[float], float]:
+    def log_snr(t: float) -> float:
+        value = schedule.log_snr(t)
+        if math.isinf(value):
+            name, remedy = (
+                ("t_start", "below T") if value < 0 else ("t_end", "above 0 (and final_zero=True to go on to 0)")
+            )
+            raise ValueError(f"the log-SNR is infinite at t = {t}; choose {name} {remedy}")
+        return float(value)
+
+    return log_snr
+
+
+def _spaced(
+    schedule: Schedule,
+    steps: int,
+    t_start: float | None,
+    t_end: float | None,
+    final_zero: bool,
+    forward: Callable[[float], float],
+    backward: Callable[[np.ndarray], np.ndarray],
+) -> Grid:
+    """Return times uniform in forward(t), with both ends exactly as given."""
+    inner = count(steps, "steps") - bool(final_zero)
+    start = plain(scalar(schedule.T if t_start is None else t_start, "t_start"))
+    end = plain(scalar(schedule.t_end if t_end is None else t_end, "t_end"))
+    if not 0 <= end < start <= schedule.T:
+        raise ValueError(f"need T >= t_start > t_end >= 0, but T = {schedule.T}, t_start = {start}, t_end = {end}")
+    first, last = forward(start), forward(end)
+    times = np.array([start])
+    if inner:
+        middle = backward(first + (last - first) * np.arange(1, inner) / inner)
+        times = np.concatenate([times, middle, [end]])
+    return finished(schedule, times, final_zero, "times")

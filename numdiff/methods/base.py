@@ -1,0 +1,254 @@
+"""What every method is: a frozen description that can be laid out on a grid or asked for its steady step."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numdiff import grids
+from numdiff.elementary import Number, is_zero, kind, log
+from numdiff.formulations import DATA_RATIO, NOISE_RATIO, VELOCITY_TIME, Formulation
+from numdiff.level import Level
+from numdiff.methods.scheme import Scheme
+from numdiff.tableau import Tableau
+
+STARTS = ("lower", "runge-kutta", "exact")
+FINALS = (None, "limit", "denoise")
+
+
+class Method(abc.ABC):
+    """A fixed-step sampler as data.
+
+    Subclasses are frozen dataclasses with an ``order`` (their claim, with exact starts), a ``formulation`` (None: noise/ratio,
+    or velocity/time on a flow schedule and for plain ODEs) and two routines: `steady` and `_program`.
+    """
+
+    reference: ClassVar[str] = ""
+
+    @property
+    def points(self) -> int:
+        """How many evaluations the interpolation combines; the default of ``orders``."""
+        return int(self.order)
+
+    order: int
+    formulation: Formulation | None
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """A short name for tables and legends."""
+
+    @abc.abstractmethod
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return the tableau of one step among equal (or geometric) steps, in X = x/kappa, exact.
+
+        Parameters
+        ----------
+        h
+            Step length in the integration variable. Defaults to 1 where the kernel exponent is 0 and to a SymPy symbol
+            ``h`` where it is not, since exponential weights depend on it.
+        ratio
+            Each step over the one before it; other than 1 only where the kernel exponent is 0.
+        """
+
+    @abc.abstractmethod
+    def _program(self, layout: Layout) -> Iterable[Tableau]:
+        """Yield the tableaus of a run over the layout."""
+
+    def discretize(
+        self,
+        schedule: Any,
+        grid: Any,
+        *,
+        start: str = "lower",
+        final: str | None = None,
+        orders: Sequence[int] | None = None,
+    ) -> Scheme:
+        """Lay the method out on a grid.
+
+        Parameters
+        ----------
+        schedule
+            A noise schedule, or None for a plain ODE dx/dt = f(t, x).
+        grid
+            Strictly monotone times, shape (N + 1,), or that many `Level`s.
+        start
+            "lower": orders 1, 2, ... while the history fills (order 2 overall at best). "runge-kutta": the first steps are
+            Runge-Kutta steps of order ``order - 1``, which keeps the order. "exact": the driver supplies the exact sample
+            at the first nodes; for tests. One-step methods ignore it.
+        final
+            What happens when the last level has sigma = 0. "limit": the limit of the formula where it is finite. "denoise":
+            a step of order 1 that bypasses momentum, which returns the denoised estimate. None: "limit" where it is finite, else "denoise".
+        orders
+            The highest order of each of the N steps, 1 to `order`, to lower it on the way (the history still has to fill).
+
+        Returns
+        -------
+        Scheme
+            N grid steps; iterate over it for the tableaus.
+
+        Raises
+        ------
+        ValueError
+            For a grid that is not monotone, finite and of at least two points; for too few steps for the order; for a
+            level at which the formulation does not exist; for unknown options.
+        """
+        levels = grids.levels(schedule, grid)
+        layout = Layout(
+            method=self,
+            schedule=schedule,
+            levels=levels,
+            formulation=self._formulation(schedule),
+            start=choice("start", start, STARTS),
+            final=choice("final", final, FINALS),
+            orders=_orders(self, orders, len(levels) - 1),
+        )
+        program = tuple(tableau.to_float() for tableau in self._program(layout))
+        starts = layout.exact_starts
+        options = (("start", start), ("final", final), ("orders", orders))
+        return Scheme(program, levels, layout.formulation.prediction, self, schedule, starts, options)
+
+    def _formulation(self, schedule: Any) -> Formulation:
+        if schedule is None:
+            return VELOCITY_TIME
+        if self.formulation is None:
+            return VELOCITY_TIME if schedule.is_flow else NOISE_RATIO
+        if self.formulation == VELOCITY_TIME and not schedule.has_derivatives:
+            raise ValueError(
+                f"formulation velocity/time needs d alpha/dt and d sigma/dt, which schedule {schedule.name} does not have; "
+                "choose noise/ratio or data/log-snr"
+            )
+        return self.formulation
+
+    @property
+    def kernel(self) -> int:
+        """Kernel exponent c of the formulation."""
+        return 0 if self.formulation is None else self.formulation.c
+
+    def _steady_h(self, h: Number | None, ratio: Number) -> Number:
+        """Return the step length of the steady step, exact unless the caller gave a float."""
+        if self.kernel == 0:
+            return 1 if h is None else h
+        if kind(ratio) != "exact" or ratio != 1:
+            raise ValueError(f"{self.name} has no steady step on a geometric grid: its weights depend on h; use ratio=1")
+        import sympy
+
+        return sympy.Symbol("h", positive=True) if h is None else (sympy.Rational(h) if kind(h) == "exact" else h)
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that `Method._program` needs to know about one run."""
+
+    method: Method
+    schedule: Any
+    levels: tuple[Level, ...]
+    formulation: Formulation
+    start: str
+    final: str | None
+    orders: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        """Number of grid steps."""
+        return len(self.levels) - 1
+
+    @property
+    def exact_starts(self) -> int:
+        """How many exact samples the driver supplies after the first."""
+        if self.start != "exact":
+            return 0
+        return next((n for n in range(self.steps) if self.ready(n)), self.steps - 1)
+
+    def ready(self, n: int) -> bool:
+        """Tell whether step `n` has the history that its order needs."""
+        return self.history(n) >= self.orders[n]
+
+    def history(self, n: int) -> int:
+        """Return how many interpolation nodes there are at step `n`, the present one included."""
+        infinite = not self.formulation.is_finite(self.levels[0])
+        return n + 1 - (1 if infinite and n else 0)
+
+    def denoises(self, n: int) -> bool:
+        """Tell whether step `n` is the last one and must return the denoised estimate."""
+        if n + 1 < self.steps or self.schedule is None or not is_zero(self.levels[-1].sigma):
+            return False
+        if self.formulation.prediction == "velocity" or self.final is not None:
+            return self.final == "denoise"
+        return self.formulation.prediction == "data"
+
+    def level_at(self, n: int, fraction: Number) -> Level:
+        """Return the level at s_n + fraction * h of step `n`, in the ratio (or time) variable.
+
+        Raises
+        ------
+        ValueError
+            If the grid was given as levels without a schedule that could place one in between.
+        """
+        here, there = self.levels[n], self.levels[n + 1]
+        if is_zero(fraction):
+            return here
+        if kind(fraction) != "torch" and fraction == 1:
+            return there
+        variable = ratio_of(self.formulation)
+        s = variable.node(here) + fraction * (variable.node(there) - variable.node(here))
+        if self.schedule is None:
+            return Level.of_time(s)
+        if variable == VELOCITY_TIME:
+            return self.schedule.level(s)
+        return self.schedule.level(self.schedule.time(-log(s) if variable == NOISE_RATIO else log(s)))
+
+
+def ratio_of(formulation: Formulation) -> Formulation:
+    """Return the formulation of kernel exponent 0 for the same prediction, in which Runge-Kutta steps are classical."""
+    return {"noise": NOISE_RATIO, "data": DATA_RATIO, "velocity": VELOCITY_TIME}[formulation.prediction]
+
+
+def choice(name: str, value: Any, known: tuple[Any, ...]) -> Any:
+    """Return `value` if it is one of `known`; otherwise raise a ValueError that lists them."""
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    return value
+
+
+def _orders(method: Method, orders: Sequence[int] | None, steps: int) -> tuple[int, ...]:
+    """Return the order of every step, checked."""
+    points = method.points
+    if orders is None:
+        if steps < points:
+            raise ValueError(
+                f"{method.name} combines {points} evaluations and needs at least {points} steps, got {steps}; "
+                "lower the order or take more steps"
+            )
+        return (points,) * steps
+    orders = tuple(orders)
+    if len(orders) != steps:
+        raise ValueError(f"orders must have one entry per step ({steps}), got {len(orders)}")
+    for n, k in enumerate(orders):
+        if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= points:
+            raise ValueError(f"orders[{n}] must be an int from 1 to {points}, got {k!r}")
+    return orders
+
+
+def check_order(order: Any, highest: int) -> None:
+    """Raise unless `order` is an int from 1 to `highest`."""
+    if isinstance(order, bool) or not isinstance(order, int):
+        raise TypeError(f"order must be an int, got {order!r}")
+    if not 1 <= order <= highest:
+        raise ValueError(f"order must be between 1 and {highest}, got {order}")
+
+
+def check_beta(beta: Number) -> None:
+    """Raise unless `beta` lies in (0, 2], or is a symbol."""
+    if isinstance(beta, (bool, str)) or beta is None:
+        raise TypeError(f"beta must be a number or a SymPy symbol, got {beta!r}")
+    if kind(beta) == "sympy" and not beta.is_number:
+        return
+    if not 0 < beta <= 2:
+        raise ValueError(f"beta must lie in (0, 2], got {beta}; beta = 1 is the method without momentum")

@@ -1,0 +1,87 @@
+"""Explicit Runge-Kutta methods as exact Butcher arrays, of any order.
+
+Orders 1 to 4 are the classical ones. Higher orders come from Gragg's midpoint rule with extrapolation: n substeps (n even) of
+
+    eta_1 = eta_0 + h_n f(eta_0),    eta_{i+1} = eta_{i-1} + 2 h_n f(eta_i),    h_n = h/n
+
+have an error expansion in even powers of h_n, so combining n = 2, 4, ..., 2m by Aitken-Neville gives order 2m. All of it is one explicit
+Runge-Kutta method whose coefficients follow in exact arithmetic; its first evaluation is shared.
+
+Source: Hairer, Norsett, Wanner, Solving ODEs I, II.1 and II.9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+Q = Fraction
+
+
+@dataclass(frozen=True)
+class Butcher:
+    """An explicit Runge-Kutta method: A (s x s, strictly lower triangular), b (s), exact; c is the row sums of A."""
+
+    A: tuple[tuple[Fraction, ...], ...]
+    b: tuple[Fraction, ...]
+    order: int
+
+    @property
+    def c(self) -> tuple[Fraction, ...]:
+        """Abscissae, the row sums of A."""
+        return tuple(sum(row, Q(0)) for row in self.A)
+
+
+def _square(rows: list[list[Fraction]]) -> tuple[tuple[Fraction, ...], ...]:
+    return tuple(tuple(row) + (Q(0),) * (len(rows) - len(row)) for row in rows)
+
+
+def two_stage(theta: Fraction) -> Butcher:
+    """Return the second-order method with abscissa `theta`: 1/2 midpoint, 2/3 Ralston, 1 Heun."""
+    return Butcher(_square([[], [theta]]), (1 - 1 / (2 * theta), 1 / (2 * theta)), 2)
+
+
+EULER = Butcher(_square([[]]), (Q(1),), 1)
+MIDPOINT, RALSTON, HEUN = (two_stage(theta) for theta in (Q(1, 2), Q(2, 3), Q(1)))
+KUTTA3 = Butcher(_square([[], [Q(1, 2)], [Q(-1), Q(2)]]), (Q(1, 6), Q(2, 3), Q(1, 6)), 3)
+RK4 = Butcher(
+    _square([[], [Q(1, 2)], [Q(0), Q(1, 2)], [Q(0), Q(0), Q(1)]]), (Q(1, 6), Q(1, 3), Q(1, 3), Q(1, 6)), 4
+)
+
+
+def neville(counts: list[int]) -> list[Fraction]:
+    """Return the weights that extrapolate values with expansions in (1/n)^2 at n in `counts` to 1/n = 0."""
+    weights = []
+    for n in counts:
+        w = Q(1)
+        for other in counts:
+            if other != n:
+                w *= Q(n * n, n * n - other * other)
+        weights.append(w)
+    return weights
+
+
+@cache
+def extrapolated(m: int) -> Butcher:
+    """Return the extrapolated midpoint method of order 2 m, with m (m + 1) - m + 1 stages."""
+    counts = [2 * (j + 1) for j in range(m)]
+    rows: list[list[Fraction]] = [[]]
+    b = [Q(0)]
+    for n, weight in zip(counts, neville(counts), strict=True):
+        previous, value, stage = [Q(0)] * len(rows), [Q(1, n)], 0
+        for _ in range(1, n):
+            rows.append(value)
+            stage, length = len(rows) - 1, len(rows)
+            b.append(Q(0))
+            step = [*previous, *[Q(0)] * (length - len(previous))]
+            step[stage] += Q(2, n)
+            previous, value = value, step
+        b = [x + weight * (value[i] if i < len(value) else 0) for i, x in enumerate(b)]
+    return Butcher(_square(rows), tuple(b), 2 * m)
+
+
+def of_order(order: int) -> Butcher:
+    """Return an explicit method of at least this order: classical up to 4, extrapolated above."""
+    classical = {1: EULER, 2: HEUN, 3: KUTTA3, 4: RK4}
+    return classical[order] if order in classical else extrapolated((order + 1) // 2)

@@ -1,0 +1,155 @@
+r"""Generalized heavy ball (GHVB) of any order, on any grid, in any formulation.
+
+The velocity is averaged before it is extrapolated:
+
+    v_{n+1} = (1-beta) v_n + beta f_n,    x_{n+1} = xi x_n + kappa sum_{i<k} w_i v_{n+1-i},    v_0 = f_0.
+
+The published weights follow from f = (1 + ((1-beta)/beta) nabla) v, put into Adams-Bashforth on equal steps and truncated at nabla^{k-1}.
+Here the weights come from what the filter does to polynomials on the actual grid (`numdiff.weights`): with M_i^m the filter of u^m after
+node n - i they solve sum_i w_i M_i^m = int_0^h e^{c(h-u)} u^m du, m < k, so order k holds on every grid. On equal steps the two agree
+exactly. ``weights="uniform"`` are the published ones: the steady weights of equal steps, times the step's total weight W.
+
+Sources: Wizadwongsa et al., Diffusion sampling with momentum, ICLR 2024 (equal steps); the variable-step form is numdiff's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numdiff import formulations
+from numdiff.elementary import Number
+from numdiff.formulations import Formulation
+from numdiff.methods.adams import WEIGHTS
+from numdiff.methods.base import check_beta, check_order, choice
+from numdiff.methods.multistep import Multistep, Point
+from numdiff.tableau import Tableau, one_stage
+from numdiff.weights import MAX_ORDER, exact, moments, observe, recentre, rescale, solve, steady_filter
+
+
+@dataclass(frozen=True)
+class FilterState:
+    """Moments of the velocity filter after the last nodes, newest first, centred on the last node, in units of its step."""
+
+    rows: tuple[list[Number], ...]
+    unit: Number
+
+
+@dataclass(frozen=True)
+class GHVB(Multistep):
+    """Generalized heavy ball of order k with damping beta.
+
+    Parameters
+    ----------
+    order
+        k, from 1 to 8: the number of velocities combined.
+    beta
+        Damping in (0, 2]; 1 is Adams-Bashforth. A SymPy symbol for exact work, a 0-d float64 torch tensor for gradients.
+    formulation
+        As in `AdamsBashforth`.
+    weights
+        "variable" (order k on any grid) or "uniform" (as published: order k on equal steps in the formulation's variable).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range; at `discretize` for beta > 1 on a grid where the weights are ill-conditioned.
+
+    Notes
+    -----
+    The ICLR paper names methods by one float, ceil(order) = k with beta its fractional part: its 2.8 is ``GHVB(3, 0.8)``, its 1.8
+    ``GHVB(2, 0.8)``. See `GHVB.from_paper`.
+    """
+
+    order: int
+    beta: Any
+    formulation: Formulation | None = None
+    weights: str = "variable"
+
+    reference: ClassVar[str] = "Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024; variable steps: numdiff"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        check_order(self.order, MAX_ORDER)
+        check_beta(self.beta)
+        choice("weights", self.weights, WEIGHTS)
+        if self.formulation is not None:
+            object.__setattr__(self, "formulation", formulations.get(self.formulation))
+
+    @classmethod
+    def from_paper(cls, order: float | str, **options: Any) -> GHVB:
+        """Return the method that the paper writes as one number, read as a decimal so that 2.8 means beta = 4/5 exactly.
+
+        Published weights unless told otherwise.
+        """
+        from fractions import Fraction
+        from math import ceil
+
+        value = Fraction(str(order))
+        k = ceil(value)
+        return cls(k, value - k + 1, **{"weights": "uniform", **options})
+
+    @property
+    def name(self) -> str:
+        """GHVB, order and beta, with what differs from the default."""
+        parts = [f"GHVB{self.order}({show(self.beta)})"]
+        if self.formulation is not None:
+            parts.append(self.formulation.name)
+        return " ".join([*parts, *([] if self.weights == "variable" else [self.weights])])
+
+    @property
+    def registers(self) -> int:
+        """The sample and max(1, k - 1) past velocities."""
+        return max(2, self.order)
+
+    def steady_state(self, ratio: Number) -> FilterState:
+        """Return the filter's fixed point, one node back."""
+        rows = [steady_filter(self.beta, self.order, ratio)]
+        for i in range(1, self.order):
+            rows.append(rescale(recentre(rows[-1], 1), 1 / exact(ratio)))
+        return FilterState(tuple(rows), None)
+
+    def _observe(self, state: FilterState | None, point: Point) -> FilterState:
+        """Let the filter see the present node."""
+        if state is None or point.first:
+            return FilterState(([1, *[0] * (self.order - 1)],), point.span.unit)
+        if state.unit is None:
+            return state
+        factor = state.unit / point.span.unit
+        moved = [recentre(rescale(M, factor), -point.nodes[1]) for M in state.rows]
+        return FilterState((observe(moved[0], self.beta), *moved)[: self.order], point.span.unit)
+
+    def _weights(self, state: FilterState, point: Point) -> list[Number]:
+        """Return kappa w_i."""
+        k, mu = point.order, point.span.moments
+        if self.weights == "uniform":
+            steady = self.steady_state(1).rows[:k]
+            return [w * mu[0] for w in filter_weights(steady, moments(1, 0, k))]
+        try:
+            return filter_weights(state.rows[:k], mu)
+        except ValueError as error:
+            raise ValueError(f"{self.name} on this grid: {error}; use beta <= 1, a lower order or a smoother grid") from None
+
+    def advance(self, state: FilterState | None, point: Point) -> tuple[Tableau, FilterState]:
+        """Return the tableau of one step and the filter after it; see `Multistep`."""
+        state = self._observe(state, point)
+        r = self.registers
+        beta = 1 if point.first else self.beta
+        velocity = [beta, 0, 1 - beta, *[0] * (r - 2)]
+        if not point.momentum:
+            return one_stage([point.span.moments[0], point.span.xi, *[0] * (r - 1)], velocity), state
+        w = self._weights(state, point)
+        w = [*w, *[0] * (r - len(w))]
+        row = [beta * w[0], point.span.xi, (1 - beta) * w[0] + w[1], *w[2:]]
+        return one_stage(row, velocity), state
+
+
+def filter_weights(rows: Any, mu: Any) -> list[Number]:
+    """Solve sum_i w_i M_i^m = mu_m for m < k = len(rows)."""
+    k = len(rows)
+    return solve([[M[m] for M in rows] for m in range(k)], list(mu[:k]))
+
+
+def show(beta: Any) -> str:
+    """Return beta as a short string."""
+    return f"{beta:.6g}" if isinstance(beta, float) else str(beta)

@@ -1,0 +1,144 @@
+"""Heavy ball and Nesterov momentum: transformations of any base method's tableau.
+
+Read the base's sample row as x+ = xi x + W p, where W is the total weight of the evaluations and p their normalised mix. Then with
+one more register v, damping beta in (0, 2] and v+ = (1-beta) v + beta p (v+ = p in the first step),
+
+    heavy ball    x+ = xi x + W v+
+    Nesterov      x+ = xi x + W [(1-beta) v+ + beta p]
+
+beta = 1 is the base. The division by W is what makes both preserve a constant prediction exactly in every formulation.
+
+Source: Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024, sections 4.1 and appendix. Whatever the base, heavy ball has order 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from numdiff.elementary import Number
+from numdiff.formulations import Formulation
+from numdiff.methods.base import check_beta
+from numdiff.methods.ghvb import show
+from numdiff.methods.multistep import Multistep, Point
+from numdiff.tableau import Tableau
+
+
+def with_velocity(base: Tableau, beta: Number, sample: tuple[Number, Number], first: bool) -> Tableau:
+    """Return `base` with a velocity as its last register.
+
+    `sample` holds the factors of W v and of W p in the new sample row.
+    """
+    keep, blend = (0, 1) if first else (1 - beta, beta)
+    on_v, on_p = (0, 1) if first else sample
+    (xi, *memory), evaluations = base.V[0], base.B[0]
+    W = sum(memory) + sum(evaluations)
+    row = (xi, *(on_p * x for x in memory), on_v * W)
+    velocity = (0, *(blend * x / W for x in memory), keep)
+    return base.replace(
+        U=[(*u, 0) for u in base.U],
+        V=[row, *((*v, 0) for v in base.V[1:]), velocity],
+        B=[[on_p * x for x in evaluations], *base.B[1:], [blend * x / W for x in evaluations]],
+    )
+
+
+@dataclass(frozen=True)
+class Momentum(Multistep):
+    """What heavy ball and Nesterov share; use one of those."""
+
+    base: Multistep
+    beta: Any = field(kw_only=True)
+
+    short: ClassVar[str] = ""
+    reference: ClassVar[str] = "Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        if not isinstance(self.base, Multistep):
+            raise TypeError(f"base must be a multistep method such as AdamsBashforth(2), got {self.base!r}")
+        check_beta(self.beta)
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """1 whatever the base, except at beta = 1, where the method is its base."""
+        return self.base.order if self.beta == 1 else 1
+
+    @property
+    def formulation(self) -> Formulation | None:  # type: ignore[override]
+        """The base's formulation."""
+        return self.base.formulation
+
+    @property
+    def points(self) -> int:
+        """As many evaluations as the base combines."""
+        return self.base.points
+
+    @property
+    def registers(self) -> int:
+        """The base's and the velocity."""
+        return self.base.registers + 1
+
+    @property
+    def name(self) -> str:
+        """HB or NT, the base and beta."""
+        return f"{self.short}({self.base.name}, {show(self.beta)})"
+
+    def _factors(self) -> tuple[Number, Number]:
+        """Return the factors of W v and of W p in the new sample."""
+        raise NotImplementedError
+
+    def steady_state(self, ratio: Number) -> Any:
+        """Return the base's state; see `Multistep`."""
+        return (self.base.steady_state(ratio),)
+
+    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
+        """Return the base's tableau with the velocity added; see `Multistep`."""
+        tableau, inner = self.base.advance(state[0] if state else None, point)
+        sample = self._factors() if point.momentum else (0, 1)
+        return with_velocity(tableau, self.beta, sample, first=state is None), (inner,)
+
+
+@dataclass(frozen=True)
+class HeavyBall(Momentum):
+    """Polyak's heavy ball on a base method: x+ = xi x + W v+.
+
+    Parameters
+    ----------
+    base
+        The multistep method whose mix of evaluations is averaged.
+    beta
+        Damping in (0, 2]; 1 is the base, 2/3 on AB2 with equal steps is Euler.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a beta out of range, or a base that is not a multistep method.
+    """
+
+    short: ClassVar[str] = "HB"
+
+    def _factors(self) -> tuple[Number, Number]:
+        return 1 - self.beta, self.beta
+
+
+@dataclass(frozen=True)
+class Nesterov(Momentum):
+    """Nesterov momentum on a base method: x+ = xi x + W [(1-beta) v+ + beta p].
+
+    Parameters
+    ----------
+    base
+        The multistep method whose mix of evaluations is averaged.
+    beta
+        Damping in (0, 2]; 1 is the base.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a beta out of range, or a base that is not a multistep method.
+    """
+
+    short: ClassVar[str] = "NT"
+
+    def _factors(self) -> tuple[Number, Number]:
+        return (1 - self.beta) ** 2, self.beta * (2 - self.beta)

@@ -1,0 +1,142 @@
+"""Multistep methods on a grid: history, start-up and the last step, once for all of them.
+
+A multistep method has one evaluation a step, at the sample itself, and a memory. It supplies
+
+- `advance(state, point)`: the tableau of one step and the next state, where the state is what belongs to the grid and not to the run (nothing
+  for Adams, the velocity filter's moments for GHVB; None before the first step);
+- `steady_state(ratio)`: the state after infinitely many equal steps.
+
+Everything else is here: which nodes there are to interpolate, how the first steps are made, what happens at sigma = 0.
+
+**Start.** With fewer than k nodes "lower" lowers the order of the step. The other two starts keep the memory rows of that tableau and
+replace its sample row: "runge-kutta" by an explicit Runge-Kutta step of order k - 1 (a fixed number of steps with local error O(h^k)
+leaves the order k intact), "exact" by x+ = x, the driver putting the exact sample in its place before the next evaluation.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from numdiff.elementary import Number
+from numdiff.formulations import NOISE_RATIO, Span
+from numdiff.methods.base import Layout, Method, ratio_of
+from numdiff.methods.butcher import Butcher, of_order
+from numdiff.tableau import Tableau
+from numdiff.weights import exact
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a multistep method stands when it makes a step.
+
+    Parameters
+    ----------
+    span
+        Geometry of the step.
+    nodes
+        Interpolation nodes relative to the present one in units of ``span.unit``, newest (0) first.
+    order
+        Order of this step, at most ``len(nodes)``.
+    first
+        Whether the memory is empty (or holds nothing that may be interpolated).
+    momentum
+        False in a step that must return the denoised estimate.
+    """
+
+    span: Span
+    nodes: tuple[Number, ...]
+    order: int
+    first: bool
+    momentum: bool = True
+
+
+class Multistep(Method):
+    """A method with one evaluation a step and a memory."""
+
+    @property
+    @abc.abstractmethod
+    def registers(self) -> int:
+        """Number of external values."""
+
+    @abc.abstractmethod
+    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
+        """Return the tableau of the step at `point` and the state after it."""
+
+    def _program(self, layout: Layout) -> Iterator[Tableau]:
+        state = None
+        for n in range(layout.steps):
+            point = _point(layout, n)
+            tableau, state = self.advance(state, point)
+            tableau = tableau.replace(levels=(layout.levels[n],), target=layout.levels[n + 1])
+            if layout.start != "lower" and not layout.ready(n):
+                tableau = _hold(tableau) if layout.start == "exact" else _bootstrap(tableau, layout, n)
+            yield tableau
+
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return the tableau of one step among equal (or geometric) steps; see `Method.steady`."""
+        h, ratio = self._steady_h(h, ratio), exact(ratio)
+        nodes = [exact(0)]
+        for j in range(1, self.points):
+            nodes.append(nodes[-1] - ratio ** (-j))
+        span = (self.formulation or NOISE_RATIO).steady_span(h, self.points)
+        return self.advance(self.steady_state(ratio), Point(span, tuple(nodes), self.points, first=False))[0]
+
+    def steady_state(self, ratio: Number) -> Any:
+        """Return the state after infinitely many equal (or geometric) steps, ready for `advance`."""
+        return None
+
+
+def _point(layout: Layout, n: int) -> Point:
+    """Describe step `n`: its span, its nodes, its order."""
+    formulation, levels = layout.formulation, layout.levels
+    denoises = layout.denoises(n)
+    count = min(layout.orders[n], layout.history(n))
+    order = 1 if denoises else count
+    span = formulation.span(levels[n], levels[n + 1], order)
+    if span.max_order < order:
+        raise ValueError(
+            f"formulation {formulation.name} has no finite limit at sigma = 0 beyond order 1; "
+            'use final="denoise" (the default for data prediction) or end the grid at a positive sigma'
+        )
+    if not formulation.is_finite(levels[n]):
+        return Point(span, (0.0,), 1, first=True)
+    here = formulation.node(levels[n])
+    nodes = tuple((formulation.node(levels[n - j]) - here) / span.unit for j in range(layout.history(n)))
+    return Point(span, nodes, order, first=layout.history(n) == 1, momentum=not denoises)
+
+
+def _hold(tableau: Tableau) -> Tableau:
+    """Keep the memory rows and leave the sample as it is, for the driver to replace."""
+    unit = (1, *(0,) * (tableau.registers - 1))
+    return tableau.replace(B=((0,), *tableau.B[1:]), V=(unit, *tableau.V[1:]))
+
+
+def _bootstrap(tableau: Tableau, layout: Layout, n: int) -> Tableau:
+    """Keep the memory rows and make the sample row a Runge-Kutta step of order one below the step's."""
+    return runge_kutta(of_order(max(layout.orders[n] - 1, 1)), layout, n, memory=tableau)
+
+
+def runge_kutta(butcher: Butcher, layout: Layout, n: int, memory: Tableau | None = None) -> Tableau:
+    """Return step `n` by an explicit Runge-Kutta method in the ratio (or time) variable.
+
+    With the scale a of the scaled sample, y = x/a, dy/ds = f: stage i sits at the level of s_n + c_i h, where the scale is a_i.
+    `memory` supplies the rows of the registers y_1, y_2, ... from the first stage, which is an evaluation at the present node.
+    """
+    formulation = ratio_of(layout.formulation)
+    here, there = layout.levels[n], layout.levels[n + 1]
+    h = formulation.node(there) - formulation.node(here)
+    levels = tuple(layout.level_at(n, c) for c in butcher.c)
+    scale, *stages, last = (formulation.scales(level)[0] for level in (here, *levels, there))
+    s, r = len(butcher.b), memory.registers if memory else 1
+    rest = (0,) * (r - 1)
+    return Tableau(
+        A=[[a * h * x if x else 0 for x in row] for a, row in zip(stages, butcher.A, strict=True)],
+        U=[(a / scale if i else 1, *rest) for i, a in enumerate(stages)],
+        B=[[last * h * x for x in butcher.b], *((row[0], *(0,) * (s - 1)) for row in (memory.B[1:] if memory else ()))],
+        V=[(last / scale, *rest), *(memory.V[1:] if memory else ())],
+        levels=levels,
+        target=there,
+    )

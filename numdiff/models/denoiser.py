@@ -1,0 +1,280 @@
+r"""A class-conditional denoiser for small images: a residual MLP with adaptive layer norm.
+
+At time t the sample is x = alpha x_0 + sigma eps. The network m(x, t, y) estimates the v-prediction
+alpha eps - sigma x_0 (or whatever ``prediction`` says) for class y; index `classes` is the null class, seen whenever
+training drops the label.
+
+Time enters as the noise angle phi = atan2(sigma, alpha) in [0, pi/2], embedded as (phi, sin k phi, cos k phi), k <= K.
+On a variance-preserving schedule v = dx/dphi, and phi ~ sigma near the data end: a network smooth in phi is smooth in
+sigma there, where t itself would hide a square root. With c = silu(time(phi) + label(y)), each of the L blocks is
+
+    h <- h + g(c) * W2 silu(W1 [(1 + s(c)) * norm(h) + b(c)])
+
+where norm is a layer norm without parameters and (s, b, g) one linear map of c (adaLN-zero: Peebles and Xie 2023,
+arXiv:2212.09748, section 3.2), starting at zero.
+
+Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598), in the form where w = 1 is the conditional network:
+
+    m_w = m(x, t, null) + w (m(x, t, y) - m(x, t, null))
+
+Its two weights sum to one, so the multiple of x in a change of prediction is unchanged: guiding v, noise or data is the
+same thing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from numdiff import schedules
+from numdiff.parameterizations import get as get_prediction
+
+
+class _Modulation(nn.Module):
+    """`parts` vectors per row of the conditioning c, zero at the start of training."""
+
+    def __init__(self, width: int, parts: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, parts * width)
+        self.parts = parts
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, condition: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+        return self.linear(condition)[index].chunk(self.parts, dim=-1)
+
+
+def _norm(h: Tensor) -> Tensor:
+    return functional.layer_norm(h, h.shape[-1:])
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        self.modulation = _Modulation(width, 3)
+        self.up = nn.Linear(width, expansion * width)
+        self.dropout = nn.Dropout(dropout)
+        self.down = nn.Linear(expansion * width, width)
+
+    def forward(self, h: Tensor, condition: Tensor, index: Tensor) -> Tensor:
+        scale, shift, gate = self.modulation(condition, index)
+        inner = functional.silu(self.up(torch.addcmul(shift, _norm(h), 1 + scale)))
+        return torch.addcmul(h, gate, self.down(self.dropout(inner)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserConfig:
+    """What a `Denoiser` is made of; the JSON beside its weights holds these fields.
+
+    Parameters
+    ----------
+    schedule
+        Name and options of a schedule, as `numdiff.schedules.get` takes them; the times given to the network are the
+        schedule's model times.
+    prediction
+        What the network predicts, by the names of `numdiff.parameterizations`.
+    image_shape
+        Height and width; a sample is the image's rows one after the other.
+    classes
+        Number of classes; label `classes` is the null class.
+    width, blocks, expansion, frequencies
+        Width of the residual stream, number L of blocks, width of a block's inner layer in units of `width`, number K
+        of frequencies of the time embedding.
+    dropout
+        Probability of dropping an inner unit in training.
+    """
+
+    schedule: dict[str, Any]
+    prediction: str = "v"
+    image_shape: Sequence[int] = (8, 8)
+    classes: int = 10
+    width: int = 256
+    blocks: int = 3
+    expansion: int = 2
+    frequencies: int = 16
+    dropout: float = 0.0
+
+
+class Denoiser(nn.Module):
+    """A class-conditional denoiser of flattened images.
+
+    Parameters
+    ----------
+    config
+        What the network is made of.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        The schedule it was trained on.
+    prediction : str
+        What it predicts.
+    shape : tuple of int
+        Shape of one sample, (height * width,).
+    null : int
+        The null class.
+    record : dict
+        What the JSON beside the weights says about their training; empty for a new network.
+    """
+
+    architecture = "adaln-mlp-denoiser"
+    Config = DenoiserConfig
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.record: dict[str, Any] = {}
+        self.schedule = schedules.get(**config.schedule)
+        self.prediction = get_prediction(config.prediction).name
+        self.shape = (math.prod(config.image_shape),)
+        self.null = config.classes
+        width = config.width
+        self.time = nn.Sequential(nn.Linear(2 * config.frequencies + 1, width), nn.SiLU(), nn.Linear(width, width))
+        self.label = nn.Embedding(config.classes + 1, width)
+        nn.init.normal_(self.label.weight, std=0.02)
+        self.inward = nn.Linear(self.shape[0], width)
+        self.blocks = nn.ModuleList(_Block(width, config.expansion, config.dropout) for _ in range(config.blocks))
+        self.modulation = _Modulation(width, 2)
+        self.outward = nn.Linear(width, self.shape[0])
+        nn.init.zeros_(self.outward.weight)
+        nn.init.zeros_(self.outward.bias)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the parameters, which samples must have."""
+        return self.inward.weight.dtype
+
+    def angle(self, t: float | Tensor) -> Tensor:
+        """Return phi = atan2(sigma, alpha) at model time `t`, in the dtype and on the device of the parameters.
+
+        It's computed in the precision of `t` (float64 for a float): in float32 sigma loses digits near t = 0.
+        """
+        time = self.schedule.from_model_time(t)
+        alpha, sigma = self.schedule.alpha(time), self.schedule.sigma(time)
+        if isinstance(time, Tensor):
+            return torch.atan2(sigma, alpha).to(self.inward.weight)
+        return torch.tensor(math.atan2(sigma, alpha), dtype=self.dtype, device=self.inward.weight.device)
+
+    def forward(self, x: Tensor, t: float | Tensor, labels: Tensor) -> Tensor:
+        """Return the prediction for `x` at model time `t` and class `labels`.
+
+        Parameters
+        ----------
+        x
+            Samples, shape (n, height * width), in the dtype of the parameters.
+        t
+            Model time, one number for all samples or one for each, shape (n,).
+        labels
+            Classes, integers of shape (n,); `null` is the null class.
+
+        Returns
+        -------
+        Tensor
+            Shape (n, height * width).
+        """
+        self._check(x)
+        phi = self.angle(t)
+        if phi.ndim:
+            condition, index = self._condition(phi, labels), torch.arange(len(x), device=x.device)
+        else:  # one time: the modulations are those of the few classes, looked up by label
+            every = torch.arange(self.null + 1, device=x.device)
+            condition, index = self._condition(phi.expand(self.null + 1), every), labels
+        h = self.inward(x)
+        for block in self.blocks:
+            h = block(h, condition, index)
+        scale, shift = self.modulation(condition, index)
+        return self.outward(torch.addcmul(shift, _norm(h), 1 + scale))
+
+    def conditioned(self, labels: int | Sequence[int] | Tensor, guidance: float = 1.0) -> Conditioned:
+        """Return the callable (x, t) that a sampler needs, for fixed classes and guidance.
+
+        Parameters
+        ----------
+        labels
+            One class for all samples, or one for each, shape (n,); 10 (`null`) gives the unconditional model.
+        guidance
+            w of the module's formula: 1 is the conditional network (one evaluation), 0 the unconditional one (one
+            evaluation), everything else costs two, made as one batch.
+
+        Raises
+        ------
+        ValueError
+            If a label is no class, or `guidance` is not finite.
+        TypeError
+            If labels are not integers.
+        """
+        if not math.isfinite(guidance):
+            raise ValueError(f"guidance must be finite, not {guidance}; 1 is the plain conditional model")
+        return Conditioned(self, self._labels(labels), float(guidance))
+
+    def _condition(self, phi: Tensor, labels: Tensor) -> Tensor:
+        waves = phi[:, None] * torch.arange(1, self.config.frequencies + 1, dtype=phi.dtype, device=phi.device)
+        features = torch.cat([phi[:, None], waves.sin(), waves.cos()], dim=-1)
+        return functional.silu(self.time(features) + self.label(labels))
+
+    def _labels(self, labels: int | Sequence[int] | Tensor) -> Tensor:
+        found = torch.as_tensor(labels, device=self.inward.weight.device)
+        if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+            raise TypeError(f"labels must be integers, not {found.dtype}; convert them with .long()")
+        if found.ndim > 1:
+            raise ValueError(f"labels must be one integer or have shape (n,), not {tuple(found.shape)}")
+        wrong = found[(found < 0) | (found > self.null)].reshape(-1)
+        if len(wrong):
+            raise ValueError(f"labels must lie in 0..{self.null} ({self.null} is the null class), not {int(wrong[0])}")
+        return found.long()
+
+    def _check(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x must be a torch tensor, not {type(x).__name__}; wrap it with torch.from_numpy")
+        if x.ndim != 2 or x.shape[1:] != self.shape:
+            raise ValueError(
+                f"x must have shape (n, {self.shape[0]}), one flattened image a row, not {tuple(x.shape)}; "
+                f"flatten images with x.reshape(len(x), {self.shape[0]})"
+            )
+        if x.dtype != self.dtype:
+            raise TypeError(f"x is {x.dtype} but the model is {self.dtype}; convert the model with .to({x.dtype})")
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """A denoiser for fixed classes and guidance: what a sampler calls. Made by `Denoiser.conditioned`."""
+
+    denoiser: Denoiser
+    labels: Tensor
+    guidance: float
+
+    @property
+    def prediction(self) -> str:
+        """What `__call__` returns, by the names of `numdiff.parameterizations`."""
+        return self.denoiser.prediction
+
+    def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
+        """Return the guided prediction at model time `t`.
+
+        Parameters
+        ----------
+        x
+            Samples, shape (n, height * width); n must be the number of labels, where they are more than one.
+        t
+            Model time, a float or a 0-d tensor (through which gradients flow).
+
+        Raises
+        ------
+        ValueError
+            If the number of samples is not that of the labels.
+        """
+        if self.labels.ndim and len(self.labels) != len(x):
+            raise ValueError(f"x holds {len(x)} samples but there are {len(self.labels)} labels; give one label each")
+        labels = self.labels.expand(len(x))
+        null = torch.full_like(labels, self.denoiser.null)
+        if self.guidance in (0.0, 1.0):
+            return self.denoiser(x, t, labels if self.guidance else null)
+        both = self.denoiser(torch.cat([x, x]), t, torch.cat([labels, null]))
+        conditional, unconditional = both.chunk(2)
+        return torch.lerp(unconditional, conditional, self.guidance)

@@ -1,0 +1,37 @@
+r"""A single Gaussian N(mu, C) as a diffusion problem: a mixture of one, with a flow in closed form.
+
+Everything is linear in x: with S = alpha^2 C + sigma^2 I the exact noise prediction is sigma S^-1 (x - alpha mu), and the
+probability flow is x_t = alpha_t mu + S_t^(1/2) S_s^(-1/2) (x_s - alpha_s mu). It separates what a sampler does to the scale of
+each eigen-direction, one scalar equation each, from everything nonlinear.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numdiff.problems.mixture import GaussianMixture
+
+
+class Gaussian(GaussianMixture):
+    """One Gaussian; all methods of :class:`~numdiff.problems.mixture.GaussianMixture`, and an exact `flow`.
+
+    Parameters
+    ----------
+    mean
+        Shape (d,).
+    covariance
+        (d, d) full, (d,) diagonal (variances) or () isotropic (one variance).
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, an entry is not finite, or the covariance is not symmetric positive semidefinite.
+    """
+
+    def __init__(self, mean: Any, covariance: Any) -> None:
+        mean = np.array(mean, dtype=np.float64)
+        if mean.ndim != 1:
+            raise ValueError(f"mean must have shape (d,), not {mean.shape}; in one dimension write (mean,)")
+        super().__init__([1.0], mean[None], np.array(covariance, dtype=np.float64)[None])

@@ -1,0 +1,120 @@
+r"""Linear systems y' = A y with the solution exp(A (t - t0)) y0.
+
+They show stability, not order: with A = X diag(lambda) X^-1 a method of step h acts on each eigen-direction as on the
+test equation y' = lambda y, so a run grows without bound exactly when some h lambda leaves its stability region.
+
+:func:`momentum_toy` is the example of Wizadwongsa et al. (ICLR 2024): eigenvalues -1 and -9, 26 steps on [0, 3], so
+h lambda = -9 * 3/26 = -1.038. The second-order Adams-Bashforth method is stable on (-1, 0) and just diverges; Euler
+(-2, 0), heavy ball of damping beta on that method (-(2-beta)/beta, 0) and second-order GHVB (-(2-beta), 0) do not for
+beta = 0.8 and 0.9.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from numdiff.elementary import kind
+from numdiff.problems.ode import State, check_span, check_state
+
+
+@dataclass(frozen=True, eq=False)
+class LinearSystem:
+    """The system y' = matrix y; it has the attributes of :class:`~numdiff.problems.ode.ODE`.
+
+    Parameters
+    ----------
+    matrix
+        Real matrix A, shape (n, n).
+    y0
+        State at t_span[0], shape (n,).
+    t_span
+        First and last time.
+    name, description
+        For tables and plots.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not square and finite, or y0 does not fit it.
+    """
+
+    matrix: np.ndarray
+    y0: np.ndarray
+    t_span: tuple[float, float]
+    name: str = "linear"
+    description: str = "y' = A y"
+    tags: tuple[str, ...] = ("system",)
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, dtype=np.float64)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
+            raise ValueError(f"matrix must be a finite square matrix, not one of shape {matrix.shape}: {self.matrix!r}")
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "t_span", check_span(self.t_span))
+        object.__setattr__(self, "y0", check_state(self.y0))
+        if len(self.y0) != len(matrix):
+            raise ValueError(f"y0 has {len(self.y0)} components, but the matrix is {matrix.shape}; make them agree")
+
+    @property
+    def dimension(self) -> int:
+        """Number of components n."""
+        return len(self.y0)
+
+    def fun(self, t: Any, y: State) -> State:
+        """Return matrix @ y for y of shape (n,) or (n, m), in the precision of y."""
+        if kind(y) == "torch":
+            return sys.modules["torch"].as_tensor(self.matrix, dtype=y.dtype, device=y.device) @ y
+        y = np.asarray(y)
+        return (_exact(self.matrix) if y.dtype == object else self.matrix.astype(y.dtype, copy=False)) @ y
+
+    def exact(self, t: Any) -> State:
+        """Return exp(A (t - t0)) y0: shape (n,) for a number t, (n, m) for an array of m times.
+
+        NumPy and torch times use the Pade approximation with scaling and squaring of SciPy and torch, accurate to a
+        few units of rounding times the norm of the exponential; SymPy and mpmath times are exact or to their precision.
+        """
+        which, lapse = kind(t), t - self.t_span[0]
+        if which == "torch":
+            torch = sys.modules["torch"]
+            matrix, y0 = torch.as_tensor(self.matrix).to(t), torch.as_tensor(self.y0).to(t)
+            return torch.movedim(torch.matrix_exp(lapse[..., None, None] * matrix) @ y0, -1, 0)
+        if which in ("sympy", "mpmath"):
+            return self._exact_number(which, t)
+        from scipy.linalg import expm
+
+        return np.moveaxis(expm(np.asarray(lapse, dtype=np.float64)[..., None, None] * self.matrix) @ self.y0, -1, 0)
+
+    def _exact_number(self, which: str, t: Any) -> State:
+        if which == "sympy":
+            import sympy
+
+            lapse = t - sympy.Rational(self.t_span[0])
+            flow = (sympy.Matrix(_exact(self.matrix).tolist()) * lapse).exp() * sympy.Matrix(_exact(self.y0).tolist())
+            return np.array(list(flow), dtype=object)
+        import mpmath
+
+        flow = mpmath.expm(mpmath.matrix(self.matrix.tolist()) * (t - self.t_span[0])) * mpmath.matrix(self.y0.tolist())
+        return np.array(list(flow), dtype=object)
+
+
+def _exact(array: np.ndarray) -> np.ndarray:
+    """Return float entries as exact integers and fractions, so that object arithmetic rounds nothing."""
+    exact = (Fraction(float(entry)) for entry in array.flat)
+    return np.array([f.numerator if f.denominator == 1 else f for f in exact], dtype=object).reshape(array.shape)
+
+
+def momentum_toy() -> LinearSystem:
+    """Return x' = [[0, 1], [-9, -10]] x, x(0) = (-1, 0) on [0, 3] (Wizadwongsa et al., ICLR 2024; 26 steps there)."""
+    return LinearSystem(
+        matrix=np.array([[0.0, 1.0], [-9.0, -10.0]]),
+        y0=np.array([-1.0, 0.0]),
+        t_span=(0.0, 3.0),
+        name="momentum-toy",
+        description="x' = [[0, 1], [-9, -10]] x: eigenvalues -1 and -9",
+        tags=("system", "stiff"),
+    )

@@ -1,0 +1,49 @@
+"""Noise schedules: alpha(t), sigma(t), the log-SNR and its inverse, derivatives, levels and the network's own time.
+
+`base` says what every schedule offers, `continuous` holds those given by a formula, `discrete` those given by a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numdiff._names import suggest
+from numdiff.schedules.base import Schedule
+from numdiff.schedules.continuous import EDM, VE, Cosine, Flow, SubVP, VPLinear
+from numdiff.schedules.discrete import Discrete
+
+__all__ = ["EDM", "VE", "Cosine", "Discrete", "Flow", "Schedule", "SubVP", "VPLinear", "get", "names"]
+
+_REGISTRY: dict[str, Callable[..., Schedule]] = {
+    "vp-linear": VPLinear,
+    "sub-vp": SubVP,
+    "cosine": Cosine,
+    "ve": VE,
+    "edm": EDM,
+    "flow": Flow,
+    "ddpm-linear": Discrete.ddpm_linear,
+    "stable-diffusion": Discrete.stable_diffusion,
+    "discrete": Discrete,
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `get` knows."""
+    return tuple(_REGISTRY)
+
+
+def get(name: str | Schedule, **options: Any) -> Schedule:
+    """Return the schedule called `name`, made with `options`; a `Schedule` is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message gives the nearest known one. "discrete" needs ``betas`` or
+        ``alphas_cumprod``.
+    """
+    if isinstance(name, Schedule) and not options:
+        return name
+    if not isinstance(name, str) or name not in _REGISTRY:
+        suggest(name, _REGISTRY, "schedule")
+    return _REGISTRY[name](**options)

@@ -1,0 +1,130 @@
+r"""Stability polynomials of tableaus, exactly and with symbols.
+
+On the scalar linear field f = z Y one steady step of a tableau multiplies its r registers by
+
+    M(z) = V + z B (I - z A)^{-1} U,    (I - z A)^{-1} = I + z A + ... + (z A)^{s-1}    (A strictly lower triangular)
+
+so for explicit methods M is a matrix of polynomials in z, and the stability polynomial
+
+    pi(zeta, z) = det(zeta I - M(z)) = zeta^n + ...
+
+is a polynomial in both; its coefficients are rational in the parameters (a damping beta; for exponential methods also the step length h,
+e^{ch} and phi_k(ch)). The determinant is the characteristic polynomial over the polynomial ring, computed without division, which costs
+milliseconds where expanding a symbolic determinant costs minutes.
+
+**Spurious roots.** A register that only stores a past value contributes a root zeta = 0 for every z. The powers zeta^m that divide pi are
+removed: they say how the history is stored, not how the method behaves. Other common factors of all powers of z (the pole that the
+zero cancels in HB(AB2, 2/3)) belong to the method and stay.
+
+**Multistep pairs.** With one stage, pi is linear in z and pi = rho(zeta) - z sigma(zeta) is the classical pair of a linear multistep method
+sum_i rho_i x_{n+i} = h sum_i sigma_i f_{n+i}, obtained by eliminating every register but the sample.
+
+Sources: Butcher, General linear methods, Acta Numerica 15 (2006), section 3.3; Hairer, Norsett, Wanner, Solving ODEs I, III.2.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+from sympy.polys.constructor import construct_domain
+from sympy.polys.matrices import DomainMatrix
+
+from numdiff.tableau import Tableau
+
+ZETA, Z = sp.symbols("zeta z")
+
+
+def to_sympy(x: Any, what: str = "tableau entry") -> sp.Expr:
+    """Return a scalar as an exact SymPy number or expression; a float becomes the rational number that it is.
+
+    Raises
+    ------
+    TypeError
+        For an array, a tensor that is not 0-dimensional, or anything else that is no number.
+    """
+    if isinstance(x, sp.Basic):
+        return sp.nsimplify(x, rational=True) if x.has(sp.Float) else x
+    if isinstance(x, Fraction):
+        return sp.Rational(x.numerator, x.denominator)
+    try:
+        return sp.Integer(x) if isinstance(x, int) else sp.Rational(float(x))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{what} must be a finite scalar, got {x!r}; symbolic work needs numbers or SymPy symbols") from error
+
+
+def over_field(tableau: Tableau) -> tuple[Any, dict[str, DomainMatrix]]:
+    """Return a field K that holds every entry, and A, U, B, V as matrices over K."""
+    shapes = {"A": (tableau.stages,) * 2, "U": (tableau.stages, tableau.registers)}
+    shapes |= {"B": (tableau.registers, tableau.stages), "V": (tableau.registers,) * 2}
+    entries = [to_sympy(x) for name in shapes for row in getattr(tableau, name) for x in row]
+    field, values = construct_domain(entries, field=True, extension=True)
+    matrices, position = {}, 0
+    for name, (m, n) in shapes.items():
+        rows = [values[position + i * n : position + (i + 1) * n] for i in range(m)]
+        matrices[name] = DomainMatrix(rows, (m, n), field)
+        position += m * n
+    return field, matrices
+
+
+def step_matrix(tableau: Tableau) -> DomainMatrix:
+    """Return M(z) = V + z B (I - z A)^{-1} U over K[z]."""
+    field, matrices = over_field(tableau)
+    ring = field[Z]
+    z = ring.from_sympy(Z)
+    A, U, B, V = (matrices[name].convert_to(ring) for name in "AUBV")
+    M, power, term = V, z, U
+    for _ in range(tableau.stages):
+        M = M + B * term * power
+        power, term = power * z, A * term
+    return M
+
+
+def stability_polynomial(tableau: Tableau) -> sp.Poly:
+    """Return pi(zeta, z) = det(zeta I - V - z B (I - z A)^{-1} U) without the factors zeta^m of stored history.
+
+    Parameters
+    ----------
+    tableau
+        A steady step; entries exact, symbolic or floating point (taken as the rationals that they are).
+
+    Returns
+    -------
+    Poly
+        A polynomial in `ZETA` and `Z`, monic in zeta, over the field of the parameters.
+    """
+    M = step_matrix(tableau)
+    coefficients = M.charpoly()
+    while len(coefficients) > 1 and coefficients[-1] == M.domain.zero:
+        coefficients = coefficients[:-1]
+    degree, field = len(coefficients) - 1, M.domain.domain
+    terms = {(degree - i, j): value for i, c in enumerate(coefficients) for (j,), value in c.terms()}
+    return sp.Poly.from_dict({power: field.to_sympy(c) for power, c in terms.items()}, ZETA, Z, domain=field)
+
+
+def multistep_pair(tableau: Tableau) -> tuple[sp.Poly, sp.Poly]:
+    """Return (rho, sigma) with pi = rho(zeta) - z sigma(zeta), for a tableau with one stage.
+
+    Raises
+    ------
+    ValueError
+        If the stability polynomial is not linear in z.
+    """
+    pi = stability_polynomial(tableau)
+    if pi.degree(Z) > 1:
+        raise ValueError(
+            f"a method of {tableau.stages} stages is no linear multistep method: its stability polynomial has degree "
+            f"{pi.degree(Z)} in z; use stability_polynomial"
+        )
+    parts: list[dict[tuple[int], Any]] = [{}, {}]
+    for (i, j), value in pi.rep.to_dict().items():
+        parts[j][i,] = -value if j else value
+    rho, sigma = (sp.Poly.from_dict(part or {(0,): pi.domain.zero}, ZETA, domain=pi.domain) for part in parts)
+    return rho, sigma
+
+
+def parameters(*polynomials: sp.Poly) -> tuple[sp.Symbol, ...]:
+    """Return the symbols in the coefficients, sorted by name."""
+    found = set().union(*(p.free_symbols_in_domain for p in polynomials))
+    return tuple(sorted(found, key=str))

@@ -1,0 +1,189 @@
+"""The tableau: one step of an explicit general linear method, as data.
+
+With r external values y (y_0 is the sample; the others are past evaluations, a velocity) and s model evaluations F,
+
+    Y_i  = sum_j U_ij y_j + sum_{j<i} A_ij F_j + a_i + sum_k Na_ik n_k       i < s
+    F_i  = f(Y_i, level_i)                                                   of the field named tag_i
+    y'_i = sum_j V_ij y_j + sum_j B_ij F_j + b_i + sum_k Nb_ik n_k           i < r
+
+a, b are bias vectors and n_k standard normal noises; both may be absent. Entries are of any number type; `Tableau.to_float`
+makes the Python floats that a run uses. On the linear field f = z Y a step is the matrix V + z B (I - z A)^-1 U.
+
+Reference: Butcher, General linear methods, Acta Numerica 15 (2006), section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+from numdiff.elementary import Number, kind
+from numdiff.level import Level
+
+Matrix = tuple[tuple[Number, ...], ...]
+Term = tuple[int, Number]
+Row = tuple[Term, ...]
+
+
+def _matrix(rows: Sequence[Sequence[Number]]) -> Matrix:
+    return tuple(tuple(row) for row in rows)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tableau with its zeros dropped: each row is a sum of coefficient * value.
+
+    Values are numbered y_0 .. y_{r-1}, F_0 .. F_{s-1}, n_0 .. n_{q-1}; a row with the single coefficient 1 is a pointer move.
+    """
+
+    stages: tuple[Row, ...]
+    outputs: tuple[Row, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tableau:
+    """One step of an explicit general linear method.
+
+    Parameters
+    ----------
+    A, U, B, V
+        Matrices of shapes (s, s) strictly lower triangular, (s, r), (r, s), (r, r).
+    levels
+        Where the s evaluations happen.
+    target
+        The level of the sample y_0 after the step; None for a step of a steady state.
+    tags
+        The field that each stage evaluates; "" is the model.
+    a, b
+        Bias vectors of lengths s and r, numbers or arrays that broadcast against the sample; empty for none.
+    Na, Nb
+        Noise matrices of shapes (s, q) and (r, q); empty for none.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or A is not strictly lower triangular.
+    """
+
+    A: Matrix
+    U: Matrix
+    B: Matrix
+    V: Matrix
+    levels: tuple[Level | None, ...] = ()
+    target: Level | None = None
+    tags: tuple[str, ...] = ()
+    a: tuple[Any, ...] = ()
+    b: tuple[Any, ...] = ()
+    Na: Matrix = ()
+    Nb: Matrix = ()
+    noises: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Normalise to tuples and check every shape."""
+        for name in ("A", "U", "B", "V", "Na", "Nb"):
+            object.__setattr__(self, name, _matrix(getattr(self, name)))
+        s, r = len(self.A), len(self.V)
+        object.__setattr__(self, "levels", tuple(self.levels) or (None,) * s)
+        object.__setattr__(self, "tags", tuple(self.tags) or ("",) * s)
+        object.__setattr__(self, "noises", len((*self.Na, *self.Nb, ())[0]))
+        self._check(s, r)
+
+    def _check(self, s: int, r: int) -> None:
+        q = self.noises
+        for name, rows, columns in (("A", s, s), ("U", s, r), ("B", r, s), ("V", r, r), ("Na", s, q), ("Nb", r, q)):
+            matrix = getattr(self, name)
+            if not matrix and name in ("Na", "Nb"):
+                continue
+            if len(matrix) != rows or any(len(row) != columns for row in matrix):
+                raise ValueError(f"{name} must have shape ({rows}, {columns}); A is (s, s), U (s, r), B (r, s), V (r, r)")
+        for name, length in (("levels", s), ("tags", s), ("a", s), ("b", r)):
+            if len(getattr(self, name)) not in ((length,) if name in ("levels", "tags") else (0, length)):
+                raise ValueError(f"{name} must have {length} entries, got {len(getattr(self, name))}")
+        if any(not _known_zero(self.A[i][j]) for i in range(s) for j in range(i, s)):
+            raise ValueError("A must be strictly lower triangular: numdiff's methods are explicit")
+
+    @property
+    def stages(self) -> int:
+        """Number s of model evaluations."""
+        return len(self.A)
+
+    @property
+    def registers(self) -> int:
+        """Number r of external values."""
+        return len(self.V)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The rows as pruned sums, which is what the executor reads."""
+        s, r, q = self.stages, self.registers, self.noises
+        Na, Nb = self.Na or ((0,) * q,) * s, self.Nb or ((0,) * q,) * r
+        return Plan(
+            stages=tuple(_row(*entry) for entry in zip(self.U, self.A, Na, strict=True)),
+            outputs=tuple(_row(*entry) for entry in zip(self.V, self.B, Nb, strict=True)),
+        )
+
+    def map(self, convert: Callable[[Number], Number]) -> Tableau:
+        """Return the tableau with `convert` applied to every coefficient (biases and levels stay)."""
+        names = ("A", "U", "B", "V", "Na", "Nb")
+        return replace(self, **{n: tuple(tuple(map(convert, row)) for row in getattr(self, n)) for n in names})
+
+    def to_float(self) -> Tableau:
+        """Return the tableau in Python floats, except tensors that carry gradients, which stay 0-d tensors."""
+        return self.map(to_float)
+
+    def replace(self, **changes: Any) -> Tableau:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+    def __repr__(self) -> str:
+        """Show the coefficients and leave out what is empty."""
+        shown = [f.name for f in fields(self) if f.name not in ("levels", "target", "noises", "tags")]
+        body = ", ".join(f"{n}={getattr(self, n)!r}" for n in shown if getattr(self, n))
+        return f"Tableau({body})"
+
+
+def to_float(x: Number) -> Number:
+    """Return `x` as a Python float (never a NumPy scalar, which would promote a float32 state)."""
+    if type(x) is float or (kind(x) == "torch" and x.requires_grad):
+        return x
+    if kind(x) == "numpy" and x.ndim:
+        return x
+    return float(x)
+
+
+def _known_zero(x: Number) -> bool:
+    return isinstance(x, (int, float)) and x == 0
+
+
+def _row(*parts: Sequence[Number]) -> Row:
+    return tuple((i, c) for i, c in enumerate(x for part in parts for x in part) if not _known_zero(c))
+
+
+def one_stage(
+    sample: Sequence[Number],
+    new: Sequence[Number],
+    *,
+    level: Level | None = None,
+    target: Level | None = None,
+) -> Tableau:
+    """Return the tableau with one evaluation F at the sample itself, and a shift register.
+
+    Parameters
+    ----------
+    sample
+        Coefficients (F, y_0, ..., y_{r-1}) of the new sample.
+    new
+        Coefficients (F, y_0, ..., y_{r-1}) of the new first memory register y_1; y_j moves to y_{j+1} for j >= 1.
+    """
+    r = len(sample) - 1
+    shift = [[1 if j == i - 1 else 0 for j in range(r)] for i in range(2, r)]
+    return Tableau(
+        A=((0,),),
+        U=((1, *(0,) * (r - 1)),),
+        B=((sample[0],), (new[0],), *((0,),) * (r - 2))[:r],
+        V=(tuple(sample[1:]), tuple(new[1:]), *shift)[:r],
+        levels=(level,),
+        target=target,
+    )

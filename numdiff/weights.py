@@ -1,0 +1,160 @@
+r"""Interpolatory weights and the velocity filter, for any number type.
+
+**Formula (*)**. A multistep method replaces f by the polynomial through its values at nodes u_j (the present node is
+u = 0, history has u < 0 in the direction of travel) and integrates it against an exponential kernel over a step h:
+
+    omega_j = int_0^h e^{c(h-u)} l_j(u) du = sum_m l_jm mu_m,        mu_m = int_0^h e^{c(h-u)} u^m du = m! h^{m+1} phi_{m+1}(c h)
+
+with l_jm the coefficients of the Lagrange basis polynomial l_j. c = 0 is variable-step Adams, and equal steps give the
+classical weights. Callers measure u in units of the step, so that no power of a small h is ever formed.
+
+**The velocity filter** v+ = (1 - beta) v + beta f of the generalized heavy ball sees f only through an average. Feeding it the
+monomials u^m gives moments M^m, and weights w_i on the velocities v_i that integrate every polynomial of degree < k solve
+
+    sum_i w_i M_i^m = mu_m,    m < k.
+
+The moments stay centred on the present node: moving the centre by d is the binomial shift M^m -> sum_j binom(m, j) (-d)^{m-j} M^j.
+On a grid of constant step ratio r (r = 1: equal steps), in units of the present step, the moments of the present node have the fixed point
+
+    M^0 = 1,    M^m = (1-beta) r^-m sum_{j<=m} binom(m, j) (-1)^{m-j} M^j.
+
+Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5 (variable-step Adams); Hochbruck and Ostermann, Acta Numerica 2010
+(exponential multistep methods); Wizadwongsa et al., ICLR 2024 (the heavy-ball family, equal steps). The variable-step filter is numdiff's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import comb, factorial
+
+from numdiff.elementary import Number, kind
+from numdiff.phi import phis
+
+Vector = Sequence[Number]
+
+MAX_ORDER = 8
+"""Highest order of a multistep method; (*) needs phi_1 ... phi_order."""
+
+SINGULAR = 1e-12
+"""Smallest relative pivot that `solve` accepts in floating point: below it fewer than four digits of a weight survive."""
+
+
+def exact(x: Number) -> Number:
+    """Return an int as a Fraction, so that division stays exact; anything else as it is."""
+    return Fraction(x) if isinstance(x, int) else x
+
+
+def lagrange(nodes: Vector) -> list[list[Number]]:
+    """Return the Lagrange basis on `nodes`: row j holds the coefficients of l_j, lowest power first."""
+    nodes = [exact(u) for u in nodes]
+    rows = []
+    for j, u_j in enumerate(nodes):
+        row: list[Number] = [1]
+        for i, u_i in enumerate(nodes):
+            if i != j:
+                gap = u_j - u_i
+                row = [(a - u_i * b) / gap for a, b in zip([0, *row], [*row, 0], strict=True)]
+        rows.append(row)
+    return rows
+
+
+def moments(h: Number, c: Number, count: int) -> list[Number]:
+    """Return mu_m in units of the step, int_0^h e^{c(h-u)} (u/h)^m du = m! h phi_{m+1}(c h), for m < `count`."""
+    if kind(c) == "exact" and c == 0:
+        return [h * Fraction(1, m + 1) if kind(h) in ("exact", "sympy") else h / (m + 1) for m in range(count)]
+    return [factorial(m) * h * value for m, value in enumerate(phis(count + 1, c * h)[1:])]
+
+
+def interpolatory(nodes: Vector, mu: Vector) -> list[Number]:
+    """Return the weights sum_m l_jm mu_m of formula (*) for the moments `mu` (at least as many as nodes)."""
+    if len(nodes) == 1:
+        return [mu[0]]
+    return [sum(a * m for a, m in zip(row, mu, strict=False)) for row in lagrange(nodes)]
+
+
+def adams(nodes: Vector, h: Number, c: Number = 0) -> list[Number]:
+    """Return int_0^h e^{c(h-u)} l_j(u) du for every node: formula (*) in absolute units.
+
+    Parameters
+    ----------
+    nodes
+        Interpolation nodes relative to the present one, distinct, in the same units as `h`.
+    h
+        Signed step length, not zero.
+    c
+        Kernel exponent: 0 for ratio and time variables, -1 and +1 for data and noise prediction in log-SNR.
+    """
+    h = exact(h)
+    return interpolatory([u / h for u in nodes], moments(h, c, len(nodes)))
+
+
+def solve(rows: Sequence[Vector], rhs: Vector) -> list[Number]:
+    """Solve a small linear system over any field by Gauss-Jordan elimination.
+
+    Floats are pivoted by size; exact fields need no pivoting here, since the filter's systems are totally positive for beta <= 1.
+
+    Raises
+    ------
+    ValueError
+        If a pivot vanishes, or is below `SINGULAR` times the largest entry of its row in floating point.
+    """
+    work = [[exact(x) for x in (*row, b)] for row, b in zip(rows, rhs, strict=True)]
+    inexact = any(kind(x) in ("float", "numpy", "torch") for row in work for x in row)
+    size = [max(_magnitude(x) for x in row[:-1]) if inexact else 1.0 for row in work]
+    for i in range(len(work)):
+        if inexact:
+            best = max(range(i, len(work)), key=lambda j: _magnitude(work[j][i]) / (size[j] or 1.0))
+            work[i], work[best], size[i], size[best] = work[best], work[i], size[best], size[i]
+        if _magnitude(work[i][i]) <= SINGULAR * size[i] if inexact else work[i][i] == 0:
+            raise ValueError("the linear system for the weights is singular or too ill-conditioned to solve")
+        pivot = [_tidy(x / work[i][i]) for x in work[i]]
+        work = [
+            pivot if j == i else [_tidy(x - row[i] * p) for x, p in zip(row, pivot, strict=True)]
+            for j, row in enumerate(work)
+        ]
+    return [row[-1] for row in work]
+
+
+def _magnitude(x: Number) -> float:
+    return abs(float(x.detach() if kind(x) == "torch" else x))
+
+
+def _tidy(x: Number) -> Number:
+    """Bring a SymPy expression to lowest terms, so that elimination does not swell."""
+    return x.cancel() if kind(x) == "sympy" else x
+
+
+def recentre(M: Vector, d: Number) -> list[Number]:
+    """Return the moments about a node that lies `d` ahead of the present centre: sum_j binom(m, j) (-d)^{m-j} M^j."""
+    powers: list[Number] = [1]
+    for _ in range(1, len(M)):
+        powers.append(powers[-1] * -d)
+    return [sum(comb(m, j) * powers[m - j] * M[j] for j in range(m + 1)) for m in range(len(M))]
+
+
+def rescale(M: Vector, factor: Number) -> list[Number]:
+    """Return the moments in a unit that is 1/`factor` times the present one: factor^m M^m."""
+    out, power = [], 1
+    for value in M:
+        out.append(power * value)
+        power = power * factor
+    return out
+
+
+def observe(M: Vector, beta: Number) -> list[Number]:
+    """Let the filter see the node at the centre, where u^m is 1 for m = 0 and 0 otherwise."""
+    return [(1 - beta) * x + (beta if m == 0 else 0) for m, x in enumerate(M)]
+
+
+def steady_filter(beta: Number, count: int, ratio: Number = 1) -> list[Number]:
+    """Return the filter's moments M^0 ... M^{count-1} at the newest node of a grid with constant step ratio.
+
+    Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is its fixed point.
+    """
+    beta, ratio = exact(beta), exact(ratio)
+    M: list[Number] = [exact(1)]
+    for m in range(1, count):
+        gain = (1 - beta) / ratio**m
+        M.append(gain / (1 - gain) * sum(comb(m, j) * (-1) ** (m - j) * M[j] for j in range(m)))
+    return M
