@@ -24,6 +24,16 @@ Number = Any
 
 def kind(x: Number) -> str:
     """Name the number system of `x`: "exact", "float", "numpy", "torch", "sympy" or "mpmath"."""
+    known = _KINDS.get(type(x))
+    if known is None:
+        known = _KINDS[type(x)] = _kind(x)
+    return known
+
+
+_KINDS: dict[type, str] = {}
+
+
+def _kind(x: Number) -> str:
     if isinstance(x, (np.ndarray, np.generic)):
         return "numpy"
     if isinstance(x, (int, Fraction)):
@@ -104,6 +114,9 @@ def cos(x: Number) -> Number:
 
 def is_zero(x: Number) -> bool:
     """Tell whether `x` is known to be zero; a symbol or a tensor with gradient is never known to be."""
-    if kind(x) == "torch":
-        return False
-    return bool(np.all(np.asarray(x) == 0)) if kind(x) == "numpy" else bool(x == 0)
+    if type(x) is float:
+        return x == 0.0
+    which = kind(x)
+    if which == "torch":
+        return not x.requires_grad and bool((x == 0).all())
+    return bool(np.all(x == 0)) if which == "numpy" else bool(x == 0)

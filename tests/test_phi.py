@@ -1,4 +1,4 @@
-"""phi_k in floating point against its closed form at 120 digits and against theorems; every number type against the rest."""
+"""phi_k in floats against its closed form at 120 digits and against theorems; every other number type against those."""
 
 import math
 import subprocess
@@ -92,7 +92,7 @@ def test_doubling(z):
     once, twice = phis(9, z), phis(9, 2 * z)
     for k in range(1, 9):
         parts = [once[0] * once[k], *(once[j] / math.factorial(k - j) for j in range(1, k + 1))]
-        # positive terms: relative errors do not grow; two factors and the left side of BOUND_ULP ulp of at most EPS each
+        # positive terms add no relative error; both factors and the left side are off by BOUND_ULP ulp, at most EPS each
         assert math.isclose(2**k * twice[k], math.fsum(parts), rel_tol=(3 * BOUND_ULP + 2) * EPS)
 
 

@@ -37,7 +37,7 @@ class Point:
     span
         Geometry of the step.
     nodes
-        Interpolation nodes relative to the present one in units of ``span.unit``, newest (0) first.
+        Interpolation nodes relative to the present one in units of ``span.unit``, newest (0) first; the last gap, if any, is always there.
     order
         Order of this step, at most ``len(nodes)``.
     first
@@ -104,7 +104,8 @@ def _point(layout: Layout, n: int) -> Point:
     if not formulation.is_finite(levels[n]):
         return Point(span, (0.0,), 1, first=True)
     here = formulation.node(levels[n])
-    nodes = tuple((formulation.node(levels[n - j]) - here) / span.unit for j in range(layout.history(n)))
+    reach = min(layout.history(n), max(order, 2))
+    nodes = tuple((formulation.node(levels[n - j]) - here) / span.unit for j in range(reach))
     return Point(span, nodes, order, first=layout.history(n) == 1, momentum=not denoises)
 
 

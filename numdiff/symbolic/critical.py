@@ -79,14 +79,15 @@ def common_zeros(p: sp.Poly, q: sp.Poly) -> list[sp.Poly]:
 
 
 def irreducible(polynomials: Iterable[sp.Poly]) -> tuple[list[sp.Poly], list[sp.Poly]]:
-    """Return the distinct irreducible factors: those that contain X, and those in the parameter alone."""
+    """Return the distinct irreducible factors: those that contain X (but X itself), and those in the parameter alone."""
     with_x: dict[sp.Poly, None] = {}
     without: dict[sp.Poly, None] = {}
     for polynomial in polynomials:
         if polynomial.is_zero:
             continue
         for factor, _ in polynomial.factor_list()[1]:
-            (with_x if factor.degree(X) else without)[factor] = None
+            if factor.as_expr() != X:
+                (with_x if factor.degree(X) else without)[factor] = None
     return list(with_x), list(without)
 
 

@@ -1,39 +1,38 @@
 r"""Stability intervals in closed form.
 
 The real stability interval is the largest (-x*, 0) and the imaginary one the largest (-i y*, i y*) on which the stability polynomial satisfies the
-root condition. (Single points inside at which roots meet on the circle and part again are not looked for.)
-
-**Numbers.** Between two neighbouring critical points (`numdiff.symbolic.critical`) the number of roots outside the circle is constant, so one
-rational point decides a whole segment, by Miller's exact criterion. The interval ends with the last segment in a row from 0 that passes.
-Real roots are isolated by rational intervals, never by floating point, so the answer is an exact algebraic number.
+root condition. (Single points inside, at which roots meet on the circle and part again, are not looked for.) For numbers, see
+`numdiff.symbolic.segments`.
 
 **A symbolic parameter beta.** The critical points are the real zeros of polynomials F_i(X, beta). Along beta their number and their order can change only where
 
     lead_X F_i = 0,    F_i(0, beta) = 0,    disc_X F_i = 0,    res_X(F_i, F_j) = 0,    or a coefficient of pi has a pole.
 
-Between two such breakpoints the arrangement of curves and stable segments is fixed, so one rational beta, treated as above, shows which zero of which F_i ends
-the interval there; where F_i has degree 1 or 2 in X that is a formula, else a `CriticalRoot`. (This is cylindrical algebraic decomposition in the
-plane.) At rational breakpoints the interval is worked out too, and gets a line of its own where it differs from both sides.
+Between two such breakpoints the arrangement of curves and stable segments is fixed, so one rational beta shows which zero of which F_i ends
+the interval there: cylindrical algebraic decomposition in the plane. Where F_i has degree 1 or 2 in X that zero is a formula, else a
+`CriticalRoot`. Rational breakpoints are worked out as well and get a line of their own where they differ from the formula beside them; at
+irrational ones the formula on the left is taken to continue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import combinations, pairwise
 from typing import Any
 
 import sympy as sp
 
-from numdiff.symbolic.critical import AXES, X, cleared, critical_polynomials, irreducible, on_axis
-from numdiff.symbolic.polynomials import ZETA, Z, parameters
-from numdiff.symbolic.rootcondition import satisfies_root_condition
+from numdiff.symbolic.critical import AXES, X, cleared, critical_polynomials, irreducible
+from numdiff.symbolic.polynomials import parameters, to_sympy
+from numdiff.symbolic.segments import Isolated, endpoint, isolate
+
+Piece = tuple[sp.Expr, Any]
 
 DAMPING = (0, 2)
 """Where a symbolic parameter varies unless told otherwise: the dampings for which momentum is zero-stable."""
 
-
 class CriticalRoot(sp.Function):
-    """The k-th real zero in X (counted from 0, ascending) of a polynomial of degree 3 or more; a number once its parameter is one.
+    """The k-th real zero (from 0, ascending) of a polynomial; a number once the polynomial has no symbols left.
 
     Arguments: k and a SymPy ``Lambda`` from X to the polynomial.
     """
@@ -42,25 +41,10 @@ class CriticalRoot(sp.Function):
 
     @classmethod
     def eval(cls, k: Any, polynomial: Any) -> Any:
-        """Return the algebraic number when the polynomial has no symbols left."""
+        """Return the algebraic number when there are no symbols left."""
         if polynomial.free_symbols:
             return None
         return sp.Poly(polynomial(X), X).real_roots()[int(k)]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where an interval ends: at 0 (`factor` None, `bounded`), nowhere (not `bounded`), or at real zero `index` of `factor`."""
-
-    factor: sp.Poly | None = None
-    index: int = 0
-    bounded: bool = True
-
-    def value(self) -> sp.Expr:
-        """Return the exact number, for a polynomial without parameters."""
-        if self.factor is None:
-            return sp.Integer(0) if self.bounded else sp.oo
-        return self.factor.real_roots()[self.index]
 
 
 def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr:
@@ -89,29 +73,106 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
         raise ValueError(f'axis must be "real" or "imaginary", got {axis!r}')
     pi, denominator = cleared(pi)
     symbols = parameters(pi)
-    if not (pi.domain.is_ZZ or pi.domain.is_QQ or (pi.domain.is_Poly and len(pi.domain.symbols) == 1 == len(symbols))):
+    if len(symbols) > 1 or not (pi.domain.is_ZZ or pi.domain.is_QQ or pi.domain.is_Poly):
         raise ValueError(
-            f"the stability polynomial has coefficients in {pi.domain}; intervals need rational numbers or one parameter that enters "
-            "rationally: give numbers for the other symbols (and a float for sqrt, exp and phi)"
+            f"the stability polynomial has coefficients in {pi.domain}; a stability interval needs rational numbers or one parameter "
+            "that enters rationally: give numbers for the other symbols, and a float for h"
         )
-    squared = _over_parameter(pi, denominator, axis, domain) if symbols else _numeric(pi, axis).value()
-    return squared if axis == "real" else _root(squared)
+    if symbols:
+        return _over_parameter(pi, denominator, axis, *map(sp.Rational, domain))
+    return _number(pi, axis)
 
 
-def _root(squared: sp.Expr) -> sp.Expr:
-    """Return y* from Y* = y*^2."""
-    if isinstance(squared, sp.Piecewise):
-        return sp.Piecewise(*((sp.sqrt(value), condition) for value, condition in squared.args))
-    return sp.sqrt(squared)
+def _shown(value: sp.Expr, axis: str) -> sp.Expr:
+    """Return x* from X, or y* from X = y*^2."""
+    return value if axis == "real" else sp.sqrt(value)
 
 
-# --- numbers ---
+def _number(pi: sp.Poly, axis: str) -> sp.Expr:
+    """Return the end of the interval for a polynomial without parameters."""
+    factors, _ = irreducible(critical_polynomials(pi, axis))
+    end = endpoint(pi, factors, axis)
+    if end.owner is None:
+        return sp.Integer(0) if end.bounded else sp.oo
+    return _shown(factors[end.owner].real_roots()[end.index], axis)
 
 
-def is_stable(pi: sp.Poly, axis: str, point: Any) -> bool:
-    """Decide the root condition at the rational point X = `point` (y^2 on the imaginary axis, where any rational y^2 > 0 will do)."""
-    real, imaginary = ([sp.Rational(c.eval(point)) for c in part] for part in on_axis(pi, axis))
-    if axis == "real":
-        return satisfies_root_condition([(_fraction(c), _fraction(0)) for c in real])
-    y = _rational_root(point)
-    return satisfies_root_condition([(_fraction(a), _fraction(y * b)) for a, b in zip(real, imaginary, strict=True)])
+# --- one parameter ---
+
+
+def _over_parameter(pi: sp.Poly, denominator: sp.Expr, axis: str, low: sp.Rational, high: sp.Rational) -> sp.Expr:
+    """Return the formula, or the pieces, on low < beta < high."""
+    if not low < high:
+        raise ValueError(f"domain must be (low, high) with low < high, got ({low}, {high})")
+    (beta,) = parameters(pi)
+    factors, alone = irreducible(critical_polynomials(pi, axis))
+    ends = [sp.Poly(beta - low, beta), sp.Poly(beta - high, beta)]
+    projection = _distinct([*ends, *_projection(factors, alone, denominator, beta)])
+    zeros = isolate(projection, low, high)
+    samples = [to_sympy((left[1] + right[0]) / 2) for left, right in pairwise(zeros)]
+    formulas = [_formula(pi, factors, axis, beta, sample) for sample in samples]
+    pieces = [(formulas[0], sp.true)]
+    for zero, formula in zip(zeros[1:-1], formulas[1:], strict=True):
+        position = _position(projection[zero[2]], zero)
+        value = _number(_at(pi, beta, position), axis) if position.is_Rational else None
+        pieces = _join(pieces, formula, beta, position, value)
+    return pieces[0][0] if len(pieces) == 1 else sp.Piecewise(*pieces)
+
+
+def _join(pieces: list[Piece], formula: sp.Expr, beta: sp.Symbol, position: sp.Expr, value: sp.Expr | None) -> list[Piece]:
+    """Append the formula that holds beyond `position`, where the interval ends at `value` (None: not worked out)."""
+    *before, (last, _) = pieces
+    left, right = (value is None or _equal(f.subs(beta, position), value) for f in (last, formula))
+    if not left and not right:
+        before.append((value, sp.Eq(beta, position)))
+    if last == formula:
+        return [*before, (formula, sp.true)]
+    return [*before, (last, beta <= position if left else beta < position), (formula, sp.true)]
+
+
+def _equal(a: sp.Expr, b: sp.Expr) -> bool:
+    """Compare two real algebraic numbers to 30 digits, where different ends of one interval differ by far more."""
+    return bool(a == b or (a.is_finite and b.is_finite and abs(sp.N(a - b, 40, chop=True)) < sp.Rational(1, 10**30)))
+
+
+def _position(polynomial: sp.Poly, zero: Isolated) -> sp.Expr:
+    """Return the isolated zero as an exact number."""
+    if zero[0] == zero[1]:
+        return to_sympy(zero[0])
+    return next(r for r in polynomial.real_roots() if zero[0] < r < zero[1])
+
+
+def _distinct(polynomials: Iterable[sp.Poly]) -> list[sp.Poly]:
+    """Return the distinct irreducible factors of polynomials in one variable."""
+    return list(dict.fromkeys(factor.monic() for p in polynomials if not p.is_zero for factor, _ in p.factor_list()[1]))
+
+
+def _projection(factors: Sequence[sp.Poly], alone: Sequence[sp.Poly], denominator: sp.Expr, beta: sp.Symbol) -> list[sp.Poly]:
+    """Return the polynomials in beta at whose zeros the arrangement of critical points may change."""
+    found: list[Any] = [denominator, *(p.as_expr() for p in alone)]
+    for f in factors:
+        found += [sp.LC(f.as_expr(), X), f.as_expr().subs(X, 0), sp.discriminant(f.as_expr(), X)]
+    found += [sp.resultant(f.as_expr(), g.as_expr(), X) for f, g in combinations(factors, 2)]
+    return [sp.Poly(p, beta) for p in found]
+
+
+def _formula(pi: sp.Poly, factors: Sequence[sp.Poly], axis: str, beta: sp.Symbol, sample: sp.Rational) -> sp.Expr:
+    """Return the end of the interval as a function of beta, on the cell that contains `sample`."""
+    end = endpoint(_at(pi, beta, sample), [_at(f, beta, sample) for f in factors], axis)
+    if end.owner is None:
+        return sp.Integer(0) if end.bounded else sp.oo
+    factor = factors[end.owner].as_expr()
+    a, *rest = sp.Poly(factor, X).all_coeffs()
+    if len(rest) == 1:
+        return _shown(sp.factor(-rest[0] / a), axis)
+    if len(rest) == 2:
+        b, c = rest
+        sign = (1 if end.index else -1) * (1 if a.subs(beta, sample) > 0 else -1)
+        return _shown((-b + sign * sp.sqrt(sp.factor(b**2 - 4 * a * c))) / (2 * a), axis)
+    return _shown(CriticalRoot(end.index, sp.Lambda(X, factor)), axis)
+
+
+def _at(polynomial: sp.Poly, beta: sp.Symbol, value: sp.Rational) -> sp.Poly:
+    """Return the polynomial with a number for beta."""
+    gens = [g for g in polynomial.gens if g != beta]
+    return sp.Poly(polynomial.as_expr().subs(beta, value), *gens, domain="QQ")

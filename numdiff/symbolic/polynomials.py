@@ -54,6 +54,11 @@ def to_sympy(x: Any, what: str = "tableau entry") -> sp.Expr:
         raise TypeError(f"{what} must be a finite scalar, got {x!r}; symbolic work needs numbers or SymPy symbols") from error
 
 
+def to_fraction(x: sp.Rational) -> Fraction:
+    """Return a SymPy rational as a Fraction, whose arithmetic is faster and needs no simplification."""
+    return Fraction(int(x.p), int(x.q))
+
+
 def over_field(tableau: Tableau) -> tuple[Any, dict[str, DomainMatrix]]:
     """Return a field K that holds every entry, and A, U, B, V as matrices over K."""
     shapes = {"A": (tableau.stages,) * 2, "U": (tableau.stages, tableau.registers)}

@@ -1,4 +1,4 @@
-"""The opaque SymPy function phi: its closed form, derivative, series and digits, against one another and the numeric phi."""
+"""The opaque SymPy function phi: closed form, derivative, series and digits, against one another and the numeric phi."""
 
 import pickle
 

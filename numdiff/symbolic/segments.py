@@ -1,0 +1,108 @@
+r"""The stable segment next to z = 0 on an axis, for numbers, as a proof.
+
+Critical points (`numdiff.symbolic.critical`) cut the half-axis X > 0 into segments on which the number of roots outside the unit circle is constant.
+Real zeros are isolated by disjoint rational intervals with gaps between them (Vincent's theorem; no floating point), one rational point of each gap
+is put to Miller's exact criterion, and the interval ends where the first segment fails.
+
+On the imaginary axis X = y^2 and the sample point is chosen as the square of a rational y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import isqrt
+from typing import Any
+
+import sympy as sp
+
+from numdiff.symbolic.critical import X, on_axis
+from numdiff.symbolic.polynomials import to_fraction, to_sympy
+from numdiff.symbolic.rootcondition import satisfies_root_condition
+
+Isolated = tuple[Fraction, Fraction, int]
+"""An interval (low, high) that holds one real zero, and the position of its polynomial in the list."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a stable interval ends, in X.
+
+    Parameters
+    ----------
+    owner
+        Position in the list of the polynomial that vanishes there; None where the interval is empty, or endless.
+    index
+        Which of its real zeros, counted from 0 in ascending order.
+    bounded
+        False for an interval that never ends.
+    """
+
+    owner: int | None = None
+    index: int = 0
+    bounded: bool = True
+
+
+def isolate(polynomials: Sequence[sp.Poly], low: Any, high: Any = None) -> list[Isolated]:
+    """Return the real zeros in [low, high] of coprime square-free polynomials in one variable, ascending, with gaps between them."""
+    if not polynomials:
+        return []
+    width = Fraction(1)
+    while True:
+        found = sp.intervals([p.as_expr() for p in polynomials], eps=to_sympy(width), inf=low, sup=high)
+        zeros = [(to_fraction(a), to_fraction(b), next(iter(owner))) for (a, b), owner in found]
+        if all(left[1] < right[0] for left, right in pairwise(zeros)):
+            return zeros
+        width /= 16
+
+
+def is_stable(pi: sp.Poly, axis: str, y: Fraction) -> bool:
+    """Decide the root condition of a polynomial with rational coefficients at z = -y (real axis) or z = i y, exactly."""
+    real, imaginary = on_axis(pi, axis)
+    point = y if axis == "real" else y * y
+    a, b = ([_at(c, point) for c in part] for part in (real, imaginary))
+    return satisfies_root_condition([(p, y * q) for p, q in zip(a, b, strict=True)])
+
+
+def endpoint(pi: sp.Poly, factors: Sequence[sp.Poly], axis: str) -> Endpoint:
+    """Return where the stable interval next to 0 ends.
+
+    Parameters
+    ----------
+    pi
+        Stability polynomial with rational coefficients.
+    factors
+        Coprime polynomials in X, none of them zero at 0, whose zeros contain the critical points.
+    axis
+        "real" or "imaginary".
+    """
+    zeros = isolate([sp.Poly(X, X), *factors], 0)[1:]
+    low, last = Fraction(0), Endpoint()
+    for left, right, owner in zeros:
+        if not is_stable(pi, axis, between(low, left, axis)):
+            return last
+        index = int(factors[owner - 1].count_roots(sup=to_sympy(right))) - 1
+        low, last = right, Endpoint(owner - 1, index)
+    return Endpoint(bounded=False) if is_stable(pi, axis, between(low, low + 1, axis)) else last
+
+
+def between(low: Fraction, high: Fraction, axis: str) -> Fraction:
+    """Return a rational y with low < X < high for X = y (real axis) or X = y^2."""
+    middle = (low + high) / 2
+    if axis == "real":
+        return middle
+    scale = 16
+    while True:
+        y = Fraction(isqrt(middle.numerator * scale**2 // middle.denominator), scale)
+        if low < y * y < high:
+            return y
+        scale *= 16
+
+
+def _at(polynomial: sp.Poly, point: Fraction) -> Fraction:
+    total = Fraction(0)
+    for c in polynomial.all_coeffs():
+        total = total * point + to_fraction(c)
+    return total
