@@ -92,7 +92,7 @@ def test_doubling(z):
     once, twice = phis(9, z), phis(9, 2 * z)
     for k in range(1, 9):
         parts = [once[0] * once[k], *(once[j] / math.factorial(k - j) for j in range(1, k + 1))]
-        # positive terms add no relative error; both factors and the left side are off by BOUND_ULP ulp, at most EPS each
+        # positive terms do not amplify; both factors and the left side are off by BOUND_ULP ulp, at most EPS each
         assert math.isclose(2**k * twice[k], math.fsum(parts), rel_tol=(3 * BOUND_ULP + 2) * EPS)
 
 

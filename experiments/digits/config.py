@@ -62,7 +62,7 @@ class ClassifierRun:
     """
 
     name: str = "digits_classifier"
-    model: ClassifierConfig = ClassifierConfig()
+    model: ClassifierConfig = field(default_factory=ClassifierConfig)
     optimisation: Optimisation = Optimisation(steps=1000, learning_rate=2e-3, weight_decay=1e-2, batch=128, seed=1)
     warp: float = 1.0
     noise: float = 0.1

@@ -156,7 +156,7 @@ class Optimiser:
 
 
 def arguments(description: str | None) -> argparse.Namespace:
-    """Return the command line's --out and --fast, with torch set to one thread, on which the weights are reproducible."""
+    """Return --out and --fast of the command line, and set torch to one thread, which the recorded runs used."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("results/digits"), metavar="DIR", help="folder of the results")
     parser.add_argument("--fast", action="store_true", help="a tiny network for a few seconds, to see that it runs")

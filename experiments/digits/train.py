@@ -51,7 +51,7 @@ class Denoising:
 
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
-        """Return the loss of the averaged network on the training and the held-out scans, with the same noise always."""
+        """Return the averaged network's loss on the training and the held-out scans, always with the same noise."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.optimisation.seed)
             parts = {"train_loss": self.train, "held_out_loss": self.held_out}

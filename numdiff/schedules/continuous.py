@@ -35,7 +35,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from numdiff.elementary import Number, cos, exp, expm1, log, log1p, sin, sqrt
+from numdiff.elementary import Number, exp, expm1, log, log1p, sin, sqrt
 from numdiff.schedules.base import Schedule, arctan, clamp, from_log_alpha, log_alpha_of, positive, ratio, real, within
 
 
@@ -223,7 +223,7 @@ class Cosine(Continuous):
         return arctan(sin_d / (alpha * cos_0**2 + sin_theta * sin_0)) / self._rate
 
     def _d_alpha(self, t: Number) -> Number:
-        return -self._rate * cos(self._rate * (1 - t)) / math.cos(self._theta_0)
+        return -self._rate * sin(self._rate * t + self._theta_0) / math.cos(self._theta_0)
 
     def _d_sigma(self, t: Number) -> Number:
         return ratio(-self._alpha(t) * self._d_alpha(t), self._sigma(t))

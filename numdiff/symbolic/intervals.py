@@ -17,6 +17,7 @@ irrational ones the formula on the left is taken to continue.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -44,7 +45,7 @@ class CriticalRoot(sp.Function):
         """Return the algebraic number when there are no symbols left."""
         if polynomial.free_symbols:
             return None
-        return sp.Poly(polynomial(X), X).real_roots()[int(k)]
+        return sp.Poly(sp.nsimplify(polynomial(X), rational=True), X).real_roots()[int(k)]
 
 
 def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr:
@@ -163,13 +164,43 @@ def _formula(pi: sp.Poly, factors: Sequence[sp.Poly], axis: str, beta: sp.Symbol
         return sp.Integer(0) if end.bounded else sp.oo
     factor = factors[end.owner].as_expr()
     a, *rest = sp.Poly(factor, X).all_coeffs()
+    if len(rest) > 2:
+        return _shown(CriticalRoot(end.index, sp.Lambda(X, factor)), axis)
     if len(rest) == 1:
-        return _shown(sp.factor(-rest[0] / a), axis)
-    if len(rest) == 2:
-        b, c = rest
-        sign = (1 if end.index else -1) * (1 if a.subs(beta, sample) > 0 else -1)
-        return _shown((-b + sign * sp.sqrt(sp.factor(b**2 - 4 * a * c))) / (2 * a), axis)
-    return _shown(CriticalRoot(end.index, sp.Lambda(X, factor)), axis)
+        value = _Product.of(-rest[0] / a, beta, sample)
+        return value.expr() if axis == "real" else value.square_root()
+    b, c = rest
+    sign = (1 if end.index else -1) * (1 if a.subs(beta, sample) > 0 else -1)
+    root = _Product.of(b**2 - 4 * a * c, beta, sample).square_root()
+    return _shown(sp.factor_terms((sign * root - b) / (2 * sp.factor(a))), axis)
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A positive rational function as constant and factors, each of them positive on the cell: 6/11, (2 - beta)^1, beta^-1."""
+
+    constant: sp.Rational
+    factors: tuple[tuple[sp.Expr, int], ...]
+
+    @classmethod
+    def of(cls, value: sp.Expr, beta: sp.Symbol, sample: sp.Rational) -> _Product:
+        """Factor `value`, which is positive at the sample."""
+        constant, found = sp.Integer(1), []
+        for part, sign in zip(sp.fraction(sp.cancel(value)), (1, -1), strict=True):
+            content, factors = sp.factor_list(part, beta)
+            constant *= abs(content) ** sign
+            found += [(f if f.subs(beta, sample) > 0 else -f, sign * power) for f, power in factors]
+        return cls(constant, tuple(found))
+
+    def expr(self) -> sp.Expr:
+        """Return the product; the constant comes last, or SymPy would multiply it into a factor."""
+        return sp.Mul(*(f**power for f, power in self.factors)) * self.constant
+
+    def square_root(self) -> sp.Expr:
+        """Return the square root with the squares drawn out of it."""
+        outside = sp.Mul(*(f ** (power // 2) for f, power in self.factors))
+        inside = sp.Mul(*(f for f, power in self.factors if power % 2))
+        return outside * sp.sqrt(inside) * sp.sqrt(self.constant)
 
 
 def _at(polynomial: sp.Poly, beta: sp.Symbol, value: sp.Rational) -> sp.Poly:

@@ -1,0 +1,46 @@
+# `make` alone prints this help. Everything runs in .venv, which is made on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help study study-fast test test-slow lint types format bench wheel clean
+
+help:  ## show this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+study: $(STAMP)  ## derive, validate and run: writes results/study/report.html
+	$(BIN)/numdiff study --out results/study
+
+study-fast: $(STAMP)  ## the same, reduced to seconds
+	$(BIN)/numdiff study --fast --out results/study-fast
+
+test: $(STAMP)  ## the fast test suite
+	$(BIN)/pytest -n auto
+
+test-slow: $(STAMP)  ## the tests that take minutes
+	$(BIN)/pytest -n auto -m slow
+
+lint: $(STAMP)  ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## mypy
+	$(BIN)/mypy
+
+format: $(STAMP)  ## apply ruff's formatting and safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## benchmarks against peers
+	$(BIN)/python -m benchmarks
+
+wheel: $(STAMP)  ## build a wheel into dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:  ## remove the environment, caches and results
+	rm -rf .venv build dist results .pytest_cache .mypy_cache .ruff_cache .hypothesis
