@@ -13,9 +13,11 @@ from typing import NoReturn
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """Return the known name that resembles `name` most, or None where none does."""
+    """Return the known name that resembles `name` most, or None where none does or `name` is no string."""
+    if not isinstance(name, str):
+        return None
     by_lower_case = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
+    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     return by_lower_case[found[0]] if found else None
 
 

@@ -153,7 +153,7 @@ def native(tableaus: Iterable[Tableau], source: str | Prediction, target: str | 
     for tableau in tableaus:
         scale = scale or [1.0] * tableau.registers
         pairs = [
-            (0.0, 1.0) if same or tag else coefficients(level, source=source, target=target)
+            (0.0, 1.0) if same or tag or level is None else coefficients(level, source=source, target=target)
             for level, tag in zip(tableau.levels, tableau.tags, strict=True)
         ]
         held, scale = _rescale(tableau, [1.0 if is_zero(q) else q for _, q in pairs], scale)

@@ -22,12 +22,12 @@ from typing import Any
 from numdiff.elementary import Number, kind
 from numdiff.level import Level
 
-Matrix = tuple[tuple[Number, ...], ...]
+Matrix = Sequence[Sequence[Number]]
 Term = tuple[int, Number]
 Row = tuple[Term, ...]
 
 
-def _matrix(rows: Sequence[Sequence[Number]]) -> Matrix:
+def _matrix(rows: Matrix) -> tuple[tuple[Number, ...], ...]:
     return tuple(tuple(row) for row in rows)
 
 
@@ -51,7 +51,7 @@ class Tableau:
     A, U, B, V
         Matrices of shapes (s, s) strictly lower triangular, (s, r), (r, s), (r, r).
     levels
-        Where the s evaluations happen.
+        Where the s evaluations happen; None in a steady step, which happens nowhere in particular.
     target
         The level of the sample y_0 after the step; None for a step of a steady state.
     tags
@@ -127,7 +127,8 @@ class Tableau:
     def map(self, convert: Callable[[Number], Number]) -> Tableau:
         """Return the tableau with `convert` applied to every coefficient (biases and levels stay)."""
         names = ("A", "U", "B", "V", "Na", "Nb")
-        return replace(self, **{n: tuple(tuple(map(convert, row)) for row in getattr(self, n)) for n in names})
+        changes: dict[str, Any] = {n: [[convert(x) for x in row] for row in getattr(self, n)] for n in names}
+        return replace(self, **changes)
 
     def to_float(self) -> Tableau:
         """Return the tableau in Python floats, except tensors that carry gradients, which stay 0-d tensors."""

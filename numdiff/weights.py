@@ -101,7 +101,7 @@ def solve(rows: Sequence[Vector], rhs: Vector) -> list[Number]:
     """
     work = [[exact(x) for x in (*row, b)] for row, b in zip(rows, rhs, strict=True)]
     inexact = any(kind(x) in ("float", "numpy", "torch") for row in work for x in row)
-    tidy = list if inexact else _tidy
+    lowest = list if inexact else tidy
     size = [max(_magnitude(x) for x in row[:-1]) if inexact else 1.0 for row in work]
     for i in range(len(work)):
         if inexact:
@@ -109,9 +109,9 @@ def solve(rows: Sequence[Vector], rhs: Vector) -> list[Number]:
             work[i], work[best], size[i], size[best] = work[best], work[i], size[best], size[i]
         if _magnitude(work[i][i]) <= SINGULAR * size[i] if inexact else work[i][i] == 0:
             raise ValueError("the linear system for the weights is singular or too ill-conditioned to solve")
-        pivot = tidy([x / work[i][i] for x in work[i]])
+        pivot = lowest([x / work[i][i] for x in work[i]])
         work = [
-            pivot if j == i else tidy([x - row[i] * p for x, p in zip(row, pivot, strict=True)])
+            pivot if j == i else lowest([x - row[i] * p for x, p in zip(row, pivot, strict=True)])
             for j, row in enumerate(work)
         ]
     return [row[-1] for row in work]
@@ -121,7 +121,7 @@ def _magnitude(x: Number) -> float:
     return abs(x) if type(x) is float else abs(float(x.detach() if kind(x) == "torch" else x))
 
 
-def _tidy(row: list[Number]) -> list[Number]:
+def tidy(row: Vector) -> list[Number]:
     """Bring SymPy expressions to lowest terms, so that elimination does not swell."""
     return [x.cancel() if kind(x) == "sympy" else x for x in row]
 

@@ -45,7 +45,7 @@ def times_of(schedule, seed=0, count=2000):
     return schedule.T * np.concatenate([[0.0, 1.0], TINY, np.random.default_rng(seed).uniform(0, 1, count)])
 
 
-# ------------------------------------------------------------------------------------------- independent definitions
+# --------------------------------------------------------------------------------------------- independent definitions
 
 
 def integrated_beta(s, t):
@@ -116,7 +116,7 @@ def test_inverse_solves_the_definition(schedule):
             )
 
 
-# ------------------------------------------------------------------------------------------------ the inverse, the ends
+# ----------------------------------------------------------------------------------------------- the inverse, the ends
 
 
 @each
@@ -180,7 +180,7 @@ def test_default_end_has_finite_log_snr(schedule):
     assert math.isfinite(schedule.log_snr(schedule.t_end))
 
 
-# ---------------------------------------------------------------------------------------------- number types, gradients
+# --------------------------------------------------------------------------------------------- number types, gradients
 
 
 @each
@@ -233,7 +233,7 @@ def test_levels_carry_gradients_but_infinite_ends_are_constants():
     assert type(schedules.VPLinear().level(torch.tensor(0.3)).alpha) is float
 
 
-# ----------------------------------------------------------------------------------------------------- particular facts
+# ---------------------------------------------------------------------------------------------------- particular facts
 
 
 @given(t=st.floats(1e-3, 0.999), shift=st.floats(0.1, 10))
@@ -265,7 +265,7 @@ def test_model_time_is_what_the_network_knows():
     assert flow.model_time(0.25) == pytest.approx(500, rel=4 * EPS)  # 3/4 / (1 + 2/4) = 1/2
 
 
-# ----------------------------------------------------------------------------------------------------------------- tables
+# -------------------------------------------------------------------------------------------------------------- tables
 
 
 @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ def test_zero_terminal_table_of_diffusers():
     table = schedules.Discrete(betas=betas)
     assert table.alpha(1.0) == 0
     assert table.sigma(1.0) == 1
-    t = torch.tensor([0.0, 0.5, 0.9995, 1.0], dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(table.alpha(t).sum() + table.sigma(t)[1:].sum(), t)
+    t = torch.tensor([0.1, 0.5, 0.9995, 1.0], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(table.alpha(t).sum() + table.sigma(t).sum(), t)
     assert torch.isfinite(slope).all()
 
 
@@ -328,7 +328,7 @@ def test_repr_is_short():
     assert repr(schedules.Flow(shift=3.0)) == "Flow(shift=3.0, t_end=0.001, time_scale=1.0)"
 
 
-# -------------------------------------------------------------------------------------------------- registry and errors
+# ------------------------------------------------------------------------------------------------- registry and errors
 
 
 def test_registry():

@@ -59,7 +59,7 @@ class Denoising:
 
     def state(self) -> dict[str, Any]:
         """Return everything that the next step depends on."""
-        parts = {"network": self.network, "average": self.average, "adam": self.optimiser.adam}
+        parts: dict[str, Any] = {"network": self.network, "average": self.average, "adam": self.optimiser.adam}
         return {name: part.state_dict() for name, part in parts.items()}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5; Liu et al., PNDM (2022)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,15 +26,6 @@ from numdiff.weights import MAX_ORDER, interpolatory
 
 WEIGHTS = ("variable", "uniform")
 RULES = ("exact", "half")
-
-
-def adams_weights(point: Point, weights: str, rule: str) -> list[Number]:
-    """Return kappa omega_j for the step's `order` newest nodes."""
-    k, mu = point.order, point.span.moments
-    nodes = point.nodes[:k] if weights == "variable" else [-j for j in range(k)]
-    if rule == "half" and k == 2:
-        mu = [mu[0], mu[0] / 2]
-    return interpolatory(nodes, mu)
 
 
 @dataclass(frozen=True)
@@ -88,8 +80,19 @@ class AdamsBashforth(Multistep):
         """The sample and k - 1 past evaluations."""
         return self.order
 
+    def weights_at(self, state: Any, point: Point) -> list[Number]:
+        """Return kappa omega_j for the step's `order` newest nodes."""
+        k, mu = point.order, point.span.moments
+        nodes = point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)]
+        if self.rule == "half" and k == 2:
+            mu = [mu[0], mu[0] / 2]
+        return interpolatory(nodes, mu)
+
+    def state_at(self, ratios: Sequence[Number]) -> None:
+        """Return None: Adams methods carry no state, so any ratios will do."""
+
     def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
         """Return the tableau of one step; see `Multistep`."""
-        omega = adams_weights(point, self.weights, self.rule)
+        omega = self.weights_at(state, point)
         pad = [0] * (self.order - len(omega))
         return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.order]), None

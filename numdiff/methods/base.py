@@ -54,6 +54,10 @@ class Method(abc.ABC):
         """
 
     @abc.abstractmethod
+    def coefficients(self) -> Any:
+        """Return the exact coefficients: the weights of a multistep method, the Butcher array of a Runge-Kutta method."""
+
+    @abc.abstractmethod
     def _program(self, layout: Layout) -> Iterable[Tableau]:
         """Yield the tableaus of a run over the layout."""
 

@@ -119,8 +119,8 @@ class GHVB(Multistep):
         moved = [recentre(rescale(M, factor), -point.nodes[1]) for M in state.rows]
         return FilterState((observe(moved[0], self.beta), *moved)[: self.order], point.span.unit)
 
-    def _weights(self, state: FilterState, point: Point) -> list[Number]:
-        """Return kappa w_i."""
+    def weights_at(self, state: FilterState, point: Point) -> list[Number]:
+        """Return kappa w_i for the `order` newest velocities."""
         k, mu = point.order, point.span.moments
         if self.weights == "uniform":
             steady = self.steady_state(1).rows[:k]
@@ -138,7 +138,7 @@ class GHVB(Multistep):
         velocity = [beta, 0, 1 - beta, *[0] * (r - 2)]
         if not point.momentum:
             return one_stage([point.span.moments[0], point.span.xi, *[0] * (r - 1)], velocity), state
-        w = self._weights(state, point)
+        w = self.weights_at(state, point)
         w = [*w, *[0] * (r - len(w))]
         row = [beta * w[0], point.span.xi, (1 - beta) * w[0] + w[1], *w[2:]]
         return one_stage(row, velocity), state

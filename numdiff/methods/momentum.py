@@ -13,6 +13,7 @@ Source: Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024, section
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -90,6 +91,14 @@ class Momentum(Multistep):
     def steady_state(self, ratio: Number) -> Any:
         """Return the base's state; see `Multistep`."""
         return (self.base.steady_state(ratio),)
+
+    def state_at(self, ratios: Sequence[Number]) -> Any:
+        """Return the base's state; see `Multistep`."""
+        return (self.base.state_at(ratios),)
+
+    def weights_at(self, state: Any, point: Point) -> list[Number]:
+        """Return the base's weights: momentum acts on their mix."""
+        return self.base.weights_at(state[0], point)
 
     def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
         """Return the base's tableau with the velocity added; see `Multistep`."""

@@ -4,6 +4,7 @@ A multistep method has one evaluation a step, at the sample itself, and a memory
 
 - `advance(state, point)`: the tableau of one step and the next state, where the state is what belongs to the grid and not to the run (nothing
   for Adams, the velocity filter's moments for GHVB; None before the first step);
+- `weights_at(state, point)`: the weights themselves;
 - `steady_state(ratio)`: the state after infinitely many equal steps.
 
 Everything else is here: which nodes there are to interpolate, how the first steps are made, what happens at sigma = 0.
@@ -16,7 +17,7 @@ leaves the order k intact), "exact" by x+ = x, the driver putting the exact samp
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from numdiff.formulations import NOISE_RATIO, Span
 from numdiff.methods.base import Layout, Method, ratio_of
 from numdiff.methods.butcher import Butcher, of_order
 from numdiff.tableau import Tableau
-from numdiff.weights import exact
+from numdiff.weights import exact, tidy
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,54 @@ class Multistep(Method):
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the tableau of one step among equal (or geometric) steps; see `Method.steady`."""
-        h, ratio = self._steady_h(h, ratio), exact(ratio)
-        nodes = [exact(0)]
-        for j in range(1, self.points):
-            nodes.append(nodes[-1] - ratio ** (-j))
+        point = self._point(self._steady_h(h, ratio), (ratio,) * (self.points - 1))
+        return self.advance(self.steady_state(ratio), point)[0]
+
+    def coefficients(self, *, h: Number | None = None, ratios: Sequence[Number] | None = None) -> tuple[Number, ...]:
+        """Return the weights of one step, exact.
+
+        Parameters
+        ----------
+        h
+            Step length, as in `steady`; the weights of exponential formulations depend on it through phi.
+        ratios
+            Step ratios r_1 = h_n/h_{n-1}, r_2 = h_{n-1}/h_{n-2}, ... (numbers or symbols), one fewer than `points`; equal steps by
+            default. A velocity filter remembers every step, so GHVB takes equal ratios only: a geometric grid.
+
+        Returns
+        -------
+        tuple
+            The weights on the newest evaluation (for GHVB: velocity) first, for kappa = 1.
+
+        Raises
+        ------
+        ValueError
+            For the wrong number of ratios, or unequal ones where the method has a filter.
+        """
+        ratios = (1,) * (self.points - 1) if ratios is None else tuple(ratios)
+        if len(ratios) != self.points - 1:
+            raise ValueError(f"ratios must have {self.points - 1} entries for {self.name}, got {len(ratios)}")
+        point = self._point(self._steady_h(h, 1), ratios)
+        return tuple(tidy(self.weights_at(self.state_at(ratios), point)))
+
+    def state_at(self, ratios: Sequence[Number]) -> Any:
+        """Return the state in which `coefficients` are taken on steps of these ratios."""
+        if any(ratio != ratios[0] for ratio in ratios):
+            raise ValueError(f"{self.name} remembers every step: give equal ratios (a geometric grid), got {tuple(ratios)}")
+        return self.steady_state(ratios[0] if ratios else 1)
+
+    @abc.abstractmethod
+    def weights_at(self, state: Any, point: Point) -> list[Number]:
+        """Return the weights kappa omega_j of the step at `point`, newest first."""
+
+    def _point(self, h: Number, ratios: Sequence[Number]) -> Point:
+        """Return a step of length `h` after steps of the given ratios, in X = x/kappa."""
+        nodes, gap = [exact(0)], exact(1)
+        for ratio in ratios:
+            gap = gap / exact(ratio)
+            nodes.append(nodes[-1] - gap)
         span = (self.formulation or NOISE_RATIO).steady_span(h, self.points)
-        return self.advance(self.steady_state(ratio), Point(span, tuple(nodes), self.points, first=False))[0]
+        return Point(span, tuple(nodes), self.points, first=False)
 
     def steady_state(self, ratio: Number) -> Any:
         """Return the state after infinitely many equal (or geometric) steps, ready for `advance`."""

@@ -85,6 +85,10 @@ class RungeKutta(Method):
         """The label, with the formulation if it is not the default."""
         return self.label if self.formulation is None else f"{self.label} {self.formulation.name}"
 
+    def coefficients(self) -> Butcher:
+        """Return the exact Butcher array."""
+        return self.butcher
+
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the Butcher array as a tableau, scaled by `h`; see `Method.steady`."""
         h = self._steady_h(h, 1)

@@ -100,6 +100,10 @@ class DenoiserConfig:
     frequencies: int = 16
     dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Make a list, which is what JSON has, the tuple that it stands for."""
+        object.__setattr__(self, "image_shape", tuple(self.image_shape))
+
 
 class Denoiser(nn.Module):
     """A class-conditional denoiser of flattened images.

@@ -4,11 +4,13 @@ The first ones are written out. The random ones are drawn by NumPy's PCG64 from 
 
     mu_k = n,    C_k = Q_k diag(v_k) Q_k^T,    log v_k uniform,    w_k ~ Dirichlet(2, ..., 2),
 
-Q_k from the QR decomposition of a normal matrix, and then shifted and scaled so that the whole mixture has mean zero and
-variance 1 on average over the coordinates. Every covariance is nonsingular, so that the reference flow reaches sigma = 0.
+Q_k from the QR decomposition of a normal matrix, and then shifted and scaled so that the whole mixture has mean zero
+and variance 1 on average over the coordinates. Every covariance is nonsingular, so that the reference flow reaches
+sigma = 0.
 
-What makes a mixture hard for a sampler is the ratio of the spread of the modes to their width: the exact noise prediction
-turns from one mode's to the whole's at sigma/alpha near the spread, and to the mode's own scale near its width.
+What makes a mixture hard for a sampler is the ratio of the spread of the modes to their width: the exact noise
+prediction bends where sigma/alpha passes the spread (from one Gaussian to a choice of mode) and again where it passes
+each mode's widths.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 r"""Covariances of the components of a mixture, kept as spectra C_k = Q_k diag(v_k) Q_k^T.
 
-Noising maps C_k to alpha^2 C_k + sigma^2 I = Q_k diag(alpha^2 v_k + sigma^2) Q_k^T: the basis stays, so that a change of
-level costs O(K d) once the eigenvectors are known, and the smallest eigenvalues keep their relative accuracy at any
+Noising maps C_k to alpha^2 C_k + sigma^2 I = Q_k diag(alpha^2 v_k + sigma^2) Q_k^T: the basis stays, so that a change
+of level costs O(K d) once the eigenvectors are known, and the smallest eigenvalues keep their relative accuracy at any
 sigma. Diagonal and isotropic covariances have Q_k = I and no basis is stored.
 
-A symmetric matrix is known to rounding only, so eigenvalues of a full covariance below d u ||C_k|| (u the unit roundoff)
-are set to zero: a rank-deficient matrix is then singular exactly, as its author meant it.
+A symmetric matrix is known to rounding only, so eigenvalues of a full covariance below d u ||C_k||, u = 2.2e-16, are
+set to zero: a rank-deficient matrix is then singular exactly, as its author meant it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 _SHAPES = (
-    "give (K, d, d) for full covariances, (K, d) for diagonal ones (variances) or (K,) for isotropic ones (one variance "
-    "per component); the number of axes decides"
+    "give (K, d, d) for full covariances, (K, d) for diagonal ones (variances) or (K,) for isotropic ones (one "
+    "variance per component); the number of axes decides"
 )
 
 
@@ -113,7 +113,7 @@ def _full(matrices: np.ndarray) -> Spectrum:
     if np.any(bad):
         k = int(np.argmax(bad))
         raise ValueError(
-            f"covariances[{k}] has the negative eigenvalue {values[k, 0]:.3g}; a covariance must be positive semidefinite "
-            "(clip its eigenvalues, or build it as L @ L.T)"
+            f"covariances[{k}] has the negative eigenvalue {values[k, 0]:.3g}; a covariance must be positive "
+            "semidefinite (clip its eigenvalues, or build it as L @ L.T)"
         )
     return Spectrum(np.where(values <= noise, 0.0, values), basis)

@@ -62,10 +62,11 @@ class ExactModel:
     prediction: str | Prediction = "noise"
 
     def __post_init__(self) -> None:
+        """Refuse unknown predictions and velocities of a table."""
         if get(self.prediction).name == "velocity" and not self.schedule.has_derivatives:
             raise ValueError(
-                f"prediction 'velocity' needs a schedule with derivatives, and {self.schedule!r} is a table; use 'noise', "
-                "'data', 'v' or 'flow'"
+                f"prediction 'velocity' needs a schedule with derivatives, and {self.schedule!r} is a table; use "
+                "'noise', 'data', 'v' or 'flow'"
             )
 
     def __call__(self, x: Array, t: Any) -> Array:

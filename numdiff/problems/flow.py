@@ -1,7 +1,7 @@
 r"""Reference solutions of the probability-flow ODE of a mixture.
 
 Along the flow xbar = x/alpha obeys d xbar/d rho = E[eps | x], rho = sigma/alpha (Song et al. 2021, arXiv:2011.13456,
-eq. 13; Karras et al. 2022, arXiv:2206.00364, eq. 4), so it depends on the two levels at its ends and not on the schedule.
+eq. 13; Karras et al. 2022, arXiv:2206.00364, eq. 4), so it depends on the levels at its ends and not on the schedule.
 
 A single Gaussian N(mu, Q diag(v) Q^T), with s = alpha^2 v + sigma^2 at either end, has the closed form
 
@@ -20,9 +20,11 @@ whose right side is bounded on both ends: by its formula it carries the factor (
 
 Stated tolerance. (2) is solved twice by DOP853 with absolute tolerance c rtol and relative tolerance rtol, the second
 time with rtol/40 (not below 2.3e-14, where SciPy stops). The second solution is returned, and its distance to the first
-one, in units of c, as the error: an estimate of the error of the *first*, so an upper one for what is returned. The unit
-is sqrt(c^2 alpha^2 + sigma^2), the size of x at the end. Rounding is not in it; it stays below 1e-13 in the examples of the
-tests. Near a ridge between two modes the flow itself magnifies every perturbation, and the estimate shows it.
+in units of c as the error; for x the unit is sqrt(c^2 alpha^2 + sigma^2), the size of x at the end. It estimates the
+error of the first solution, so that what is returned is usually better by an order or more; it is no bound, and at a
+single point the two may agree by chance. Rounding is not in it (below 1e-13 where the flow does not magnify it). On a
+ridge between two modes, and from the data end of narrow modes, the flow magnifies every perturbation of its start,
+rounding of x included; the estimate then grows with it.
 
 Points are integrated in groups of at most 256 that share their steps; DOP853 bounds the root mean square of the local
 error over a group, hence that of a single point by 16 times it, well within the margin of the second run.
@@ -52,8 +54,8 @@ class Reference(NamedTuple):
     x
         The points at the end, shape (..., d).
     error
-        Estimated error of each point, shape (...): largest coordinate error in units of sqrt(c^2 alpha^2 + sigma^2), the size
-        of x at the end; 0 where a closed form was used.
+        Estimated error of each point, shape (...): the largest over its coordinates, in units of
+        sqrt(c^2 alpha^2 + sigma^2), the size of x at the end; 0 where a closed form was used.
     evaluations
         Evaluations of the right side per group of points, both runs together.
     """
@@ -113,8 +115,8 @@ def mixture_flow(problem: Any, x: Array, start: Level, end: Level, rtol: float) 
 
 def _ill_posed(name: str) -> str:
     return (
-        f"the {name} has sigma = 0 and a covariance is singular: the flow is not determined there; use a level with sigma > 0 "
-        "and, for data, `denoise` at it"
+        f"the {name} has sigma = 0 and a covariance is singular: the flow is not determined there; use a level with "
+        "sigma > 0 and, for data, `denoise` at it"
     )
 
 
@@ -138,6 +140,8 @@ def _integrate(
 
 
 def _dop853(centred: Any, c: float, span: tuple[float, ...], state: np.ndarray, rtol: float) -> tuple[np.ndarray, int]:
+    if span[0] == span[1]:
+        return state, 0
     from scipy.integrate import solve_ivp
 
     def fun(theta: float, flat: np.ndarray) -> np.ndarray:
@@ -148,7 +152,7 @@ def _dop853(centred: Any, c: float, span: tuple[float, ...], state: np.ndarray, 
     found = solve_ivp(fun, span, state.ravel(), method="DOP853", t_eval=span[1:], rtol=rtol, atol=c * rtol)
     if not found.success:
         raise RuntimeError(
-            f"the reference solution stopped between angles {span[0]:.6g} and {span[1]:.6g}: {found.message} Use a larger rtol, "
-            "or end at a larger sigma"
+            f"the reference solution stopped between angles {span[0]:.6g} and {span[1]:.6g}: {found.message} Use a "
+            "larger rtol, or end at a larger sigma"
         )
     return found.y[:, -1].reshape(state.shape), found.nfev

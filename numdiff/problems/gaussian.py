@@ -1,8 +1,8 @@
 r"""A single Gaussian N(mu, C) as a diffusion problem: a mixture of one, with a flow in closed form.
 
-Everything is linear in x: with S = alpha^2 C + sigma^2 I the exact noise prediction is sigma S^-1 (x - alpha mu), and the
-probability flow is x_t = alpha_t mu + S_t^(1/2) S_s^(-1/2) (x_s - alpha_s mu). It separates what a sampler does to the scale of
-each eigen-direction, one scalar equation each, from everything nonlinear.
+Everything is linear in x: with S = alpha^2 C + sigma^2 I the exact noise prediction is sigma S^-1 (x - alpha mu), and
+the probability flow is x_t = alpha_t mu + S_t^(1/2) S_s^(-1/2) (x_s - alpha_s mu). What a sampler does to it
+falls apart into one scalar equation per eigen-direction.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class LinearSystem:
     tags: tuple[str, ...] = ("system",)
 
     def __post_init__(self) -> None:
+        """Check the matrix and the state."""
         matrix = np.array(self.matrix, dtype=np.float64)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
             raise ValueError(f"matrix must be a finite square matrix, not one of shape {matrix.shape}: {self.matrix!r}")

@@ -12,11 +12,12 @@ E[eps | x, k] = Q_k (sigma/s_k) z_k. Every prediction m = a x_0 + b eps has ther
     E[m | x] = sum_k r_k { a mu_k + Q_k g_k z_k },      g_k = (a alpha v_k + b sigma)/s_k                         (1)
 
 which divides by neither alpha nor sigma. The score is (1) with a = 0, g_k = -1/s_k, which is Tweedie's formula
-grad log p = -E[eps | x]/sigma (Efron 2011, doi:10.1198/jasa.2011.tm11181) in a form that holds at sigma = 0. The gradient that classifier
-guidance uses is grad log p(c | x) = sum_k (r_k|c - r_k) grad log p_k, r_k|c the responsibilities within class c.
+grad log p = -E[eps | x]/sigma (Efron 2011, doi:10.1198/jasa.2011.tm11181) in a form that holds at sigma = 0. The
+gradient that classifier guidance uses is grad log p(c | x) = sum_k (r_k|c - r_k) grad log p_k, with r_k|c the
+responsibilities within class c.
 
-Precision: float64 inside, the sample's dtype outside. r_k is a softmax of logarithms, finite for every finite x with
-|x|^2/sigma^2 < 1e300. Singular covariances, point masses (C = 0) among them, are exact at every sigma > 0; at sigma = 0 the conditional
+Precision: float64 inside, the sample's dtype outside. r_k is a softmax of logarithms, finite as long as |x|^2/sigma^2
+is. Singular covariances, point masses (C = 0) among them, are exact at every sigma > 0; at sigma = 0 the conditional
 mean is defined on the support only, and evaluating it is refused.
 """
 
@@ -35,7 +36,6 @@ from numdiff.problems.covariance import spectrum
 from numdiff.problems.draws import draw
 from numdiff.problems.exact_model import ExactModel, Guidance
 from numdiff.problems.flow import Reference, as_level, gaussian_flow, mixture_flow
-
 
 _BLOCK = 2**18
 """Numbers per block of z_k: 2 MB, about a core's cache; measured to be the fastest."""
@@ -81,6 +81,7 @@ class GaussianMixture:
             array.setflags(write=False)
 
     def __repr__(self) -> str:
+        """Return the sizes, not the numbers."""
         K, d = self.means.shape
         return f"{type(self).__name__}(components={K}, dimension={d})"
 
@@ -226,27 +227,29 @@ class GaussianMixture:
         schedule
             The schedule of the two times; None if both are `Level`.
         x
-            Points at t_start, shape (..., d).
+            Points at t_start, shape (..., d). No gradient flows through the integration of a mixture.
         t_start, t_end
             Schedule times, or levels. The flow depends on the two levels only, not on the schedule between them.
         rtol
-            Local relative tolerance of the integrator, 1e-13 to 1e-3; see :mod:`numdiff.problems.flow`. A single Gaussian
+            Relative tolerance of the integrator, 1e-13 to 1e-3; see :mod:`numdiff.problems.flow`. A single Gaussian
             has a closed form and ignores it.
 
         Returns
         -------
         Reference
-            ``x`` at t_end in the library, device and dtype of the argument; ``error``, the estimated error of every point
-            relative to the scale of the marginal at t_end; ``evaluations``.
+            ``x`` at t_end in the library, device and dtype of the argument; ``error``, the estimated error of every
+            point relative to the scale of the marginal at t_end; ``evaluations``.
 
         Raises
         ------
         ValueError
-            If an end has sigma = 0 and a covariance is singular, where the flow has no (unique) value.
+            If x is not finite, or an end has sigma = 0 and a covariance is singular, where the flow has no unique value.
         RuntimeError
             If the integrator gives up.
         """
         wide, narrow = _arrays.widen(x, self.dimension)
+        if not bool(_arrays.namespace(wide).isfinite(wide).all()):
+            raise ValueError("x must be finite, but some entry is infinite or NaN; drop that point")
         start, end = as_level(schedule, t_start, "t_start"), as_level(schedule, t_end, "t_end")
         solve = gaussian_flow if self.components == 1 else mixture_flow
         found = solve(self, wide, start, end, rtol)

@@ -8,8 +8,8 @@ inserting it; the constructions are
 - Bernoulli, y' = -t y + t y^3:       u = y^-2 is linear, u' = 2 t u - 2 t, so y = (1 + C e^(t^2))^(-1/2);
 - rotations, (x, y)' = w(t, r) (-y, x): r is kept or follows its own equation, the angle is the integral of w;
 - prescribed, y' = g' - L (y - g) q(y):  y = g for every rate L (Prothero and Robinson 1974), stiff for large L;
-- Kaps' problem, y1' = -(L+2) y1 + L y2^2, y2' = y1 - y2 - y2^2: (e^(-2 tau), e^(-tau)) for every L, made non-autonomous by
-  a change of time tau(t), under which the right side is multiplied by tau'(t).
+- Kaps' problem, y1' = -(L+2) y1 + L y2^2, y2' = y1 - y2 - y2^2: (e^(-2 tau), e^(-tau)) for every L, made
+  non-autonomous by a change of time tau(t), under which the right side is multiplied by tau'(t).
 
 Conventions are SciPy's: ``fun(t, y)`` takes the components of y along its **first** axis and returns an array of the
 same shape. The lines run on NumPy arrays, torch tensors and object arrays of SymPy or mpmath numbers, in the precision
@@ -68,6 +68,7 @@ class ODE:
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Check the times and the state."""
         object.__setattr__(self, "t_span", check_span(self.t_span))
         object.__setattr__(self, "y0", check_state(self.y0))
 
@@ -201,7 +202,7 @@ def _chirp() -> ODE:
     # The factors (y1^2 + y2^2) and y3 (2 + y1) are 1 on the solution and couple all three components off it.
     return _ode(
         "chirp",
-        "y1' = 2t y2 (y1^2 + y2^2), y2' = -2t y1 y3 (2 + y1), y3' = -2t y2 y3^2; y = (sin t^2, cos t^2, 1/(2 + sin t^2))",
+        "y1' = 2t y2 (y1^2 + y2^2), y2' = -2t y1 y3 (2 + y1), y3' = -2t y2 y3^2; y1 = sin t^2, y2 = cos t^2",
         lambda t, a, b, c: (2 * t * b * (a**2 + b**2), -2 * t * a * c * (2 + a), -2 * t * b * c**2),
         lambda t: (sin(t**2), cos(t**2), 1 / (2 + sin(t**2))),
         2.0,

@@ -173,6 +173,11 @@ class Discrete(Schedule):
     def _falling(self) -> list[float]:
         return (-self._knots).tolist()
 
+    @staticmethod
+    def _as(like: Number, index: Any) -> Number:
+        """Return an index as a number of the same kind; NumPy would make a float32 difference float64."""
+        return index.astype(like.dtype) if kind(like) == "numpy" else index
+
     def _take(self, index: Any, like: Number) -> Number:
         if isinstance(like, float):
             return -self._falling[index]
@@ -194,7 +199,7 @@ class Discrete(Schedule):
             index = position.detach().long().clamp(max=last)
         left, right = self._take(index, t), self._take(index + 1, t)
         alpha = self._last_alpha() * (1 - clamp(position - last, 0.0, 1.0))
-        return left + (position - index) * (right - left), self._ends_at_zero & (index == last), alpha
+        return left + (position - self._as(t, index)) * (right - left), self._ends_at_zero & (index == last), alpha
 
     def _alpha(self, t: Number) -> Number:
         log_alpha, linear, alpha = self._pieces(t)
@@ -220,6 +225,6 @@ class Discrete(Schedule):
             falling = torch.as_tensor(-self._knots, dtype=log_alpha.dtype, device=log_alpha.device)
             index = (torch.searchsorted(falling, -log_alpha.detach(), right=True) - 1).clamp(max=last)
         left, right = self._take(index, log_alpha), self._take(index + 1, log_alpha)
-        smooth = index + (log_alpha - left) / (right - left)
+        smooth = self._as(log_alpha, index) + (log_alpha - left) / (right - left)
         linear = last + 1 - exp(log_alpha) / self._last_alpha()
         return _choose(self._ends_at_zero & (index == last), linear, smooth) / self.N

@@ -58,7 +58,7 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
     axis
         "real" or "imaginary".
     domain
-        The open interval in which a symbolic parameter varies, two rationals.
+        Where a symbolic parameter varies, low < beta <= high, two rationals.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def _number(pi: sp.Poly, axis: str) -> sp.Expr:
 
 
 def _over_parameter(pi: sp.Poly, denominator: sp.Expr, axis: str, low: sp.Rational, high: sp.Rational) -> sp.Expr:
-    """Return the formula, or the pieces, on low < beta < high."""
+    """Return the formula, or the pieces, on low < beta <= high."""
     if not low < high:
         raise ValueError(f"domain must be (low, high) with low < high, got ({low}, {high})")
     (beta,) = parameters(pi)
@@ -112,11 +112,12 @@ def _over_parameter(pi: sp.Poly, denominator: sp.Expr, axis: str, low: sp.Ration
     zeros = isolate(projection, low, high)
     samples = [to_sympy((left[1] + right[0]) / 2) for left, right in pairwise(zeros)]
     formulas = [_formula(pi, factors, axis, beta, sample) for sample in samples]
-    pieces = [(formulas[0], sp.true)]
+    pieces: list[Piece] = [(formulas[0], sp.true)]
     for zero, formula in zip(zeros[1:-1], formulas[1:], strict=True):
         position = _position(projection[zero[2]], zero)
         value = _number(_at(pi, beta, position), axis) if position.is_Rational else None
         pieces = _join(pieces, formula, beta, position, value)
+    pieces = _closed(pieces, beta, high, _number(_at(pi, beta, high), axis) if denominator.subs(beta, high) != 0 else None)
     return pieces[0][0] if len(pieces) == 1 else sp.Piecewise(*pieces)
 
 
@@ -129,6 +130,13 @@ def _join(pieces: list[Piece], formula: sp.Expr, beta: sp.Symbol, position: sp.E
     if last == formula:
         return [*before, (formula, sp.true)]
     return [*before, (last, beta <= position if left else beta < position), (formula, sp.true)]
+
+
+def _closed(pieces: list[Piece], beta: sp.Symbol, high: sp.Rational, value: sp.Expr | None) -> list[Piece]:
+    """Put the value at the upper end of the domain first, where the last formula does not give it."""
+    if value is None or _equal(pieces[-1][0].subs(beta, high), value):
+        return pieces
+    return [(value, sp.Eq(beta, high)), *pieces]
 
 
 def _equal(a: sp.Expr, b: sp.Expr) -> bool:

@@ -1,0 +1,94 @@
+"""The steady step of a method, exactly.
+
+Theory starts from a method's steady tableau: the step it makes after infinitely many equal ones. A damping that was given as a float is read as the
+decimal it prints as (0.8 is 4/5), so that a proof is about the method that was meant and not about its binary rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+
+from numdiff.elementary import kind
+from numdiff.tableau import Tableau
+
+H = sp.Symbol("h", positive=True)
+"""The step length in the steady tableaus of exponential methods."""
+
+
+def exact_method(method: Any) -> Any:
+    """Return `method` with every float among its parameters replaced by the decimal fraction it prints as, bases included.
+
+    Anything that is no dataclass instance is returned unchanged.
+    """
+    if not dataclasses.is_dataclass(method) or isinstance(method, type):
+        return method
+    changes = {}
+    for field in dataclasses.fields(method):
+        value = getattr(method, field.name)
+        if field.init and (new := _exact(value)) is not value:
+            changes[field.name] = new
+    return dataclasses.replace(method, **changes) if changes else method
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, float) or (type(value).__module__.startswith("torch") and getattr(value, "ndim", 1) == 0):
+        number = float(value)
+        return Fraction(repr(number)) if math.isfinite(number) else value
+    return exact_method(value) if hasattr(value, "steady") else value
+
+
+def steady(method: Any, h: Any = None) -> Tableau:
+    """Return the exact steady tableau of a method.
+
+    Parameters
+    ----------
+    method
+        An object with a ``steady()`` routine, or a `Tableau`, which is returned as it is.
+    h
+        Step length, for exponential methods only; None leaves the symbol `H` in their coefficients.
+
+    Raises
+    ------
+    TypeError
+        If `method` has no steady form, or `h` is no number.
+    ValueError
+        If `h` is not positive and finite, or the method does not depend on it.
+    """
+    if isinstance(method, Tableau):
+        tableau = method
+    elif isinstance(method, type) or not callable(getattr(method, "steady", None)):
+        hint = f"; pass an instance, {method.__name__}(...)" if isinstance(method, type) else ""
+        raise TypeError(f"method must have a steady() tableau, got {method!r}{hint}")
+    else:
+        method = exact_method(method)
+        tableau = method.steady()
+    if h is None:
+        return tableau
+    _check_h(h)
+    if not depends_on(tableau, H):
+        raise ValueError(f"h = {h} was given, but {method} does not depend on the step length (its kernel exponent is 0); drop h")
+    if isinstance(method, Tableau):
+        return tableau.map(lambda x: x.subs(H, h) if isinstance(x, sp.Basic) else x)
+    return method.steady(h)
+
+
+def depends_on(tableau: Tableau, symbol: sp.Symbol) -> bool:
+    """Tell whether any coefficient contains `symbol`."""
+    entries = (x for name in "AUBV" for row in getattr(tableau, name) for x in row)
+    return any(isinstance(x, sp.Basic) and symbol in x.free_symbols for x in entries)
+
+
+def _check_h(h: Any) -> None:
+    try:
+        known = kind(h) in ("exact", "float", "numpy") or (kind(h) == "sympy" and h.is_number)
+    except TypeError:
+        known = False
+    if not known or isinstance(h, bool):
+        raise TypeError(f"h must be a number, got {h!r}; leave it out to keep the symbol h")
+    if not 0 < h < math.inf:
+        raise ValueError(f"h must be positive and finite, got {h}")
