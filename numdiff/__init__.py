@@ -1,6 +1,7 @@
 """numdiff: numerical analysis of diffusion samplers.
 
-One definition of a method derives its coefficients, proves its order and stability, validates it where the truth is known, and runs it::
+One definition of a method derives its coefficients, proves its order and stability, validates it where the truth is
+known, and runs it::
 
     import numdiff as nd
 

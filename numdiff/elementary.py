@@ -53,7 +53,7 @@ def _float(name: str, x: float) -> float:
     except OverflowError:
         return math.inf
     except ValueError:
-        if name == "log" and x == 0 or name == "log1p" and x == -1:
+        if (name, x) in (("log", 0), ("log1p", -1)):
             return -math.inf
         return math.nan
 

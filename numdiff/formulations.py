@@ -1,7 +1,8 @@
 r"""Formulations: which prediction is interpolated, in which variable, with which kernel.
 
-With y the scaled sample and s the integration variable, the probability-flow ODE reads dX/ds = c X + f for X = x/kappa, and a step from
-level s to level t is x_t = xi x_s + kappa_t sum_j omega_j f_j with the weights (*) of `numdiff.weights`:
+With y the scaled sample and s the integration variable, the probability-flow ODE reads dX/ds = c X + f for
+X = x/kappa, and a step from level s to level t is x_t = xi x_s + kappa_t sum_j omega_j f_j with the weights (*) of
+`numdiff.weights`:
 
     ==================  ====  ========  ========  ===  ================  ========  ======================================
     formulation         f     y         s         c    xi                kappa_t   known as
@@ -17,10 +18,10 @@ level s to level t is x_t = xi x_s + kappa_t sum_j omega_j f_j with the weights 
 
 - a_s = 0 (noise prediction at alpha = 0, data prediction leaving sigma = 0): x/a does not exist; refused.
 - a_t = 0 (data rows arriving at sigma = 0): x_t = b_t f, finite for a constant f only, so order 1.
-- b_s = 0: a log-SNR row starts at an infinite node. Its limit is x_t = (a_t/a_s) x_s + b_t f, order 1, and the node takes no part in
-  later interpolation. A ratio row starts at s = 0 and needs no limit.
-- b_t = 0 (noise rows arriving at sigma = 0): finite at every order. For log-SNR rows int_0^h e^{c(h-u)} u^m du kappa_t tends to
-  -a_t (b_s/a_s) m! (times (-1)^m for data rows, where lambda falls).
+- b_s = 0: a log-SNR row starts at an infinite node. Its limit is x_t = (a_t/a_s) x_s + b_t f, order 1, and the node
+  takes no part in later interpolation. A ratio row starts at s = 0 and needs no limit.
+- b_t = 0 (noise rows arriving at sigma = 0): finite at every order. For log-SNR rows kappa_t int_0^h e^{c(h-u)} u^m du
+  tends to -a_t (b_s/a_s) m! (times (-1)^m for data rows, where lambda falls).
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Formulation:
         return Span(xi, h, [kappa * mu for mu in moments(h, self.c, order)])
 
     def steady_span(self, h: Number, order: int = MAX_ORDER) -> Span:
-        """Return the span of a step of length `h` in X = x/kappa, where every equal step is the same: xi = e^{ch}, kappa = 1."""
+        """Return the span of a step of length `h` in X = x/kappa, where equal steps are the same: xi = e^{ch}."""
         return Span(exp(self.c * h) if self.c else 1, h, moments(h, self.c, order))
 
     def is_finite(self, level: Level) -> bool:

@@ -6,8 +6,9 @@ With r external values y (y_0 is the sample; the others are past evaluations, a 
     F_i  = f(Y_i, level_i)                                                   of the field named tag_i
     y'_i = sum_j V_ij y_j + sum_j B_ij F_j + b_i + sum_k Nb_ik n_k           i < r
 
-a, b are bias vectors and n_k standard normal noises; both may be absent. Entries are of any number type; `Tableau.to_float`
-makes the Python floats that a run uses. On the linear field f = z Y a step is the matrix V + z B (I - z A)^-1 U.
+a, b are bias vectors and n_k standard normal noises; both may be absent. Entries are of any number type;
+`Tableau.to_float` makes the Python floats that a run uses. On the linear field f = z Y a step is the matrix V + z B (I
+- z A)^-1 U.
 
 Reference: Butcher, General linear methods, Acta Numerica 15 (2006), section 2.
 """
@@ -35,7 +36,8 @@ def _matrix(rows: Matrix) -> tuple[tuple[Number, ...], ...]:
 class Plan:
     """A tableau with its zeros dropped: each row is a sum of coefficient * value.
 
-    Values are numbered y_0 .. y_{r-1}, F_0 .. F_{s-1}, n_0 .. n_{q-1}; a row with the single coefficient 1 is a pointer move.
+    Values are numbered y_0 .. y_{r-1}, F_0 .. F_{s-1}, n_0 .. n_{q-1}; a row with the single coefficient 1 is a
+    pointer move.
     """
 
     stages: tuple[Row, ...]
@@ -97,7 +99,9 @@ class Tableau:
             if not matrix and name in ("Na", "Nb"):
                 continue
             if len(matrix) != rows or any(len(row) != columns for row in matrix):
-                raise ValueError(f"{name} must have shape ({rows}, {columns}); A is (s, s), U (s, r), B (r, s), V (r, r)")
+                raise ValueError(
+                    f"{name} must have shape ({rows}, {columns}); A is (s, s), U (s, r), B (r, s), V (r, r)"
+                )
         for name, length in (("levels", s), ("tags", s), ("a", s), ("b", r)):
             if len(getattr(self, name)) not in ((length,) if name in ("levels", "tags") else (0, length)):
                 raise ValueError(f"{name} must have {length} entries, got {len(getattr(self, name))}")

@@ -3,23 +3,27 @@ r"""Interpolatory weights and the velocity filter, for any number type.
 **Formula (*)**. A multistep method replaces f by the polynomial through its values at nodes u_j (the present node is
 u = 0, history has u < 0 in the direction of travel) and integrates it against an exponential kernel over a step h:
 
-    omega_j = int_0^h e^{c(h-u)} l_j(u) du = sum_m l_jm mu_m,        mu_m = int_0^h e^{c(h-u)} u^m du = m! h^{m+1} phi_{m+1}(c h)
+    omega_j = int_0^h e^{c(h-u)} l_j(u) du = sum_m l_jm mu_m,        mu_m = int_0^h e^{c(h-u)} u^m du = m! h^{m+1}
+    phi_{m+1}(c h)
 
 with l_jm the coefficients of the Lagrange basis polynomial l_j. c = 0 is variable-step Adams, and equal steps give the
 classical weights. Callers measure u in units of the step, so that no power of a small h is ever formed.
 
-**The velocity filter** v+ = (1 - beta) v + beta f of the generalized heavy ball sees f only through an average. Feeding it the
-monomials u^m gives moments M^m, and weights w_i on the velocities v_i that integrate every polynomial of degree < k solve
+**The velocity filter** v+ = (1 - beta) v + beta f of the generalized heavy ball sees f only through an average.
+Feeding it the monomials u^m gives moments M^m, and weights w_i on the velocities v_i that integrate every polynomial
+of degree < k solve
 
     sum_i w_i M_i^m = mu_m,    m < k.
 
-The moments stay centred on the present node: moving the centre by d is the binomial shift M^m -> sum_j binom(m, j) (-d)^{m-j} M^j.
-On a grid of constant step ratio r (r = 1: equal steps), in units of the present step, the moments of the present node have the fixed point
+The moments stay centred on the present node: moving the centre by d is the binomial shift M^m -> sum_j binom(m, j)
+(-d)^{m-j} M^j. On a grid of constant step ratio r (r = 1: equal steps), in units of the present step, the moments of
+the present node have the fixed point
 
     M^0 = 1,    M^m = (1-beta) r^-m sum_{j<=m} binom(m, j) (-1)^{m-j} M^j.
 
-Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5 (variable-step Adams); Hochbruck and Ostermann, Acta Numerica 2010
-(exponential multistep methods); Wizadwongsa et al., ICLR 2024 (the heavy-ball family, equal steps). The variable-step filter is numdiff's.
+Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5 (variable-step Adams); Hochbruck and Ostermann, Acta Numerica
+2010 (exponential multistep methods); Wizadwongsa et al., ICLR 2024 (the heavy-ball family, equal steps). The
+variable-step filter is numdiff's.
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ MAX_ORDER = 8
 """Highest order of a multistep method; (*) needs phi_1 ... phi_order."""
 
 SINGULAR = 1e-12
-"""Smallest relative pivot that `solve` accepts in floating point: below it fewer than four digits of a weight survive."""
+"""Smallest relative pivot that `solve` accepts in floating point: below it fewer than four digits survive."""
 
 
 def exact(x: Number) -> Number:
@@ -92,7 +96,8 @@ def adams(nodes: Vector, h: Number, c: Number = 0) -> list[Number]:
 def solve(rows: Sequence[Vector], rhs: Vector) -> list[Number]:
     """Solve a small linear system over any field by Gauss-Jordan elimination.
 
-    Floats are pivoted by size; exact fields need no pivoting here, since the filter's systems are totally positive for beta <= 1.
+    Floats are pivoted by size; exact fields need no pivoting here, since the filter's systems are totally positive for
+    beta <= 1.
 
     Raises
     ------
@@ -151,7 +156,8 @@ def observe(M: Vector, beta: Number) -> list[Number]:
 def steady_filter(beta: Number, count: int, ratio: Number = 1) -> list[Number]:
     """Return the filter's moments M^0 ... M^{count-1} at the newest node of a grid with constant step ratio.
 
-    Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is its fixed point.
+    Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is
+    its fixed point.
     """
     beta, ratio = exact(beta), exact(ratio)
     M: list[Number] = [exact(1)]

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 HELD_OUT = 5
+GREY_STEP = 1 / 8
 
 
 class Split(NamedTuple):

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from experiments.digits import loop
 from experiments.digits.config import DENOISER, DENOISER_FAST, DenoiserRun
-from experiments.digits.data import Split, digits
+from experiments.digits.data import GREY_STEP, Split, digits
 from numdiff import models, parameterizations
 from numdiff.level import Level
 from numdiff.models.denoiser import Denoiser
@@ -34,6 +34,7 @@ class Denoising:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.optimisation.seed)
             self.network = Denoiser(settings.model)
+        self.network.fit_linear(self.train.x, GREY_STEP)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = loop.Optimiser(self.network, settings.optimisation)
 

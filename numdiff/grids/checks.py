@@ -49,6 +49,9 @@ def decreasing(values: np.ndarray, name: str) -> None:
 
 def finished(schedule: Schedule, times: np.ndarray, final_zero: bool, what: str) -> Grid:
     """Append sigma = 0 where asked for, and check."""
+    points = len(times) + bool(final_zero)
+    if points < 2:
+        raise ValueError(f"a grid needs at least two {what}, but has {points}")
     reaches = schedule.sigma(0.0) == 0
     if final_zero and reaches:
         if times[-1] == 0:
@@ -57,8 +60,6 @@ def finished(schedule: Schedule, times: np.ndarray, final_zero: bool, what: str)
     decreasing(times, "times")
     if final_zero and not reaches:
         return [*(schedule.level(t) for t in times), _clean(schedule)]
-    if len(times) < 2:
-        raise ValueError(f"a grid needs at least two {what}, but has {len(times)}")
     return times
 
 

@@ -5,9 +5,11 @@
 on the nodes u_j = s_{n-j} - s_n. Two published variants differ from it and are named, not hidden:
 
 - ``weights="uniform"`` spaces all nodes by the present step, u_j = -j h, whatever the grid: PLMS and iPNDM.
-- ``rule="half"`` (two points) replaces the moment h^2 phi_2(c h) by h/2 h phi_1(c h): the "midpoint" rule of DPM-Solver++ 2M.
+- ``rule="half"`` (two points) replaces the moment h^2 phi_2(c h) by h/2 h phi_1(c h): the "midpoint" rule of
+  DPM-Solver++ 2M.
 
-Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5; Liu et al., PNDM (2022); Zhang and Chen, DEIS (2023); Lu et al., DPM-Solver++ (2022).
+Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5; Liu et al., PNDM (2022); Zhang and Chen, DEIS (2023); Lu et
+al., DPM-Solver++ (2022).
 """
 
 from __future__ import annotations

@@ -37,11 +37,15 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth:
     variant
         "rho" interpolates in sigma/alpha (the paper's rho-AB), "log-rho" in its logarithm (the form in diffusers).
     """
-    return AdamsBashforth(order, NOISE_RATIO if choice("variant", variant, ("rho", "log-rho")) == "rho" else NOISE_LOG_SNR)
+    choice("variant", variant, ("rho", "log-rho"))
+    return AdamsBashforth(order, NOISE_RATIO if variant == "rho" else NOISE_LOG_SNR)
 
 
 def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
-    """Return multistep DPM-Solver (Lu et al., 2022): exponential Adams on noise in log-SNR; ``rule="half"`` is the published 2M midpoint."""
+    """Return multistep DPM-Solver (Lu et al., 2022): exponential Adams on noise in log-SNR.
+
+    ``rule="half"`` is the published 2M midpoint rule.
+    """
     return AdamsBashforth(order, NOISE_LOG_SNR, rule=rule)
 
 
@@ -51,8 +55,8 @@ def DPMSolverPP(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     Parameters
     ----------
     order
-        Number of evaluations combined. Order 3 here is the exact exponential Adams method; the widely copied "3M" lacks a factor 2
-        in one term and is second order.
+        Number of evaluations combined. Order 3 here is the exact exponential Adams method; the widely copied "3M"
+        lacks a factor 2 in one term and is second order.
     rule
         "exact" integrates the interpolant (the published Heun-type 2M at order 2); "half" is the published 2M midpoint.
     """

@@ -21,8 +21,8 @@ FINALS = (None, "limit", "denoise")
 class Method(abc.ABC):
     """A fixed-step sampler as data.
 
-    Subclasses are frozen dataclasses with an ``order`` (their claim, with exact starts), a ``formulation`` (None: noise/ratio,
-    or velocity/time on a flow schedule and for plain ODEs) and two routines: `steady` and `_program`.
+    Subclasses are frozen dataclasses with an ``order`` (their claim, with exact starts), a ``formulation`` (None:
+    noise/ratio, or velocity/time on a flow schedule and for plain ODEs) and two routines: `steady` and `_program`.
     """
 
     reference: ClassVar[str] = ""
@@ -55,7 +55,7 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def coefficients(self) -> Any:
-        """Return the exact coefficients: the weights of a multistep method, the Butcher array of a Runge-Kutta method."""
+        """Return the exact coefficients: the weights of a multistep method, the Butcher array of a Runge-Kutta one."""
 
     @abc.abstractmethod
     def _program(self, layout: Layout) -> Iterable[Tableau]:
@@ -79,14 +79,16 @@ class Method(abc.ABC):
         grid
             Strictly monotone times, shape (N + 1,), or that many `Level`s.
         start
-            "lower": orders 1, 2, ... while the history fills (order 2 overall at best). "runge-kutta": the first steps are
-            Runge-Kutta steps of order ``order - 1``, which keeps the order. "exact": the driver supplies the exact sample
-            at the first nodes; for tests. One-step methods ignore it.
+            "lower": orders 1, 2, ... while the history fills (order 2 overall at best). "runge-kutta": the first steps
+            are Runge-Kutta steps of order ``order - 1``, which keeps the order. "exact": the driver supplies the exact
+            sample at the first nodes; for tests. One-step methods ignore it.
         final
-            What happens when the last level has sigma = 0. "limit": the limit of the formula where it is finite. "denoise":
-            a step of order 1 that bypasses momentum, which returns the denoised estimate. None: "limit" where it is finite, else "denoise".
+            What happens when the last level has sigma = 0. "limit": the limit of the formula where it is finite.
+            "denoise": a step of order 1 that bypasses momentum, which returns the denoised estimate. None: "limit"
+            where it is finite, else "denoise".
         orders
-            The highest order of each of the N steps, 1 to `order`, to lower it on the way (the history still has to fill).
+            The highest order of each of the N steps, 1 to `order`, to lower it on the way (the history still has to
+            fill).
 
         Returns
         -------
@@ -121,8 +123,8 @@ class Method(abc.ABC):
             return VELOCITY_TIME if schedule.is_flow else NOISE_RATIO
         if self.formulation == VELOCITY_TIME and not schedule.has_derivatives:
             raise ValueError(
-                f"formulation velocity/time needs d alpha/dt and d sigma/dt, which schedule {schedule.name} does not have; "
-                "choose noise/ratio or data/log-snr"
+                f"formulation velocity/time needs d alpha/dt and d sigma/dt, which schedule {schedule.name} does not "
+                "have; choose noise/ratio or data/log-snr"
             )
         return self.formulation
 
@@ -136,7 +138,9 @@ class Method(abc.ABC):
         if self.kernel == 0:
             return 1 if h is None else h
         if kind(ratio) != "exact" or ratio != 1:
-            raise ValueError(f"{self.name} has no steady step on a geometric grid: its weights depend on h; use ratio=1")
+            raise ValueError(
+                f"{self.name} has no steady step on a geometric grid: its weights depend on h; use ratio=1"
+            )
         import sympy
 
         return sympy.Symbol("h", positive=True) if h is None else (sympy.Rational(h) if kind(h) == "exact" else h)

@@ -1,11 +1,12 @@
 """Explicit Runge-Kutta methods as exact Butcher arrays, of any order.
 
-Orders 1 to 4 are the classical ones. Higher orders come from Gragg's midpoint rule with extrapolation: n substeps (n even) of
+Orders 1 to 4 are the classical ones. Higher orders come from Gragg's midpoint rule with extrapolation: n substeps (n
+even) of
 
     eta_1 = eta_0 + h_n f(eta_0),    eta_{i+1} = eta_{i-1} + 2 h_n f(eta_i),    h_n = h/n
 
-have an error expansion in even powers of h_n, so combining n = 2, 4, ..., 2m by Aitken-Neville gives order 2m. All of it is one explicit
-Runge-Kutta method whose coefficients follow in exact arithmetic; its first evaluation is shared.
+have an error expansion in even powers of h_n, so combining n = 2, 4, ..., 2m by Aitken-Neville gives order 2m. All of
+it is one explicit Runge-Kutta method whose coefficients follow in exact arithmetic; its first evaluation is shared.
 
 Source: Hairer, Norsett, Wanner, Solving ODEs I, II.1 and II.9.
 """
@@ -45,9 +46,7 @@ def two_stage(theta: Fraction) -> Butcher:
 EULER = Butcher(_square([[]]), (Q(1),), 1)
 MIDPOINT, RALSTON, HEUN = (two_stage(theta) for theta in (Q(1, 2), Q(2, 3), Q(1)))
 KUTTA3 = Butcher(_square([[], [Q(1, 2)], [Q(-1), Q(2)]]), (Q(1, 6), Q(2, 3), Q(1, 6)), 3)
-RK4 = Butcher(
-    _square([[], [Q(1, 2)], [Q(0), Q(1, 2)], [Q(0), Q(0), Q(1)]]), (Q(1, 6), Q(1, 3), Q(1, 3), Q(1, 6)), 4
-)
+RK4 = Butcher(_square([[], [Q(1, 2)], [Q(0), Q(1, 2)], [Q(0), Q(0), Q(1)]]), (Q(1, 6), Q(1, 3), Q(1, 3), Q(1, 6)), 4)
 
 
 def neville(counts: list[int]) -> list[Fraction]:

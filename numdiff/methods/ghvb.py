@@ -4,12 +4,14 @@ The velocity is averaged before it is extrapolated:
 
     v_{n+1} = (1-beta) v_n + beta f_n,    x_{n+1} = xi x_n + kappa sum_{i<k} w_i v_{n+1-i},    v_0 = f_0.
 
-The published weights follow from f = (1 + ((1-beta)/beta) nabla) v, put into Adams-Bashforth on equal steps and truncated at nabla^{k-1}.
-Here the weights come from what the filter does to polynomials on the actual grid (`numdiff.weights`): with M_i^m the filter of u^m after
-node n - i they solve sum_i w_i M_i^m = int_0^h e^{c(h-u)} u^m du, m < k, so order k holds on every grid. On equal steps the two agree
-exactly. ``weights="uniform"`` are the published ones: the steady weights of equal steps, times the step's total weight W.
+The published weights follow from f = (1 + ((1-beta)/beta) nabla) v, put into Adams-Bashforth on equal steps and
+truncated at nabla^{k-1}. Here the weights come from what the filter does to polynomials on the actual grid
+(`numdiff.weights`): with M_i^m the filter of u^m after node n - i they solve sum_i w_i M_i^m = int_0^h e^{c(h-u)} u^m
+du, m < k, so order k holds on every grid. On equal steps the two agree exactly. ``weights="uniform"`` are the
+published ones: the steady weights of equal steps, times the step's total weight W.
 
-Sources: Wizadwongsa et al., Diffusion sampling with momentum, ICLR 2024 (equal steps); the variable-step form is numdiff's.
+Sources: Wizadwongsa et al., Diffusion sampling with momentum, ICLR 2024 (equal steps); the variable-step form is
+numdiff's.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from numdiff.weights import MAX_ORDER, exact, moments, observe, recentre, rescal
 
 @dataclass(frozen=True)
 class FilterState:
-    """Moments of the velocity filter after the last nodes, newest first, centred on the last node, in units of its step."""
+    """Moments of the velocity filter after the last nodes, newest first, centred on the last, in units of its step."""
 
     rows: tuple[list[Number], ...]
     unit: Number
@@ -44,11 +46,12 @@ class GHVB(Multistep):
     order
         k, from 1 to 8: the number of velocities combined.
     beta
-        Damping in (0, 2]; 1 is Adams-Bashforth. A SymPy symbol for exact work, a 0-d float64 torch tensor for gradients.
+        Damping in (0, 2]; 1 is Adams-Bashforth. A SymPy symbol for exact work, a 0-d float64 torch tensor for
+        gradients.
     formulation
         As in `AdamsBashforth`.
     weights
-        "variable" (order k on any grid) or "uniform" (as published: order k on equal steps in the formulation's variable).
+        "variable" (order k on any grid) or "uniform" (as published: order k on equal steps only).
 
     Raises
     ------
@@ -57,8 +60,8 @@ class GHVB(Multistep):
 
     Notes
     -----
-    The ICLR paper names methods by one float, ceil(order) = k with beta its fractional part: its 2.8 is ``GHVB(3, 0.8)``, its 1.8
-    ``GHVB(2, 0.8)``. See `GHVB.from_paper`.
+    The ICLR paper names methods by one float, ceil(order) = k with beta its fractional part: its 2.8 is ``GHVB(3,
+    0.8)``, its 1.8 ``GHVB(2, 0.8)``. See `GHVB.from_paper`.
     """
 
     order: int
@@ -66,7 +69,7 @@ class GHVB(Multistep):
     formulation: Formulation | None = None
     weights: str = "variable"
 
-    reference: ClassVar[str] = "Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024; variable steps: numdiff"
+    reference: ClassVar[str] = "Wizadwongsa et al., ICLR 2024; variable steps: numdiff"
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -78,7 +81,7 @@ class GHVB(Multistep):
 
     @classmethod
     def from_paper(cls, order: float | str, **options: Any) -> GHVB:
-        """Return the method that the paper writes as one number, read as a decimal so that 2.8 means beta = 4/5 exactly.
+        """Return the method that the paper writes as one number, read as a decimal: 2.8 means beta = 4/5 exactly.
 
         Published weights unless told otherwise.
         """
@@ -128,7 +131,8 @@ class GHVB(Multistep):
         try:
             return filter_weights(state.rows[:k], mu)
         except ValueError as error:
-            raise ValueError(f"{self.name} on this grid: {error}; use beta <= 1, a lower order or a smoother grid") from None
+            remedy = "use beta <= 1, a lower order or a smoother grid"
+            raise ValueError(f"{self.name} on this grid: {error}; {remedy}") from None
 
     def advance(self, state: FilterState | None, point: Point) -> tuple[Tableau, FilterState]:
         """Return the tableau of one step and the filter after it; see `Multistep`."""

@@ -1,14 +1,15 @@
 """Heavy ball and Nesterov momentum: transformations of any base method's tableau.
 
-Read the base's sample row as x+ = xi x + W p, where W is the total weight of the evaluations and p their normalised mix. Then with
-one more register v, damping beta in (0, 2] and v+ = (1-beta) v + beta p (v+ = p in the first step),
+Read the base's sample row as x+ = xi x + W p, where W is the total weight of the evaluations and p their normalised
+mix. Then with one more register v, damping beta in (0, 2] and v+ = (1-beta) v + beta p (v+ = p in the first step),
 
     heavy ball    x+ = xi x + W v+
     Nesterov      x+ = xi x + W [(1-beta) v+ + beta p]
 
 beta = 1 is the base. The division by W is what makes both preserve a constant prediction exactly in every formulation.
 
-Source: Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024, sections 4.1 and appendix. Whatever the base, heavy ball has order 1.
+Source: Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024, sections 4.1 and appendix. Whatever the base,
+heavy ball has order 1.
 """
 
 from __future__ import annotations

@@ -2,16 +2,17 @@
 
 A multistep method has one evaluation a step, at the sample itself, and a memory. It supplies
 
-- `advance(state, point)`: the tableau of one step and the next state, where the state is what belongs to the grid and not to the run (nothing
-  for Adams, the velocity filter's moments for GHVB; None before the first step);
+- `advance(state, point)`: the tableau of one step and the next state, where the state is what belongs to the grid and
+  not to the run (nothing for Adams, the velocity filter's moments for GHVB; None before the first step);
 - `weights_at(state, point)`: the weights themselves;
 - `steady_state(ratio)`: the state after infinitely many equal steps.
 
 Everything else is here: which nodes there are to interpolate, how the first steps are made, what happens at sigma = 0.
 
-**Start.** With fewer than k nodes "lower" lowers the order of the step. The other two starts keep the memory rows of that tableau and
-replace its sample row: "runge-kutta" by an explicit Runge-Kutta step of order k - 1 (a fixed number of steps with local error O(h^k)
-leaves the order k intact), "exact" by x+ = x, the driver putting the exact sample in its place before the next evaluation.
+**Start.** With fewer than k nodes "lower" lowers the order of the step. The other two starts keep the memory rows of
+that tableau and replace its sample row: "runge-kutta" by an explicit Runge-Kutta step of order k - 1 (a fixed number
+of steps with local error O(h^k) leaves the order k intact), "exact" by x+ = x, the driver putting the exact sample in
+its place before the next evaluation.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Point:
     span
         Geometry of the step.
     nodes
-        Interpolation nodes relative to the present one in units of ``span.unit``, newest (0) first; the last gap, if any, is always there.
+        Interpolation nodes relative to the present one in units of ``span.unit``, newest (0) first; the last gap, if
+        any, is always there.
     order
         Order of this step, at most ``len(nodes)``.
     first
@@ -89,8 +91,9 @@ class Multistep(Method):
         h
             Step length, as in `steady`; the weights of exponential formulations depend on it through phi.
         ratios
-            Step ratios r_1 = h_n/h_{n-1}, r_2 = h_{n-1}/h_{n-2}, ... (numbers or symbols), one fewer than `points`; equal steps by
-            default. A velocity filter remembers every step, so GHVB takes equal ratios only: a geometric grid.
+            Step ratios r_1 = h_n/h_{n-1}, r_2 = h_{n-1}/h_{n-2}, ... (numbers or symbols), one fewer than `points`;
+            equal steps by default. A velocity filter remembers every step, so GHVB takes equal ratios only: a
+            geometric grid.
 
         Returns
         -------
@@ -111,7 +114,9 @@ class Multistep(Method):
     def state_at(self, ratios: Sequence[Number]) -> Any:
         """Return the state in which `coefficients` are taken on steps of these ratios."""
         if any(ratio != ratios[0] for ratio in ratios):
-            raise ValueError(f"{self.name} remembers every step: give equal ratios (a geometric grid), got {tuple(ratios)}")
+            raise ValueError(
+                f"{self.name} remembers every step: give equal ratios (a geometric grid), got {tuple(ratios)}"
+            )
         return self.steady_state(ratios[0] if ratios else 1)
 
     @abc.abstractmethod
@@ -166,8 +171,9 @@ def _bootstrap(tableau: Tableau, layout: Layout, n: int) -> Tableau:
 def runge_kutta(butcher: Butcher, layout: Layout, n: int, memory: Tableau | None = None) -> Tableau:
     """Return step `n` by an explicit Runge-Kutta method in the ratio (or time) variable.
 
-    With the scale a of the scaled sample, y = x/a, dy/ds = f: stage i sits at the level of s_n + c_i h, where the scale is a_i.
-    `memory` supplies the rows of the registers y_1, y_2, ... from the first stage, which is an evaluation at the present node.
+    With the scale a of the scaled sample, y = x/a, dy/ds = f: stage i sits at the level of s_n + c_i h, where the
+    scale is a_i. `memory` supplies the rows of the registers y_1, y_2, ... from the first stage, which is an
+    evaluation at the present node.
     """
     formulation = ratio_of(layout.formulation)
     here, there = layout.levels[n], layout.levels[n + 1]

@@ -1,4 +1,4 @@
-"""The registry: every family by name, and a representative list of methods for tests, tables, plots and the command line.
+"""The registry: every family by name, and representative methods for tests, tables, plots and the command line.
 
 Registering a family here puts it under every test of the registry.
 """
@@ -54,14 +54,14 @@ FAMILIES = {
     "ab": Family(AdamsBashforth, ADAMS, "Adams-Bashforth in any formulation", ("adams", "adams-bashforth")),
     "hb": Family(_on_adams(HeavyBall), (*ADAMS, "beta"), "heavy ball on Adams-Bashforth", ("heavy-ball", "heavyball")),
     "nt": Family(_on_adams(Nesterov), (*ADAMS, "beta"), "Nesterov momentum on Adams-Bashforth", ("nesterov",)),
-    "ghvb": Family(GHVB, ("order", "beta", "formulation", "weights"), "generalized heavy ball", ("generalized-heavy-ball",)),
+    "ghvb": Family(GHVB, ("order", "beta", "formulation", "weights"), "generalized heavy ball", ()),
     "ddim": Family(aliases.DDIM, ("formulation",), "DDIM: Adams-Bashforth of order 1", ("euler",)),
     "plms": Family(aliases.PLMS, ("order",), "PLMS, equal-step Adams weights on noise", ("pndm", "ipndm")),
     "lms": Family(aliases.LMS, ("order",), "LMS: variable-step Adams on noise in sigma/alpha", ("lmsdiscrete",)),
     "deis": Family(aliases.DEIS, ("order", "variant"), "DEIS, rho-AB or log-rho", ()),
-    "dpm-solver": Family(aliases.DPMSolver, ("order", "rule"), "DPM-Solver multistep: exponential Adams on noise", ("dpm",)),
+    "dpm-solver": Family(aliases.DPMSolver, ("order", "rule"), "DPM-Solver: exponential Adams on noise", ("dpm",)),
     "dpmpp": Family(
-        aliases.DPMSolverPP, ("order", "rule"), "DPM-Solver++ multistep: exponential Adams on data", ("dpm-solver++", "dpm++")
+        aliases.DPMSolverPP, ("order", "rule"), "DPM-Solver++: exponential Adams on data", ("dpm-solver++", "dpm++")
     ),
     "flow-euler": Family(aliases.FlowEuler, (), "Euler on the velocity", ()),
     "heun": Family(aliases.Heun, ("formulation",), "Heun's Runge-Kutta method (EDM)", ("edm-heun",)),
@@ -110,7 +110,8 @@ def methods() -> dict[str, Method]:
     members += [AdamsBashforth(3, f) for f in (NOISE_RATIO, NOISE_LOG_SNR, DATA_LOG_SNR, DATA_RATIO, VELOCITY_TIME)]
     members += [aliases.PLMS(4), aliases.DPMSolverPP(2, rule="half"), aliases.DPMSolver(2), aliases.DPMSolverPP(2)]
     members += [HeavyBall(AdamsBashforth(k), beta=beta) for k in (1, 2, 4)]
-    members += [HeavyBall(aliases.DPMSolverPP(2, rule="half"), beta=beta), HeavyBall(aliases.PLMS(2), beta=Fraction(3, 2))]
+    members += [HeavyBall(aliases.DPMSolverPP(2, rule="half"), beta=beta)]
+    members += [HeavyBall(aliases.PLMS(2), beta=Fraction(3, 2))]
     members += [Nesterov(AdamsBashforth(k), beta=beta) for k in (1, 2)] + [Nesterov(aliases.DPMSolverPP(2), beta=beta)]
     members += [GHVB(k, beta) for k in range(1, 6)] + [GHVB(3, beta, DATA_LOG_SNR), GHVB(2, beta, NOISE_LOG_SNR)]
     members += [GHVB(3, Fraction(1, 2), DATA_RATIO), GHVB(3, beta, NOISE_RATIO, weights="uniform")]

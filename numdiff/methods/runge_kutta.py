@@ -1,11 +1,12 @@
 """Explicit Runge-Kutta methods in the ratio (or time) variable: Heun, midpoint, Ralston, Kutta's third order, RK4.
 
-The scaled sample y = x/alpha obeys dy/drho = eps (and y = x/sigma obeys dy/d(1/rho) = x_0), a plain ODE to which a classical method applies:
+The scaled sample y = x/alpha obeys dy/drho = eps (and y = x/sigma obeys dy/d(1/rho) = x_0), a plain ODE to which a
+classical method applies:
 
     Y_i = y_n + h sum_j a_ij f_j at s_n + c_i h,    y_{n+1} = y_n + h sum_i b_i f_i
 
-EDM's Heun sampler is the two-stage one with noise prediction. Where the grid ends at sigma = 0 the last step is Euler's, which evaluates nothing at
-sigma = 0 and returns the denoised estimate.
+EDM's Heun sampler is the two-stage one with noise prediction. Where the grid ends at sigma = 0 the last step is
+Euler's, which evaluates nothing at sigma = 0 and returns the denoised estimate.
 
 Sources: Karras et al., Elucidating the design space (2022), algorithm 1; Zhang and Chen, DEIS (2023), rho-RK.
 """
@@ -66,8 +67,8 @@ class RungeKutta(Method):
             object.__setattr__(self, "formulation", formulations.get(self.formulation))
         if self.kernel != 0:
             raise ValueError(
-                f"{self.label} is a classical Runge-Kutta method and needs a formulation without kernel, got {self.formulation.name}; "  # type: ignore[union-attr]
-                "use noise/ratio, data/ratio or velocity/time"
+                f"{self.label} is a classical Runge-Kutta method and needs a formulation without kernel, "
+                f"got {self.formulation}; use noise/ratio, data/ratio or velocity/time"
             )
 
     @property

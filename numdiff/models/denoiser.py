@@ -1,8 +1,19 @@
 r"""A class-conditional denoiser for small images: a residual MLP with adaptive layer norm.
 
-At time t the sample is x = alpha x_0 + sigma eps. The network m(x, t, y) estimates the v-prediction
-alpha eps - sigma x_0 (or whatever ``prediction`` says) for class y; index `classes` is the null class, seen whenever
-training drops the label.
+At time t the sample is x = alpha x_0 + sigma eps with alpha^2 + sigma^2 = 1. The model estimates the v-prediction
+alpha eps - sigma x_0 for class y; index `classes` is the null class, seen whenever training drops the label.
+
+The network F corrects the best linear denoiser. Let m be the mean of the training images and V diag(s^2) V^T their
+covariance. For Gaussian data the posterior of x_0 given x has, in the coordinates y = V^T (x - alpha m), the mean
+V^T m + alpha s^2 y/n^2 and the standard deviations s sigma/n, with n^2 = alpha^2 s^2 + sigma^2, the variance of y. The model is
+x_0 = that mean + (s sigma/n) F(y/n, phi, y), whose v = (alpha x - x_0)/sigma is
+
+    v = -sigma m + V [alpha sigma (1 - s^2) y/n^2 - (s/n) F(y/n, phi, label)].
+
+Inputs and targets of F have unit variance in every direction at every noise level, as in Karras et al. (2022,
+arXiv:2206.00364, section 5) with one sigma_data per principal direction. It matters where the data hardly vary (corners
+that are always paper): a plain network leaves noise there, because it would need a slope of 1/sigma. s^2 contains
+the variance of rounding to the grey levels, so that n > 0 even at sigma = 0.
 
 Time enters as the noise angle phi = atan2(sigma, alpha) in [0, pi/2], embedded as (phi, sin k phi, cos k phi), k <= K.
 On a variance-preserving schedule v = dx/dphi, and phi ~ sigma near the data end: a network smooth in phi is smooth in
@@ -34,6 +45,24 @@ from torch.nn import functional
 
 from numdiff import schedules
 from numdiff.parameterizations import get as get_prediction
+from numdiff.schedules import Schedule
+
+
+def _variance_preserving(schedule: Schedule) -> Schedule:
+    middle = schedule.T / 2
+    if abs(schedule.alpha(middle) ** 2 + schedule.sigma(middle) ** 2 - 1) > 1e-6:
+        raise ValueError(
+            f"schedule {schedule.name!r} is not variance preserving; use 'vp-linear', 'cosine' or 'discrete'"
+        )
+    return schedule
+
+
+def _v(prediction: str) -> str:
+    if get_prediction(prediction).name != "v":
+        raise ValueError(
+            f"prediction must be 'v', not {prediction!r}; convert afterwards with parameterizations.convert"
+        )
+    return "v"
 
 
 class _Modulation(nn.Module):
@@ -78,7 +107,7 @@ class DenoiserConfig:
         Name and options of a schedule, as `numdiff.schedules.get` takes them; the times given to the network are the
         schedule's model times.
     prediction
-        What the network predicts, by the names of `numdiff.parameterizations`.
+        What the model predicts, by the names of `numdiff.parameterizations`: "v", the only one there is.
     image_shape
         Height and width; a sample is the image's rows one after the other.
     classes
@@ -123,19 +152,24 @@ class Denoiser(nn.Module):
         Shape of one sample, (height * width,).
     null : int
         The null class.
+    mean, basis, scale : Tensor
+        m, V and s of the linear denoiser.
     record : dict
         What the JSON beside the weights says about their training; empty for a new network.
     """
 
     architecture = "adaln-mlp-denoiser"
     Config = DenoiserConfig
+    mean: Tensor
+    basis: Tensor
+    scale: Tensor
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
         self.config = config
         self.record: dict[str, Any] = {}
-        self.schedule = schedules.get(**config.schedule)
-        self.prediction = get_prediction(config.prediction).name
+        self.schedule = _variance_preserving(schedules.get(**config.schedule))
+        self.prediction = _v(config.prediction)
         self.shape = (math.prod(config.image_shape),)
         self.null = config.classes
         width = config.width
@@ -148,6 +182,25 @@ class Denoiser(nn.Module):
         self.outward = nn.Linear(width, self.shape[0])
         nn.init.zeros_(self.outward.weight)
         nn.init.zeros_(self.outward.bias)
+        self.register_buffer("mean", torch.zeros(self.shape))
+        self.register_buffer("basis", torch.eye(self.shape[0]))
+        self.register_buffer("scale", torch.ones(self.shape))
+
+    def fit_linear(self, x: Tensor, grey_step: float) -> None:
+        """Set m, V and s of the linear denoiser from training images.
+
+        Parameters
+        ----------
+        x
+            Images, shape (n, height * width).
+        grey_step
+            Distance of neighbouring grey levels; its rounding, a variance of grey_step^2/12, is added to s^2.
+        """
+        centred = x.double() - x.double().mean(dim=0)
+        variance, basis = torch.linalg.eigh(centred.T @ centred / len(x))
+        self.mean.copy_(x.double().mean(dim=0))
+        self.basis.copy_(basis)
+        self.scale.copy_((variance.clamp(min=0) + grey_step**2 / 12).sqrt())
 
     @property
     def dtype(self) -> torch.dtype:
@@ -189,11 +242,16 @@ class Denoiser(nn.Module):
         else:  # one time: the modulations are those of the few classes, looked up by label
             every = torch.arange(self.null + 1, device=x.device)
             condition, index = self._condition(phi.expand(self.null + 1), every), labels
-        h = self.inward(x)
+        alpha, sigma = phi.cos()[..., None], phi.sin()[..., None]
+        y = (x - alpha * self.mean) @ self.basis
+        norm = (alpha**2 * self.scale**2 + sigma**2).sqrt()
+        h = self.inward(y / norm)
         for block in self.blocks:
             h = block(h, condition, index)
         scale, shift = self.modulation(condition, index)
-        return self.outward(torch.addcmul(shift, _norm(h), 1 + scale))
+        correction = self.outward(torch.addcmul(shift, _norm(h), 1 + scale))
+        linear = alpha * sigma * (1 - self.scale**2) * y / norm**2
+        return (linear - self.scale / norm * correction) @ self.basis.T - sigma * self.mean
 
     def conditioned(self, labels: int | Sequence[int] | Tensor, guidance: float = 1.0) -> Conditioned:
         """Return the callable (x, t) that a sampler needs, for fixed classes and guidance.

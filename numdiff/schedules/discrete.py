@@ -9,8 +9,8 @@ log alpha = -log(1 + e^(-2 lambda))/2. The network's time is N t - 1, so that it
 
 The table is kept in float64. Published tables are computed in float32, beta by beta; a table given as a float32 array
 is taken as the exact numbers it holds, which reproduces a published sampler. The presets here compute the same
-definition in float64: they differ from the published float32 numbers by a few 1e-6 relative in abar for 1000 entries,
-most of it from rounding 1 - beta and the running product.
+definition in float64: they differ from the published float32 numbers by up to 1e-6 relative in abar (1000 entries,
+rounding 1 - beta and the running product), which is 2e-4 of sigma^2 = 1 - abar at the first entry.
 """
 
 from __future__ import annotations

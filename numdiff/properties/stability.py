@@ -1,0 +1,258 @@
+r"""Linear stability of a method: its polynomial, region, intervals and boundary locus.
+
+On the test equation X' = c X + z X (c the kernel exponent of the formulation, X the sample over kappa, z per step when c = 0) the steady step has the
+stability polynomial pi(zeta, z), and z belongs to the stability region when pi(., z) satisfies the root condition: all roots in the closed unit
+disc, those on the circle simple. So runs on f = z X stay bounded.
+
+**Region.** Miller's criterion (`numdiff.symbolic.rootcondition`) in floating point, for all z at once: n reductions of the degree by
+
+    p_1(zeta) = (conj(p_n) p(zeta) - p_0 p*(zeta)) / zeta,
+
+keeping at every stage the points with |p_0| < |p_n|. No roots are computed, so double roots on the circle cost no digits: where |p_0| and |p_n| agree
+to `ROUNDING` and p_1 vanishes to it, the derivative has to have its roots strictly inside.
+
+**Intervals** are exact (`numdiff.symbolic.intervals`). **The boundary locus** holds the z at which some root has modulus one; for a multistep method
+it is rho(zeta)/sigma(zeta), |zeta| = 1.
+
+Sources: Hairer, Wanner, Solving ODEs II, V.1; Miller, J. Inst. Math. Appl. 8 (1971).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike, NDArray
+
+from numdiff.symbolic.intervals import DAMPING, interval
+from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
+from numdiff.symbolic.steady import H, depends_on, steady
+
+ROUNDING = 2.0**-40
+"""Relative width in which a root counts as lying on the circle: 4000 rounding errors, the most that the reductions of degree 8 were seen to make
+near a boundary, times ten."""
+
+CHUNK = 2**15
+"""Points reduced at a time: about 4 MB of coefficients for a polynomial of degree 8."""
+
+Complex = NDArray[np.complex128]
+
+
+def polynomial(method: Any, *, h: Any = None) -> sp.Poly:
+    """Return the stability polynomial pi(zeta, z), monic in zeta, without the factors zeta^m of stored history.
+
+    Parameters
+    ----------
+    method
+        A method, or a steady `Tableau`; its damping may be a symbol. A float damping is read as the decimal that it prints as.
+    h
+        Step length of an exponential method; by default it stays the symbol ``h``.
+
+    Returns
+    -------
+    Poly
+        SymPy polynomial in ``zeta`` and ``z``.
+
+    Raises
+    ------
+    TypeError
+        If `method` has no steady tableau.
+    ValueError
+        If `h` is given for a method that does not depend on it, or is not positive.
+    """
+    return stability_polynomial(steady(method, h))
+
+
+def region(method: Any, z: ArrayLike, *, h: float | None = None) -> NDArray[np.bool_]:
+    """Tell for every z whether it belongs to the stability region.
+
+    Parameters
+    ----------
+    method
+        A method with numbers for its parameters, or a steady `Tableau`.
+    z
+        Complex array of any shape.
+    h
+        Step length, required for exponential methods.
+
+    Returns
+    -------
+    ndarray of bool
+        The shape of `z`. Boundary points belong to the region, to rounding, unless a repeated root lies on the circle.
+
+    Raises
+    ------
+    ValueError
+        If a symbol is left in the coefficients, or z is not finite.
+    """
+    coefficients = _numeric(method, h)
+    points = _points(z)
+    inside = np.empty(points.size, dtype=bool)
+    for start in range(0, points.size, CHUNK):
+        part = slice(start, start + CHUNK)
+        inside[part] = _root_condition(_evaluate(coefficients, points.reshape(-1)[part]))
+    return inside.reshape(points.shape)
+
+
+def real_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPING) -> sp.Expr:
+    """Return x* >= 0 of the stability interval (-x*, 0) on the real axis, exactly.
+
+    Parameters
+    ----------
+    method
+        A method, or a steady `Tableau`, with rational parameters or one symbol.
+    h
+        Step length, required for exponential methods, where the interval counts from z = 0 too.
+    domain
+        Where a symbolic parameter varies, low < beta <= high.
+
+    Returns
+    -------
+    Expr
+        A SymPy number (``float()`` takes it); a formula or ``Piecewise`` where a parameter is a symbol; 0 where the method is unstable next to 0.
+
+    Raises
+    ------
+    ValueError
+        For two symbols or more, or irrational coefficients.
+    """
+    return _interval(method, "real", h, domain)
+
+
+def imaginary_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPING) -> sp.Expr:
+    """Return y* >= 0 of the stability interval (-i y*, i y*) on the imaginary axis, exactly; see `real_interval`."""
+    return _interval(method, "imaginary", h, domain)
+
+
+def boundary_locus(method: Any, points: int = 400, *, h: float | None = None) -> Complex:
+    """Return the curve on which some root of the stability polynomial has modulus one.
+
+    Parameters
+    ----------
+    method
+        A method with numbers for its parameters, or a steady `Tableau`.
+    points
+        Number of angles in [0, 2 pi], both ends included, so that the curve closes.
+    h
+        Step length, required for exponential methods.
+
+    Returns
+    -------
+    ndarray of complex, shape (d, points)
+        One continuous branch a row; d is the degree in z, 1 for multistep methods. nan where a branch passes through infinity.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two points, or if a symbol is left in the coefficients.
+    """
+    if isinstance(points, bool) or not isinstance(points, (int, np.integer)):
+        raise TypeError(f"points must be an int, got {points!r}")
+    if points < 2:
+        raise ValueError(f"points must be at least 2, got {points}")
+    coefficients = _numeric(method, h)
+    circle = np.exp(2j * np.pi * np.linspace(0, 1, points))
+    in_z = np.polynomial.polynomial.polyval(circle, coefficients)  # shape (d + 1, points)
+    if len(in_z) == 1:
+        raise ValueError(f"{method} does not use the model: its stability polynomial has no z in it")
+    return _continuous(_roots(in_z))
+
+
+def _interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
+    tableau = steady(method, h)
+    if depends_on(tableau, H):
+        raise ValueError(f"{method} depends on the step length h: give a number, h=0.1, for its stability interval")
+    return interval(stability_polynomial(tableau), axis, domain)
+
+
+def _points(z: ArrayLike) -> Complex:
+    """Return z as a complex array, checked."""
+    try:
+        points = np.asarray(z, dtype=np.complex128)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"z must be an array of complex numbers, got {type(z).__name__}") from error
+    if not np.isfinite(points).all():
+        raise ValueError("z must be finite, but it contains nan or inf; drop those points")
+    return points
+
+
+def _numeric(method: Any, h: Any) -> NDArray[np.float64]:
+    """Return C with pi(zeta, z) = sum_ij C_ij zeta^i z^j in floating point."""
+    pi = polynomial(method, h=h)
+    free = sorted(map(str, pi.free_symbols_in_domain))
+    if free:
+        remedy = "give h=0.1, say" if free == ["h"] else "use a number for it"
+        raise ValueError(f"{method} contains the symbol {', '.join(free)}, and a number is needed here; {remedy}")
+    table = np.zeros((pi.degree(ZETA) + 1, pi.degree(Z) + 1))
+    for power, value in pi.as_dict().items():
+        table[power] = float(value)
+    return table
+
+
+def _evaluate(coefficients: NDArray[np.float64], z: Complex) -> Complex:
+    """Return the coefficients of pi(., z), lowest power of zeta first: shape (n + 1, points)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.polynomial.polynomial.polyval(z, coefficients.T)
+
+
+def _reduced(p: Complex) -> Complex:
+    """Return p_1 for polynomials in the columns of `p`."""
+    return p[-1].conj() * p[1:] - p[0] * p[-2::-1].conj()
+
+
+def _root_condition(p: Complex) -> NDArray[np.bool_]:
+    """Decide the root condition for polynomials in the columns of `p`, lowest power first."""
+    holds = np.zeros(p.shape[1], dtype=bool)
+    alive = np.arange(p.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        while len(p) > 1:
+            inside, edge = _compare(p)
+            if edge.any():
+                holds[alive[edge]] = _on_circle(p[:, edge])
+            alive, p = alive[inside], _reduced(p[:, inside])
+            p = p / np.abs(p).max(axis=0, initial=np.finfo(float).tiny)
+    holds[alive] = True
+    return holds
+
+
+def _compare(p: Complex) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell where |p_0| < |p_n|, and where the two agree to rounding."""
+    low, high = (np.square(c.real) + np.square(c.imag) for c in (p[0], p[-1]))
+    return low < high * (1 - ROUNDING), np.abs(low - high) <= high * ROUNDING
+
+
+def _on_circle(p: Complex) -> NDArray[np.bool_]:
+    """Decide the root condition where |p_0| = |p_n|: p must be self-inversive with a derivative that is Schur."""
+    scale = np.square(np.abs(p).max(axis=0))
+    holds = np.abs(_reduced(p)).max(axis=0) <= ROUNDING * scale
+    p = p[1:] * np.arange(1, len(p))[:, np.newaxis]
+    while len(p) > 1:
+        holds &= _compare(p)[0]
+        p = _reduced(p)
+        p = p / np.maximum(np.abs(p).max(axis=0), np.finfo(float).tiny)
+    return holds
+
+
+def _roots(in_z: Complex) -> Complex:
+    """Return the roots of polynomials in the columns of `in_z`, lowest power first, as shape (d, points); nan where one is infinite."""
+    small = np.abs(in_z[-1]) <= np.finfo(float).eps * np.abs(in_z).max(axis=0)
+    lead = np.where(small, np.nan, in_z[-1])
+    monic = in_z[:-1] / lead
+    d = len(monic)
+    companion = np.zeros((in_z.shape[1], d, d), dtype=np.complex128)
+    companion[:, np.arange(1, d), np.arange(d - 1)] = 1
+    companion[:, :, -1] = -np.where(small, 0, monic).T
+    return np.where(small, np.nan, np.linalg.eigvals(companion).T)
+
+
+def _continuous(roots: Complex) -> Complex:
+    """Permute the roots at each angle so that every row is a continuous branch."""
+    from scipy.optimize import linear_sum_assignment
+
+    branches = roots.copy()
+    for k in range(1, roots.shape[1]):
+        distance = np.abs(branches[:, k - 1, np.newaxis] - roots[:, k])
+        if len(roots) > 1 and np.isfinite(distance).all():
+            branches[:, k] = roots[linear_sum_assignment(distance)[1], k]
+    return branches
