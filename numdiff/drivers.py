@@ -19,6 +19,7 @@ from numdiff.executor import Array, Machine, Native, Question, native
 from numdiff.methods.base import Method
 from numdiff.methods.scheme import Scheme
 from numdiff.parameterizations import get
+from numdiff.tableau import Row, to_float
 
 Model = Callable[[Array, Any], Array]
 
@@ -34,10 +35,14 @@ def program(scheme: Scheme, prediction: Any) -> tuple[Native, ...]:
     if prediction in cache:
         return cache[prediction]
     made = tuple(native(scheme, prediction, scheme.prediction))
-    made = tuple(Native(entry.tableau.to_float(), entry.held) for entry in made)
+    made = tuple(Native(entry.tableau.to_float(), tuple(map(_float_row, entry.held))) for entry in made)
     if not any(kind(c) == "torch" for e in made for row in e.tableau.plan.outputs for _, c in row):
         cache[prediction] = made
     return made
+
+
+def _float_row(row: Row | None) -> Row | None:
+    return None if row is None else tuple((i, to_float(c)) for i, c in row)
 
 
 def sample(
@@ -172,10 +177,10 @@ def solve_ivp(
         As in `sample` and `Method.discretize`.
     """
     scheme = method.discretize(None, t_grid, start=start)
-    if not hasattr(y0, "dtype"):
+    if not hasattr(y0, "dtype") or (kind(y0) == "numpy" and y0.dtype.kind in "iu"):
         y0 = np.asarray(y0, dtype=np.result_type(np.float64, np.asarray(y0).dtype))
-    at = None if exact is None else (lambda level: _like(exact(level.time), y0))
-    return _drive(scheme, lambda y, t: _like(fun(t, y), y0), y0, get("velocity"), None, None, trajectory, at, False)
+    at = None if exact is None else (lambda level: _like(exact(to_float(level.time)), y0))
+    return _drive(scheme, lambda y, t: _like(fun(to_float(t), y), y0), y0, get("velocity"), None, None, trajectory, at, False)
 
 
 def _like(value: Any, y0: Array) -> Array:
@@ -200,23 +205,34 @@ def _drive(
     machine = Machine(program(scheme, prediction), x, noise=noise, copies=copies)
     check = _Check(x)
     path, nodes, asked = [x], _node_ends(scheme), 0
+
+    def report() -> None:
+        for index, reached in machine.passed:
+            if index not in nodes:
+                continue
+            if trajectory:
+                path.append(reached)
+            if callback is not None:
+                callback(nodes[index], scheme.tableaus[index].target, reached)
+
+    report()
     while (question := machine.ask()) is not None:
         Y = exact(question.level) if exact is not None and 1 <= asked <= scheme.exact_starts else None
-        F = model(question.x if Y is None else Y, question.level.model_time)
+        F = model(question.x if Y is None else Y, _bare(question.level.model_time))
         check(F, question)
-        before = machine.finished
         if Y is not None and trajectory:
             path[-1] = Y
         machine.tell(F, Y)
+        del F  # unless it is history, its memory is free while the model works
         asked += 1
-        for index in range(before, machine.finished):
-            if index in nodes:
-                if trajectory:
-                    path.append(machine.sample)
-                if callback is not None:
-                    callback(nodes[index], scheme.tableaus[index].target, machine.sample)
+        report()
     check.finish()
     return path if trajectory else machine.sample
+
+
+def _bare(model_time: Any) -> Any:
+    """Return a NumPy scalar as a Python number: multiplied with a float32 sample it would promote it."""
+    return model_time.item() if isinstance(model_time, np.generic) else model_time
 
 
 def _node_ends(scheme: Scheme) -> dict[int, int]:
@@ -240,11 +256,13 @@ class _Check:
     """
 
     def __init__(self, x: Array) -> None:
-        self.x = x
-        self.deferred: list[tuple[Array, Question]] | None = [] if kind(x) == "torch" and x.device.type != "cpu" else None
+        self.x, self.count = x, 0
+        self.deferred: list[tuple[Array, str]] | None = [] if kind(x) == "torch" and x.device.type != "cpu" else None
 
     def __call__(self, F: Any, question: Question) -> None:
-        x, where = self.x, f"at evaluation {question.index + 1} (model time {question.level.model_time})"
+        self.count += 1
+        x, when = self.x, question.level.model_time
+        where = f"at evaluation {self.count}, step {question.index + 1} (model time {when})"
         if type(F) is not type(x) and not (hasattr(F, "dtype") and kind(F) == kind(x)):
             raise TypeError(f"the model returned {type(F).__name__} {where}; expected {type(x).__name__}")
         if F.shape != x.shape:
@@ -259,7 +277,7 @@ class _Check:
             raise ValueError(f"the model returned a tensor on {F.device} {where}; the sample is on {x.device}")
         total = F.detach().sum(dtype=sys.modules["torch"].float32 if F.dtype.itemsize < 4 else None)
         if self.deferred is not None:
-            self.deferred.append((total, question))
+            self.deferred.append((total, where))
         elif not math.isfinite(total) and not F.isfinite().all():
             raise ValueError(f"the model returned a value that is not finite {where}")
 
@@ -267,10 +285,9 @@ class _Check:
         """Look at the deferred sums, in one transfer."""
         if self.deferred:
             totals = sys.modules["torch"].stack([total for total, _ in self.deferred]).tolist()
-            for total, (_, question) in zip(totals, self.deferred, strict=True):
+            for total, (_, where) in zip(totals, self.deferred, strict=True):
                 if not math.isfinite(total):
-                    where = f"evaluation {question.index + 1} (model time {question.level.model_time})"
-                    raise ValueError(f"the model returned a value that is not finite at {where}")
+                    raise ValueError(f"the model returned a value that is not finite {where}")
 
 
 def _noise(x: Any, generator: Any) -> Callable[[int, int], Array]:

@@ -112,11 +112,21 @@ def cos(x: Number) -> Number:
     return _apply("cos", x)
 
 
+def vanishes(x: Number) -> bool:
+    """Tell whether the value of `x` is zero; a tensor is looked into, gradient or not."""
+    return bool(x == 0)
+
+
 def is_zero(x: Number) -> bool:
-    """Tell whether `x` is known to be zero; a symbol or a tensor with gradient is never known to be."""
+    """Tell whether `x` may be dropped from a sum: zero, all of it, and without a gradient to carry."""
     if type(x) is float:
         return x == 0.0
     which = kind(x)
     if which == "torch":
         return not x.requires_grad and bool((x == 0).all())
     return bool(np.all(x == 0)) if which == "numpy" else bool(x == 0)
+
+
+def product(a: Number, b: Number) -> Number:
+    """Return a * b, or a plain 0 where either may be dropped: 0 times a tensor would still carry a gradient."""
+    return 0 if is_zero(a) or is_zero(b) else a * b

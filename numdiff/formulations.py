@@ -4,15 +4,15 @@ With y the scaled sample and s the integration variable, the probability-flow OD
 X = x/kappa, and a step from level s to level t is x_t = xi x_s + kappa_t sum_j omega_j f_j with the weights (*) of
 `numdiff.weights`:
 
-    ==================  ====  ========  ========  ===  ================  ========  ======================================
+    ==================  ====  ========  ========  ===  ================  ========  =====================================
     formulation         f     y         s         c    xi                kappa_t   known as
-    ==================  ====  ========  ========  ===  ================  ========  ======================================
+    ==================  ====  ========  ========  ===  ================  ========  =====================================
     noise, ratio        eps   x/alpha   rho       0    alpha_t/alpha_s   alpha_t   DDIM, PLMS, LMS, rho-AB DEIS
     noise, log-SNR      eps   x/alpha   lambda    +1   alpha_t/alpha_s   -sigma_t  DPM-Solver, log-rho DEIS
     data, log-SNR       x_0   x/sigma   lambda    -1   sigma_t/sigma_s   alpha_t   DPM-Solver++
     data, ratio         x_0   x/sigma   1/rho     0    sigma_t/sigma_s   sigma_t
     velocity, time      dx/dt x         t         0    1                 1         flow matching; any plain ODE y' = f
-    ==================  ====  ========  ========  ===  ================  ========  ======================================
+    ==================  ====  ========  ========  ===  ================  ========  =====================================
 
 **The ends.** Call a the scale of y (alpha for noise rows, sigma for data rows) and b the other one. Then
 
@@ -28,11 +28,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import factorial, isinf
+from math import factorial, inf
 
 from numdiff._names import suggest
-from numdiff.elementary import Number, exp, is_zero
+from numdiff.elementary import Number, exp, vanishes
 from numdiff.level import Level
+from numdiff.parameterizations import coefficients
 from numdiff.weights import MAX_ORDER, moments
 
 
@@ -50,11 +51,14 @@ class Span:
         kappa_t int_0^h e^{c(h-u)} (u/unit)^m du for m = 0, 1, ...; `moments[0]` is the total weight W of f.
     max_order
         How many of the moments are finite: the highest order of a step over this span.
+    infinite
+        Whether the step is infinitely long in the integration variable.
     """
 
     xi: Number
     unit: Number
     moments: Sequence[Number]
+    infinite: bool = False
 
     @property
     def max_order(self) -> int:
@@ -83,6 +87,10 @@ class Formulation:
     variable: str
     c: int
 
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
     def node(self, level: Level) -> Number:
         """Return the integration variable s at `level`."""
         names = {"rho": "rho", "log-snr": "log_snr", "inverse-rho": "inverse_rho", "time": "time"}
@@ -110,17 +118,28 @@ class Formulation:
             If the scaled sample does not exist at `start` (see the ends, above).
         """
         (a_s, b_s), (a_t, b_t) = self.scales(start), self.scales(end)
-        if is_zero(a_s):
+        if vanishes(a_s):
             raise ValueError(self._no_start(start))
         xi = a_t / a_s
-        if is_zero(a_t) or (self.c and is_zero(b_s)):
-            return Span(xi, 1.0, [b_t])
-        if self.c and is_zero(b_t):
+        if vanishes(a_t) or (self.c and vanishes(b_s)):
+            return Span(xi, 1.0, [b_t], infinite=True)
+        if self.c and vanishes(b_t):
             scale, sign = -a_t * b_s / a_s, 1 if self.prediction == "noise" else -1
-            return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)])
+            return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)], infinite=True)
         h = self.node(end) - self.node(start)
         kappa = self.kappa(end)
         return Span(xi, h, [kappa * mu for mu in moments(h, self.c, order)])
+
+    def denoising_span(self, start: Level, end: Level) -> Span:
+        """Return the step of order 1 that arrives at sigma = 0 with alpha times the denoised estimate.
+
+        For noise and data that is the step of order 1 itself; a velocity is converted, since x + h dx/dt is the
+        denoised estimate on straight lines in t only.
+        """
+        if self.prediction != "velocity":
+            return self.span(start, end, 1)
+        p, q = coefficients(start, "velocity", "data")
+        return Span(end.alpha * p, 1.0, [end.alpha * q])
 
     def steady_span(self, h: Number, order: int = MAX_ORDER) -> Span:
         """Return the span of a step of length `h` in X = x/kappa, where equal steps are the same: xi = e^{ch}."""
@@ -128,8 +147,7 @@ class Formulation:
 
     def is_finite(self, level: Level) -> bool:
         """Tell whether `level` can be an interpolation node."""
-        node = self.node(level)
-        return not (isinstance(node, float) and isinf(node))
+        return not bool(abs(self.node(level)) == inf)
 
     def _no_start(self, level: Level) -> str:
         zero, remedy = (

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from numdiff.elementary import Number, is_zero, log
+from numdiff.elementary import Number, log, vanishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Level:
     @property
     def rho(self) -> Number:
         """Noise-to-signal ratio sigma/alpha; inf at alpha = 0."""
-        return float("inf") if is_zero(self.alpha) else self.sigma / self.alpha
+        return float("inf") if vanishes(self.alpha) else self.sigma / self.alpha
 
     @property
     def inverse_rho(self) -> Number:
         """Signal-to-noise ratio alpha/sigma; inf at sigma = 0."""
-        return float("inf") if is_zero(self.sigma) else self.alpha / self.sigma
+        return float("inf") if vanishes(self.sigma) else self.alpha / self.sigma

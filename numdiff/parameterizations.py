@@ -44,13 +44,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from numdiff._names import suggest
-from numdiff.elementary import Number, is_zero, kind, sqrt
+from numdiff.elementary import Number, is_zero, kind, sqrt, vanishes
 from numdiff.level import Level
-
-
-def _vanishes(x: Number) -> bool:
-    """Tell whether `x` is zero; unlike ``elementary.is_zero``, looks into tensors, where 1/0 would become a NaN."""
-    return bool(x == 0)
 
 
 @dataclass(frozen=True)
@@ -165,7 +160,7 @@ class Score(Prediction):
         ValueError
             If sigma = 0, where the score is infinite.
         """
-        if _vanishes(level.sigma):
+        if vanishes(level.sigma):
             raise ValueError(
                 f"prediction 'score' = -eps/sigma is infinite at sigma = 0 (t = {level.time}); end the grid earlier, "
                 "or use 'noise' or 'data'"
@@ -264,10 +259,10 @@ def coefficients(level: Level, source: str | Prediction, target: str | Predictio
     (a, b), (a2, b2) = known.components(level), wanted.components(level)
     cross = a * b2 - a2 * b
     d = known.determinant(level)
-    if not _vanishes(d):
+    if not vanishes(d):
         return cross / d, wanted.determinant(level) / d
-    if _vanishes(cross) and not (_vanishes(a) and _vanishes(b)):
-        return 0.0, (a2 / a if _vanishes(b) else b2 / b)
+    if vanishes(cross) and not (vanishes(a) and vanishes(b)):
+        return 0.0, (a2 / a if vanishes(b) else b2 / b)
     raise ValueError(
         f"prediction {known.name!r} does not determine {wanted.name!r} at t = {level.time} (alpha = {level.alpha}, "
         f"sigma = {level.sigma}); use a model predicting {_remedy(level)}, or move that end of the grid inwards"
@@ -275,7 +270,7 @@ def coefficients(level: Level, source: str | Prediction, target: str | Predictio
 
 
 def _remedy(level: Level) -> str:
-    return "'data' or 'v'" if _vanishes(level.alpha) else "'noise' or 'v'"
+    return "'data' or 'v'" if vanishes(level.alpha) else "'noise' or 'v'"
 
 
 def convert(value: Any, x: Any, level: Level, *, source: str | Prediction, target: str | Prediction) -> Any:

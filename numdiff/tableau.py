@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from numdiff.elementary import Number, kind
+from numdiff.elementary import Number, is_zero, kind
 from numdiff.level import Level
 
 Matrix = Sequence[Sequence[Number]]
@@ -29,7 +29,7 @@ Row = tuple[Term, ...]
 
 
 def _matrix(rows: Matrix) -> tuple[tuple[Number, ...], ...]:
-    return tuple(tuple(row) for row in rows)
+    return tuple(map(tuple, rows))
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Tableau:
     tags
         The field that each stage evaluates; "" is the model.
     a, b
-        Bias vectors of lengths s and r, numbers or arrays that broadcast against the sample; empty for none.
+        Bias vectors of lengths s and r, numbers or arrays (in the sample's dtype) that broadcast against the sample;
+        empty for none.
     Na, Nb
         Noise matrices of shapes (s, q) and (r, q); empty for none.
 
@@ -89,6 +90,8 @@ class Tableau:
         s, r = len(self.A), len(self.V)
         object.__setattr__(self, "levels", tuple(self.levels) or (None,) * s)
         object.__setattr__(self, "tags", tuple(self.tags) or ("",) * s)
+        for name in ("a", "b"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "noises", len((*self.Na, *self.Nb, ())[0]))
         self._check(s, r)
 
@@ -98,14 +101,14 @@ class Tableau:
             matrix = getattr(self, name)
             if not matrix and name in ("Na", "Nb"):
                 continue
-            if len(matrix) != rows or any(len(row) != columns for row in matrix):
+            if len(matrix) != rows or {*map(len, matrix)} - {columns}:
                 raise ValueError(
                     f"{name} must have shape ({rows}, {columns}); A is (s, s), U (s, r), B (r, s), V (r, r)"
                 )
         for name, length in (("levels", s), ("tags", s), ("a", s), ("b", r)):
             if len(getattr(self, name)) not in ((length,) if name in ("levels", "tags") else (0, length)):
                 raise ValueError(f"{name} must have {length} entries, got {len(getattr(self, name))}")
-        if any(not _known_zero(self.A[i][j]) for i in range(s) for j in range(i, s)):
+        if not all(_known_zero(x) for i, row in enumerate(self.A) for x in row[i:]):
             raise ValueError("A must be strictly lower triangular: numdiff's methods are explicit")
 
     @property
@@ -129,18 +132,25 @@ class Tableau:
         )
 
     def map(self, convert: Callable[[Number], Number]) -> Tableau:
-        """Return the tableau with `convert` applied to every coefficient (biases and levels stay)."""
+        """Return the tableau with `convert` applied to every coefficient and bias (levels stay)."""
         names = ("A", "U", "B", "V", "Na", "Nb")
-        changes: dict[str, Any] = {n: [[convert(x) for x in row] for row in getattr(self, n)] for n in names}
-        return replace(self, **changes)
+        changes: dict[str, Any] = {n: tuple([tuple(map(convert, row)) for row in getattr(self, n)]) for n in names}
+        return self.same_shape(**changes, a=tuple(map(convert, self.a)), b=tuple(map(convert, self.b)))
 
     def to_float(self) -> Tableau:
         """Return the tableau in Python floats, except tensors that carry gradients, which stay 0-d tensors."""
         return self.map(to_float)
 
     def replace(self, **changes: Any) -> Tableau:
-        """Return a copy with some fields changed."""
+        """Return a copy with some fields changed, checked as a new one would be."""
         return replace(self, **changes)
+
+    def same_shape(self, **changes: Any) -> Tableau:
+        """Return a copy with some fields changed to tuples of the same shapes; for programs, unchecked and so fast."""
+        copy = object.__new__(Tableau)
+        copy.__dict__.update(self.__dict__, **changes)
+        copy.__dict__.pop("plan", None)
+        return copy
 
     def __repr__(self) -> str:
         """Show the coefficients and leave out what is empty."""
@@ -151,19 +161,26 @@ class Tableau:
 
 def to_float(x: Number) -> Number:
     """Return `x` as a Python float (never a NumPy scalar, which would promote a float32 state)."""
-    if type(x) is float or (kind(x) == "torch" and x.requires_grad):
+    if type(x) is float:
         return x
-    if kind(x) == "numpy" and x.ndim:
+    if type(x) is int:
+        return float(x)
+    if kind(x) == "torch" and x.requires_grad:
+        return x
+    if kind(x) in ("numpy", "torch") and x.ndim:
         return x
     return float(x)
 
 
 def _known_zero(x: Number) -> bool:
-    return isinstance(x, (int, float)) and x == 0
+    return x == 0 if type(x) in (float, int) else is_zero(x)
 
 
 def _row(*parts: Sequence[Number]) -> Row:
-    return tuple((i, c) for i, c in enumerate(x for part in parts for x in part) if not _known_zero(c))
+    """Return the terms that are not zero, a coefficient 1 first: it needs no multiplication."""
+    row = [(i, c) for i, c in enumerate([x for part in parts for x in part]) if not _known_zero(c)]
+    unit = next((k for k, (_, c) in enumerate(row) if type(c) is float and c == 1.0), 0)
+    return (*row[unit : unit + 1], *row[:unit], *row[unit + 1 :])
 
 
 def one_stage(

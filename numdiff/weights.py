@@ -30,7 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import comb, factorial
+from functools import cache
+from itertools import pairwise
+from math import comb, factorial, prod
 
 from numdiff.elementary import Number, kind
 from numdiff.phi import phis
@@ -54,13 +56,19 @@ def lagrange(nodes: Vector) -> list[list[Number]]:
     nodes = [exact(u) for u in nodes]
     rows = []
     for j, u_j in enumerate(nodes):
+        others = [u_i for i, u_i in enumerate(nodes) if i != j]
         row: list[Number] = [1]
-        for i, u_i in enumerate(nodes):
-            if i != j:
-                gap = u_j - u_i
-                row = [(a - u_i * b) / gap for a, b in zip([0, *row], [*row, 0], strict=True)]
-        rows.append(row)
+        for u_i in others:
+            row = [-u_i * row[0], *[a - u_i * b for a, b in pairwise(row)], row[-1]]
+        gaps = prod([u_j - u_i for u_i in others])
+        rows.append([x / gaps for x in row])
     return rows
+
+
+@cache
+def _lagrange_on_integers(nodes: tuple[int, ...], floats: bool) -> list[list[Number]]:
+    rows = lagrange(nodes)
+    return [[float(x) for x in row] for row in rows] if floats else rows
 
 
 def moments(h: Number, c: Number, count: int) -> list[Number]:
@@ -74,7 +82,9 @@ def interpolatory(nodes: Vector, mu: Vector) -> list[Number]:
     """Return the weights sum_m l_jm mu_m of formula (*) for the moments `mu` (at least as many as nodes)."""
     if len(nodes) == 1:
         return [mu[0]]
-    return [sum(a * m for a, m in zip(row, mu, strict=False)) for row in lagrange(nodes)]
+    integers = all(type(u) is int for u in nodes)
+    basis = _lagrange_on_integers(tuple(nodes), kind(mu[0]) in ("float", "torch")) if integers else lagrange(nodes)
+    return [sum([a * m for a, m in zip(row, mu, strict=False)]) for row in basis]
 
 
 def adams(nodes: Vector, h: Number, c: Number = 0) -> list[Number]:
@@ -104,8 +114,11 @@ def solve(rows: Sequence[Vector], rhs: Vector) -> list[Number]:
     ValueError
         If a pivot vanishes, or is below `SINGULAR` times the largest entry of its row in floating point.
     """
-    work = [[exact(x) for x in (*row, b)] for row, b in zip(rows, rhs, strict=True)]
-    inexact = any(kind(x) in ("float", "numpy", "torch") for row in work for x in row)
+    work = [[*row, b] for row, b in zip(rows, rhs, strict=True)]
+    kinds = {kind(x) for row in work for x in row}
+    inexact = "sympy" not in kinds and not kinds.isdisjoint(("float", "numpy", "torch"))
+    field = to_float if inexact else exact
+    work = [[field(x) for x in row] for row in work]
     lowest = list if inexact else tidy
     size = [max(_magnitude(x) for x in row[:-1]) if inexact else 1.0 for row in work]
     for i in range(len(work)):
@@ -122,6 +135,11 @@ def solve(rows: Sequence[Vector], rhs: Vector) -> list[Number]:
     return [row[-1] for row in work]
 
 
+def to_float(x: Number) -> Number:
+    """Return an exact number as a float, since a Fraction and a tensor do not mix; anything else as it is."""
+    return float(x) if kind(x) == "exact" else x
+
+
 def _magnitude(x: Number) -> float:
     return abs(x) if type(x) is float else abs(float(x.detach() if kind(x) == "torch" else x))
 
@@ -133,10 +151,11 @@ def tidy(row: Vector) -> list[Number]:
 
 def recentre(M: Vector, d: Number) -> list[Number]:
     """Return the moments about a node that lies `d` ahead of the present centre: sum_j binom(m, j) (-d)^{m-j} M^j."""
-    powers: list[Number] = [1]
-    for _ in range(1, len(M)):
-        powers.append(powers[-1] * -d)
-    return [sum(comb(m, j) * powers[m - j] * M[j] for j in range(m + 1)) for m in range(len(M))]
+    out = list(M)
+    for low in range(1, len(out)):  # (u - d)^m = (u - d)^{m-1} u - d (u - d)^{m-1}, one factor a sweep
+        for m in range(len(out) - 1, low - 1, -1):
+            out[m] = out[m] - d * out[m - 1]
+    return out
 
 
 def rescale(M: Vector, factor: Number) -> list[Number]:
@@ -159,9 +178,15 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1) -> list[Number]:
     Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is
     its fixed point.
     """
-    beta, ratio = exact(beta), exact(ratio)
-    M: list[Number] = [exact(1)]
+    field = to_float if kind(beta) == "torch" else exact
+    beta, ratio = field(beta), field(ratio)
+    M: list[Number] = [field(1)]
     for m in range(1, count):
         gain = (1 - beta) / ratio**m
+        if kind(gain) != "sympy" and (abs(gain) > 1 or gain == 1):
+            raise ValueError(
+                f"the velocity filter has no steady state at beta = {beta} on steps of ratio {ratio}: the steps change "
+                "faster than its memory fades; use a ratio nearer to 1 or a larger beta"
+            )
         M.append(gain / (1 - gain) * sum(comb(m, j) * (-1) ** (m - j) * M[j] for j in range(m)))
     return M

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from numdiff.models.classifier import ClassifierConfig
 from numdiff.models.denoiser import DenoiserConfig
 
+SCHEDULE = {"name": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optimisation:
@@ -28,7 +30,7 @@ class DenoiserRun:
     Parameters
     ----------
     model
-        The network. The noise angle in its time embedding needs no care at t = 0, so t is uniform on [0, T].
+        The network. Nothing in it is singular at t = 0, so that training times are uniform on [0, T].
     drop_label
         Probability of training a sample with the null class.
     ema
@@ -37,9 +39,9 @@ class DenoiserRun:
 
     name: str = "digits"
     model: DenoiserConfig = field(
-        default_factory=lambda: DenoiserConfig(schedule={"name": "vp-linear"}, width=192, blocks=4)
+        default_factory=lambda: DenoiserConfig(schedule=SCHEDULE, width=192, blocks=4, dropout=0.1)
     )
-    optimisation: Optimisation = Optimisation(steps=2400, learning_rate=2e-3)
+    optimisation: Optimisation = Optimisation(steps=3000, learning_rate=2e-3)
     drop_label: float = 0.1
     ema: float = 0.999
 

@@ -59,11 +59,12 @@ class Task(Protocol):
 
 @dataclass
 class Log:
-    """What a run leaves besides weights: losses of every step, scores at checkpoints, seconds over all its parts."""
+    """What a run leaves besides weights: losses of every step, scores at checkpoints, time over all its parts."""
 
     loss: list[float] = field(default_factory=list)
     scores: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
     def record(self, task: Task) -> dict[str, Any]:
         """Return the JSON-serialisable account of the run; the loss curve in means over 50 steps."""
@@ -74,6 +75,7 @@ class Log:
             "loss_curve": {"steps_per_point": 50, "loss": [round(value, 5) for value in curve]},
             "scores": self.scores,
             "seconds": round(self.seconds, 1),
+            "cpu_seconds": round(self.cpu_seconds, 1),
             "threads": torch.get_num_threads(),
             "versions": versions(),
         }
@@ -98,15 +100,16 @@ def run(task: Task, steps: int, seed: int, checkpoint: Path, progress: Progress 
         If the checkpoint cannot be read, or was made with other settings.
     """
     log, start = _resume(task, checkpoint)
-    last = time.perf_counter()
+    last = np.array([time.perf_counter(), time.process_time()])
     with torch.random.fork_rng(devices=[]):
         for k in progress(range(start + 1, steps + 1)):
             torch.manual_seed((seed << 32) + k)
             log.loss.append(task.step(k))
             if k % CHECKPOINT_EVERY == 0 or k == steps:
                 log.scores.append({"step": k, **task.scores()})
-                now = time.perf_counter()
-                log.seconds, last = log.seconds + now - last, now
+                now = np.array([time.perf_counter(), time.process_time()])
+                spent, last = (now - last).tolist(), now
+                log.seconds, log.cpu_seconds = log.seconds + spent[0], log.cpu_seconds + spent[1]
                 _write(task, log, k, checkpoint)
     return log
 

@@ -60,7 +60,7 @@ class AdamsBashforth(Multistep):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        check_order(self.order, MAX_ORDER)
+        object.__setattr__(self, "order", check_order(self.order, MAX_ORDER))
         choice("weights", self.weights, WEIGHTS)
         choice("rule", self.rule, RULES)
         if self.rule == "half" and self.order != 2:
@@ -78,6 +78,11 @@ class AdamsBashforth(Multistep):
         return " ".join(parts)
 
     @property
+    def has_limit(self) -> bool:
+        """False for the half rule on the true nodes: it weighs the slope by h/2, and the nodes stay behind."""
+        return self.rule == "exact" or self.weights == "uniform"
+
+    @property
     def registers(self) -> int:
         """The sample and k - 1 past evaluations."""
         return self.order
@@ -85,6 +90,8 @@ class AdamsBashforth(Multistep):
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return kappa omega_j for the step's `order` newest nodes."""
         k, mu = point.order, point.span.moments
+        if point.span.infinite and self.weights == "uniform" and self.rule == "exact":
+            return [mu[0]]  # nodes spaced by an infinite step: the polynomial is constant where the kernel is not 0
         nodes = point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)]
         if self.rule == "half" and k == 2:
             mu = [mu[0], mu[0] / 2]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from numdiff import grids
-from numdiff.elementary import Number, is_zero, kind, log
+from numdiff.elementary import Number, is_zero, kind, log, vanishes
 from numdiff.formulations import DATA_RATIO, NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.level import Level
 from numdiff.methods.scheme import Scheme
@@ -31,6 +35,11 @@ class Method(abc.ABC):
     def points(self) -> int:
         """How many evaluations the interpolation combines; the default of ``orders``."""
         return int(self.order)
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether the weights stay finite when a log-SNR step becomes infinitely long, as it does at sigma = 0."""
+        return True
 
     order: int
     formulation: Formulation | None
@@ -111,10 +120,20 @@ class Method(abc.ABC):
             final=choice("final", final, FINALS),
             orders=_orders(self, orders, len(levels) - 1),
         )
-        program = tuple(tableau.to_float() for tableau in self._program(layout))
+        method = self.in_floats() if any(kind(level.time) == "torch" for level in levels) else self
+        program = tuple(tableau.to_float() for tableau in method._program(layout))
         starts = layout.exact_starts
         options = (("start", start), ("final", final), ("orders", orders))
         return Scheme(program, levels, layout.formulation.prediction, self, schedule, starts, options)
+
+    def in_floats(self) -> Self:
+        """Return the method with its exact parameters as floats: a Fraction and a tensor do not mix."""
+        changes: dict[str, Any] = {}
+        for item in fields(self):  # type: ignore[arg-type]  # every method is a dataclass
+            value = getattr(self, item.name)
+            if isinstance(value, (Fraction, Method)):
+                changes[item.name] = float(value) if isinstance(value, Fraction) else value.in_floats()
+        return replace(self, **changes)  # type: ignore[type-var]
 
     def _formulation(self, schedule: Any) -> Formulation:
         if schedule is None:
@@ -169,10 +188,16 @@ class Layout:
 
     @property
     def exact_starts(self) -> int:
-        """How many exact samples the driver supplies after the first."""
+        """How many exact samples the driver supplies after the first: up to the last step that lacks history."""
         if self.start != "exact":
             return 0
-        return next((n for n in range(self.steps) if self.ready(n)), self.steps - 1)
+        needed = max((n + 1 for n in range(self.steps) if not self.ready(n)), default=0)
+        if needed == self.steps:
+            raise ValueError(
+                f"{self.method.name} has too little history even for the last of {self.steps} steps, so that "
+                'start="exact" leaves nothing to compute; take more steps or lower orders'
+            )
+        return needed
 
     def ready(self, n: int) -> bool:
         """Tell whether step `n` has the history that its order needs."""
@@ -180,16 +205,34 @@ class Layout:
 
     def history(self, n: int) -> int:
         """Return how many interpolation nodes there are at step `n`, the present one included."""
-        infinite = not self.formulation.is_finite(self.levels[0])
-        return n + 1 - (1 if infinite and n else 0)
+        return n + 1 if self._starts_finite else max(n, 1)
+
+    @cached_property
+    def nodes(self) -> tuple[Number, ...]:
+        """The formulation's variable at every level."""
+        return tuple(self.formulation.node(level) for level in self.levels)
+
+    @cached_property
+    def _starts_finite(self) -> bool:
+        return self.formulation.is_finite(self.levels[0])
 
     def denoises(self, n: int) -> bool:
         """Tell whether step `n` is the last one and must return the denoised estimate."""
-        if n + 1 < self.steps or self.schedule is None or not is_zero(self.levels[-1].sigma):
+        if n + 1 < self.steps or self.schedule is None or not vanishes(self.levels[-1].sigma):
             return False
         if self.formulation.prediction == "velocity" or self.final is not None:
             return self.final == "denoise"
-        return self.formulation.prediction == "data"
+        return self.formulation.prediction == "data" or not self.limited
+
+    @property
+    def limited(self) -> bool:
+        """Tell whether the method's weights stay finite as a step grows without bound in the integration variable."""
+        return self.formulation.c == 0 or self.method.has_limit
+
+    def arrives(self, n: int) -> bool:
+        """Tell whether step `n` ends where no Runge-Kutta stage can be: at sigma = 0, or where y = x/a is undefined."""
+        there = self.levels[n + 1]
+        return self.schedule is not None and (vanishes(there.sigma) or vanishes(self.formulation.scales(there)[0]))
 
     def level_at(self, n: int, fraction: Number) -> Level:
         """Return the level at s_n + fraction * h of step `n`, in the ratio (or time) variable.
@@ -239,24 +282,29 @@ def _orders(method: Method, orders: Sequence[int] | None, steps: int) -> tuple[i
     if len(orders) != steps:
         raise ValueError(f"orders must have one entry per step ({steps}), got {len(orders)}")
     for n, k in enumerate(orders):
-        if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= points:
+        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= points:
             raise ValueError(f"orders[{n}] must be an int from 1 to {points}, got {k!r}")
-    return orders
+    return tuple(map(int, orders))
 
 
-def check_order(order: Any, highest: int) -> None:
-    """Raise unless `order` is an int from 1 to `highest`."""
-    if isinstance(order, bool) or not isinstance(order, int):
-        raise TypeError(f"order must be an int, got {order!r}")
+def check_order(order: Any, highest: int) -> int:
+    """Return `order` as an int from 1 to `highest`, or raise."""
+    if isinstance(order, bool) or not isinstance(order, (int, np.integer)):
+        raise TypeError(f"order must be an int, got {order!r}; it counts evaluations")
     if not 1 <= order <= highest:
         raise ValueError(f"order must be between 1 and {highest}, got {order}")
+    return int(order)
 
 
-def check_beta(beta: Number) -> None:
-    """Raise unless `beta` lies in (0, 2], or is a symbol."""
-    if isinstance(beta, (bool, str)) or beta is None:
-        raise TypeError(f"beta must be a number or a SymPy symbol, got {beta!r}")
-    if kind(beta) == "sympy" and not beta.is_number:
-        return
+def check_beta(beta: Number) -> Number:
+    """Return `beta` if it lies in (0, 2] or is a symbol, or raise; arrays of one number and tensors become doubles."""
+    if isinstance(beta, (bool, str)) or beta is None or getattr(beta, "ndim", None):
+        raise TypeError(f"beta must be one number or a SymPy symbol, got {beta!r}")
+    which = kind(beta)
+    if which == "sympy" and not beta.is_number:
+        return beta
     if not 0 < beta <= 2:
         raise ValueError(f"beta must lie in (0, 2], got {beta}; beta = 1 is the method without momentum")
+    if which == "torch" and beta.requires_grad:
+        return beta.double()
+    return float(beta) if which in ("numpy", "torch") else beta

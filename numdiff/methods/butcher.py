@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 Q = Fraction
 
@@ -32,6 +33,12 @@ class Butcher:
     def c(self) -> tuple[Fraction, ...]:
         """Abscissae, the row sums of A."""
         return tuple(sum(row, Q(0)) for row in self.A)
+
+    def in_floats(self) -> Butcher:
+        """Return the method in floats, for steps that are tensors."""
+        A: Any = tuple(tuple(map(float, row)) for row in self.A)
+        b: Any = tuple(map(float, self.b))
+        return Butcher(A, b, self.order)
 
 
 def _square(rows: list[list[Fraction]]) -> tuple[tuple[Fraction, ...], ...]:

@@ -16,17 +16,19 @@ numdiff's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number
+from numdiff.elementary import Number, kind, product
 from numdiff.formulations import Formulation
 from numdiff.methods.adams import WEIGHTS
 from numdiff.methods.base import check_beta, check_order, choice
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
-from numdiff.weights import MAX_ORDER, exact, moments, observe, recentre, rescale, solve, steady_filter
+from numdiff.weights import MAX_ORDER, exact, moments, observe, recentre, rescale, solve, steady_filter, to_float
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class FilterState:
 
     rows: tuple[list[Number], ...]
     unit: Number
+
+
+Published = Callable[[int], list[Number]]
+"""The state of the published weights: from an order to its weights on equal steps of total weight 1, solved once."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,8 @@ class GHVB(Multistep):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        check_order(self.order, MAX_ORDER)
-        check_beta(self.beta)
+        object.__setattr__(self, "order", check_order(self.order, MAX_ORDER))
+        object.__setattr__(self, "beta", check_beta(self.beta))
         choice("weights", self.weights, WEIGHTS)
         if self.formulation is not None:
             object.__setattr__(self, "formulation", formulations.get(self.formulation))
@@ -105,46 +111,62 @@ class GHVB(Multistep):
         """The sample and max(1, k - 1) past velocities."""
         return max(2, self.order)
 
-    def steady_state(self, ratio: Number) -> FilterState:
+    def steady_state(self, ratio: Number) -> FilterState | Published:
         """Return the filter's fixed point, one node back."""
-        rows = [steady_filter(self.beta, self.order, ratio)]
-        for i in range(1, self.order):
-            rows.append(rescale(recentre(rows[-1], 1), 1 / exact(ratio)))
-        return FilterState(tuple(rows), None)
+        if self.weights == "uniform":
+            return self._published()
+        return FilterState(self._steady_rows(ratio), None)
 
-    def _observe(self, state: FilterState | None, point: Point) -> FilterState:
+    def _steady_rows(self, ratio: Number) -> tuple[list[Number], ...]:
+        field = to_float if kind(self.beta) == "torch" else exact
+        rows = [steady_filter(self.beta, self.order, ratio)]
+        for _ in range(1, self.order):
+            rows.append(rescale(recentre(rows[-1], 1), 1 / field(ratio)))
+        return tuple(rows)
+
+    def _published(self) -> Published:
+        rows = self._steady_rows(1)
+        return cache(lambda k: filter_weights(rows[:k], moments(1, 0, k)))
+
+    def _observe(self, state: Any, point: Point) -> Any:
         """Let the filter see the present node."""
+        if self.weights == "uniform":
+            return state or self._published()
         if state is None or point.first:
             return FilterState(([1, *[0] * (self.order - 1)],), point.span.unit)
         if state.unit is None:
             return state
         factor = state.unit / point.span.unit
         moved = [recentre(rescale(M, factor), -point.nodes[1]) for M in state.rows]
-        return FilterState((observe(moved[0], self.beta), *moved)[: self.order], point.span.unit)
+        return FilterState((observe(moved[0], self._beta_at(point)), *moved)[: self.order], point.span.unit)
 
-    def weights_at(self, state: FilterState, point: Point) -> list[Number]:
+    def _beta_at(self, point: Point) -> Number:
+        """Return beta, as a float on a grid of floats: mixed with them a Fraction is slow and no more exact."""
+        return float(self.beta) if type(point.span.unit) is float and kind(self.beta) == "exact" else self.beta
+
+    def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return kappa w_i for the `order` newest velocities."""
         k, mu = point.order, point.span.moments
         if self.weights == "uniform":
-            steady = self.steady_state(1).rows[:k]
-            return [w * mu[0] for w in filter_weights(steady, moments(1, 0, k))]
+            field = exact if kind(mu[0]) in ("exact", "sympy") else to_float
+            return [field(w) * mu[0] for w in state(k)]
         try:
             return filter_weights(state.rows[:k], mu)
         except ValueError as error:
             remedy = "use beta <= 1, a lower order or a smoother grid"
             raise ValueError(f"{self.name} on this grid: {error}; {remedy}") from None
 
-    def advance(self, state: FilterState | None, point: Point) -> tuple[Tableau, FilterState]:
+    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
         """Return the tableau of one step and the filter after it; see `Multistep`."""
         state = self._observe(state, point)
         r = self.registers
-        beta = 1 if point.first else self.beta
+        beta = 1 if point.first else self._beta_at(point)
         velocity = [beta, 0, 1 - beta, *[0] * (r - 2)]
         if not point.momentum:
             return one_stage([point.span.moments[0], point.span.xi, *[0] * (r - 1)], velocity), state
         w = self.weights_at(state, point)
         w = [*w, *[0] * (r - len(w))]
-        row = [beta * w[0], point.span.xi, (1 - beta) * w[0] + w[1], *w[2:]]
+        row = [beta * w[0], point.span.xi, product(1 - beta, w[0]) + w[1], *w[2:]]
         return one_stage(row, velocity), state
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from numdiff.elementary import Number
+from numdiff.elementary import Number, is_zero, product
 from numdiff.formulations import Formulation
 from numdiff.methods.base import check_beta
 from numdiff.methods.ghvb import show
@@ -35,8 +35,8 @@ def with_velocity(base: Tableau, beta: Number, sample: tuple[Number, Number], fi
     on_v, on_p = (0, 1) if first else sample
     (xi, *memory), evaluations = base.V[0], base.B[0]
     W = sum(memory) + sum(evaluations)
-    row = (xi, *(on_p * x for x in memory), on_v * W)
-    velocity = (0, *(blend * x / W for x in memory), keep)
+    row = (xi, *(product(on_p, x) for x in memory), product(on_v, W))
+    velocity = (0, *(0 if is_zero(x) else blend * x / W for x in memory), keep)
     return base.replace(
         U=[(*u, 0) for u in base.U],
         V=[row, *((*v, 0) for v in base.V[1:]), velocity],
@@ -58,7 +58,7 @@ class Momentum(Multistep):
         """Check the parameters."""
         if not isinstance(self.base, Multistep):
             raise TypeError(f"base must be a multistep method such as AdamsBashforth(2), got {self.base!r}")
-        check_beta(self.beta)
+        object.__setattr__(self, "beta", check_beta(self.beta))
 
     @property
     def order(self) -> int:  # type: ignore[override]
@@ -79,6 +79,11 @@ class Momentum(Multistep):
     def registers(self) -> int:
         """The base's and the velocity."""
         return self.base.registers + 1
+
+    @property
+    def has_limit(self) -> bool:
+        """As the base."""
+        return self.base.has_limit
 
     @property
     def name(self) -> str:

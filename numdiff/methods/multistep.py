@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numdiff.elementary import Number
+from numdiff.elementary import Number, kind, vanishes
 from numdiff.formulations import NOISE_RATIO, Span
 from numdiff.methods.base import Layout, Method, ratio_of
 from numdiff.methods.butcher import Butcher, of_order
@@ -73,9 +73,11 @@ class Multistep(Method):
         for n in range(layout.steps):
             point = _point(layout, n)
             tableau, state = self.advance(state, point)
-            tableau = tableau.replace(levels=(layout.levels[n],), target=layout.levels[n + 1])
-            if layout.start != "lower" and not layout.ready(n):
-                tableau = _hold(tableau) if layout.start == "exact" else _bootstrap(tableau, layout, n)
+            tableau = tableau.same_shape(levels=(layout.levels[n],), target=layout.levels[n + 1])
+            if layout.start == "exact" and not layout.ready(n):
+                tableau = _hold(tableau)
+            elif layout.start == "runge-kutta" and not layout.ready(n) and not layout.arrives(n):
+                tableau = _bootstrap(tableau, layout, n)
             yield tableau
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
@@ -143,18 +145,25 @@ def _point(layout: Layout, n: int) -> Point:
     denoises = layout.denoises(n)
     count = min(layout.orders[n], layout.history(n))
     order = 1 if denoises else count
-    span = formulation.span(levels[n], levels[n + 1], order)
-    if span.max_order < order:
-        raise ValueError(
-            f"formulation {formulation.name} has no finite limit at sigma = 0 beyond order 1; "
-            'use final="denoise" (the default for data prediction) or end the grid at a positive sigma'
-        )
-    if not formulation.is_finite(levels[n]):
+    here, there = levels[n], levels[n + 1]
+    span = formulation.denoising_span(here, there) if denoises else formulation.span(here, there, order)
+    if span.max_order < order or (span.infinite and order > 1 and not layout.limited):
+        raise ValueError(_no_limit(layout, n))
+    if not formulation.is_finite(here):
         return Point(span, (0.0,), 1, first=True)
-    here = formulation.node(levels[n])
+    origin = layout.nodes[n]
     reach = min(layout.history(n), max(order, 2))
-    nodes = tuple((formulation.node(levels[n - j]) - here) / span.unit for j in range(reach))
+    nodes = tuple([(layout.nodes[n - j] - origin) / span.unit for j in range(reach)])
     return Point(span, nodes, order, first=layout.history(n) == 1, momentum=not denoises)
+
+
+def _no_limit(layout: Layout, n: int) -> str:
+    zero = "sigma" if vanishes(layout.levels[n + 1].sigma) else "alpha"
+    remedy = 'use final="denoise" (the default) or ' if zero == "sigma" else ""
+    return (
+        f"{layout.method.name} in formulation {layout.formulation.name} has no finite limit at {zero} = 0 beyond "
+        f"order 1; {remedy}end the grid at a positive {zero}, or lower the last order with orders="
+    )
 
 
 def _hold(tableau: Tableau) -> Tableau:
@@ -177,7 +186,10 @@ def runge_kutta(butcher: Butcher, layout: Layout, n: int, memory: Tableau | None
     """
     formulation = ratio_of(layout.formulation)
     here, there = layout.levels[n], layout.levels[n + 1]
+    formulation.span(here, there, 1)  # raises where y does not exist
     h = formulation.node(there) - formulation.node(here)
+    if kind(h) == "torch":
+        butcher = butcher.in_floats()
     levels = tuple(layout.level_at(n, c) for c in butcher.c)
     scale, *stages, last = (formulation.scales(level)[0] for level in (here, *levels, there))
     s, r = len(butcher.b), memory.registers if memory else 1

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number, is_zero
+from numdiff.elementary import Number, vanishes
 from numdiff.formulations import Formulation
 from numdiff.methods import butcher
 from numdiff.methods.base import Layout, Method
 from numdiff.methods.butcher import Butcher
 from numdiff.methods.multistep import runge_kutta
-from numdiff.tableau import Tableau
+from numdiff.tableau import Tableau, one_stage
 
 KNOWN = {
     "Euler": butcher.EULER,
@@ -98,5 +98,12 @@ class RungeKutta(Method):
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
         for n in range(layout.steps):
-            at_zero = layout.schedule is not None and is_zero(layout.levels[n + 1].sigma)
-            yield runge_kutta(butcher.EULER if at_zero else self.butcher, layout, n)
+            yield _arrival(layout, n) if layout.arrives(n) else runge_kutta(self.butcher, layout, n)
+
+
+def _arrival(layout: Layout, n: int) -> Tableau:
+    """Return the step of order 1 that evaluates nothing at its end."""
+    here, there = layout.levels[n], layout.levels[n + 1]
+    clean = vanishes(there.sigma)
+    span = layout.formulation.denoising_span(here, there) if clean else layout.formulation.span(here, there, 1)
+    return one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)

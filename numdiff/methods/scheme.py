@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from numdiff.elementary import kind
 from numdiff.level import Level
 from numdiff.tableau import Tableau
 
@@ -68,5 +69,6 @@ class Scheme:
 
     def __repr__(self) -> str:
         """Name the method, its grid and its cost."""
-        first, last = self.levels[0].time, self.levels[-1].time
+        ends = (self.levels[0].time, self.levels[-1].time)
+        first, last = (float(t.detach() if kind(t) == "torch" else t) for t in ends)
         return f"Scheme({self.method}, {self.steps} steps from t = {first:.6g} to {last:.6g}, nfe={self.nfe})"

@@ -4,11 +4,11 @@ At time t the sample is x = alpha x_0 + sigma eps with alpha^2 + sigma^2 = 1. Th
 alpha eps - sigma x_0 for class y; index `classes` is the null class, seen whenever training drops the label.
 
 The network F corrects the best linear denoiser. Let m be the mean of the training images and V diag(s^2) V^T their
-covariance. For Gaussian data the posterior of x_0 given x has, in the coordinates y = V^T (x - alpha m), the mean
-V^T m + alpha s^2 y/n^2 and the standard deviations s sigma/n, with n^2 = alpha^2 s^2 + sigma^2, the variance of y. The model is
-x_0 = that mean + (s sigma/n) F(y/n, phi, y), whose v = (alpha x - x_0)/sigma is
+covariance. For Gaussian data the posterior of x_0 given x has, in the coordinates z = V^T (x - alpha m), the mean
+V^T m + alpha s^2 z/n^2 and the standard deviations s sigma/n, where n^2 = alpha^2 s^2 + sigma^2 is the variance of z.
+The model takes x_0 to be that mean minus (s sigma/n) F(z/n, phi, y), so that v = (alpha x - x_0)/sigma is
 
-    v = -sigma m + V [alpha sigma (1 - s^2) y/n^2 - (s/n) F(y/n, phi, label)].
+    v = -sigma m + V [alpha sigma (1 - s^2) z/n^2 + (s/n) F(z/n, phi, y)].
 
 Inputs and targets of F have unit variance in every direction at every noise level, as in Karras et al. (2022,
 arXiv:2206.00364, section 5) with one sigma_data per principal direction. It matters where the data hardly vary (corners
@@ -26,7 +26,7 @@ arXiv:2212.09748, section 3.2), starting at zero.
 
 Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598), in the form where w = 1 is the conditional network:
 
-    m_w = m(x, t, null) + w (m(x, t, y) - m(x, t, null))
+    v_w = v(x, t, null) + w (v(x, t, y) - v(x, t, null))
 
 Its two weights sum to one, so the multiple of x in a change of prediction is unchanged: guiding v, noise or data is the
 same thing.
@@ -243,15 +243,15 @@ class Denoiser(nn.Module):
             every = torch.arange(self.null + 1, device=x.device)
             condition, index = self._condition(phi.expand(self.null + 1), every), labels
         alpha, sigma = phi.cos()[..., None], phi.sin()[..., None]
-        y = (x - alpha * self.mean) @ self.basis
+        z = (x - alpha * self.mean) @ self.basis
         norm = (alpha**2 * self.scale**2 + sigma**2).sqrt()
-        h = self.inward(y / norm)
+        h = self.inward(z / norm)
         for block in self.blocks:
             h = block(h, condition, index)
         scale, shift = self.modulation(condition, index)
         correction = self.outward(torch.addcmul(shift, _norm(h), 1 + scale))
-        linear = alpha * sigma * (1 - self.scale**2) * y / norm**2
-        return (linear - self.scale / norm * correction) @ self.basis.T - sigma * self.mean
+        linear = alpha * sigma * (1 - self.scale**2) * z / norm**2
+        return (linear + self.scale / norm * correction) @ self.basis.T - sigma * self.mean
 
     def conditioned(self, labels: int | Sequence[int] | Tensor, guidance: float = 1.0) -> Conditioned:
         """Return the callable (x, t) that a sampler needs, for fixed classes and guidance.

@@ -231,7 +231,7 @@ class GaussianMixture:
         t_start, t_end
             Schedule times, or levels. The flow depends on the two levels only, not on the schedule between them.
         rtol
-            Relative tolerance of the integrator, 1e-13 to 1e-3; see :mod:`numdiff.problems.flow`. A single Gaussian
+            Relative tolerance of the integrator, 1e-13 to 1e-6; see :mod:`numdiff.problems.flow`. A single Gaussian
             has a closed form and ignores it.
 
         Returns
@@ -243,7 +243,8 @@ class GaussianMixture:
         Raises
         ------
         ValueError
-            If x is not finite, or an end has sigma = 0 and a covariance is singular, where the flow has no unique value.
+            If x is not finite, or an end has sigma = 0 and a covariance is singular, where the flow has no unique
+            value.
         RuntimeError
             If the integrator gives up.
         """
@@ -288,7 +289,7 @@ class GaussianMixture:
         starts = range(0, max(1, len(points)), rows)
         parts = [f(p, _centred(p, points[i : i + rows], alpha), s) for i in starts]
         whole = parts[0] if len(parts) == 1 else _arrays.concatenate(parts)
-        return narrow(whole.reshape(*x.shape[:-1], *whole.shape[1:]))
+        return narrow(whole.reshape((*x.shape[:-1], *whole.shape[1:])))
 
     def _mean(self, x: Array, level: Level, a: Any, gain: Callable[[Array, Array], Array]) -> Array:
         def mean(p: _Parameters, z: Array, s: Array) -> Array:

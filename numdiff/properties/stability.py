@@ -1,18 +1,21 @@
 r"""Linear stability of a method: its polynomial, region, intervals and boundary locus.
 
-On the test equation X' = c X + z X (c the kernel exponent of the formulation, X the sample over kappa, z per step when c = 0) the steady step has the
-stability polynomial pi(zeta, z), and z belongs to the stability region when pi(., z) satisfies the root condition: all roots in the closed unit
-disc, those on the circle simple. So runs on f = z X stay bounded.
+On the test equation X' = c X + z X (c the kernel exponent of the formulation, X the sample over kappa, z per step when
+c = 0) the steady step has the stability polynomial pi(zeta, z), and z belongs to the stability region when pi(., z)
+satisfies the root condition: all roots in the closed unit disc, those on the circle simple. So runs on f = z X stay
+bounded.
 
-**Region.** Miller's criterion (`numdiff.symbolic.rootcondition`) in floating point, for all z at once: n reductions of the degree by
+**Region.** Miller's criterion (`numdiff.symbolic.rootcondition`) in floating point, for all z at once: n reductions of
+the degree by
 
     p_1(zeta) = (conj(p_n) p(zeta) - p_0 p*(zeta)) / zeta,
 
-keeping at every stage the points with |p_0| < |p_n|. No roots are computed, so double roots on the circle cost no digits: where |p_0| and |p_n| agree
-to `ROUNDING` and p_1 vanishes to it, the derivative has to have its roots strictly inside.
+keeping at every stage the points with |p_0| < |p_n|. Where the two are close, or the reductions have lost too many
+digits to tell (an error bound runs along), the roots of that one polynomial are computed with their uncertainty 8 n eps
+sum_k |p_k zeta^k| / |p'(zeta)|: a root on the circle to within that is accepted if it is simple.
 
-**Intervals** are exact (`numdiff.symbolic.intervals`). **The boundary locus** holds the z at which some root has modulus one; for a multistep method
-it is rho(zeta)/sigma(zeta), |zeta| = 1.
+**Intervals** are exact (`numdiff.symbolic.intervals`). **The boundary locus** holds the z at which some root has
+modulus one; for a multistep method it is rho(zeta)/sigma(zeta), |zeta| = 1.
 
 Sources: Hairer, Wanner, Solving ODEs II, V.1; Miller, J. Inst. Math. Appl. 8 (1971).
 """
@@ -29,9 +32,19 @@ from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
 from numdiff.symbolic.steady import H, depends_on, steady
 
-ROUNDING = 2.0**-40
-"""Relative width in which a root counts as lying on the circle: 4000 rounding errors, the most that the reductions of degree 8 were seen to make
-near a boundary, times ten."""
+NEAR = 1e-6
+"""Margin 1 - |p_0/p_n|^2 below which the roots are computed instead; it only moves work between two exact criteria."""
+
+SIMPLE = 1e-9
+"""Uncertainty of a root up to which it counts as simple. Rounding splits a double root by about sqrt(eps) = 1e-8, which
+makes its uncertainty 1e-7 or more; simple roots on the circle, at orders 1 to 8 and beta >= 0.001, are certain to
+1e-10."""
+
+CLEARLY_INSIDE = 0.9
+"""Modulus below which a computed root lies in the disc whatever its multiplicity m <= 8: rounding moves it by
+eps^(1/m) <= 0.02."""
+
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 
 CHUNK = 2**15
 """Points reduced at a time: about 4 MB of coefficients for a polynomial of degree 8."""
@@ -45,7 +58,8 @@ def polynomial(method: Any, *, h: Any = None) -> sp.Poly:
     Parameters
     ----------
     method
-        A method, or a steady `Tableau`; its damping may be a symbol. A float damping is read as the decimal that it prints as.
+        A method, or a steady `Tableau`; its damping may be a symbol. A float damping is read as the decimal that it
+        prints as.
     h
         Step length of an exponential method; by default it stays the symbol ``h``.
 
@@ -110,7 +124,8 @@ def real_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPI
     Returns
     -------
     Expr
-        A SymPy number (``float()`` takes it); a formula or ``Piecewise`` where a parameter is a symbol; 0 where the method is unstable next to 0.
+        A SymPy number (``float()`` takes it); a formula or ``Piecewise`` where a parameter is a symbol; 0 where the
+        method is unstable next to 0.
 
     Raises
     ------
@@ -140,7 +155,8 @@ def boundary_locus(method: Any, points: int = 400, *, h: float | None = None) ->
     Returns
     -------
     ndarray of complex, shape (d, points)
-        One continuous branch a row; d is the degree in z, 1 for multistep methods. nan where a branch passes through infinity.
+        One continuous branch a row; d is the degree in z, 1 for multistep methods. nan where a branch passes through
+        infinity.
 
     Raises
     ------
@@ -193,7 +209,7 @@ def _numeric(method: Any, h: Any) -> NDArray[np.float64]:
 def _evaluate(coefficients: NDArray[np.float64], z: Complex) -> Complex:
     """Return the coefficients of pi(., z), lowest power of zeta first: shape (n + 1, points)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.polynomial.polynomial.polyval(z, coefficients.T)
+        return np.asarray(np.polynomial.polynomial.polyval(z, coefficients.T), dtype=np.complex128)
 
 
 def _reduced(p: Complex) -> Complex:
@@ -202,47 +218,51 @@ def _reduced(p: Complex) -> Complex:
 
 
 def _root_condition(p: Complex) -> NDArray[np.bool_]:
-    """Decide the root condition for polynomials in the columns of `p`, lowest power first."""
-    holds = np.zeros(p.shape[1], dtype=bool)
-    alive = np.arange(p.shape[1])
+    """Decide the root condition for polynomials in the columns of `p`, lowest power first, monic."""
+    polynomials, holds = p, np.zeros(p.shape[1], dtype=bool)
+    alive, error = np.arange(p.shape[1]), np.full(p.shape[1], EPS)
     with np.errstate(over="ignore", invalid="ignore"):
         while len(p) > 1:
-            inside, edge = _compare(p)
-            if edge.any():
-                holds[alive[edge]] = _on_circle(p[:, edge])
+            low, high = (np.square(c.real) + np.square(c.imag) for c in (p[0], p[-1]))
+            margin, band = 1 - low / high, np.maximum(error, NEAR)
+            close = alive[np.abs(margin) <= band]
+            holds[close] = _by_roots(polynomials[:, close])
+            inside = margin > band
             alive, p = alive[inside], _reduced(p[:, inside])
-            p = p / np.abs(p).max(axis=0, initial=np.finfo(float).tiny)
+            p = p / np.abs(p).max(axis=0, initial=TINY)
+            error = 4 * error[inside] / margin[inside]
     holds[alive] = True
     return holds
 
 
-def _compare(p: Complex) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell where |p_0| < |p_n|, and where the two agree to rounding."""
-    low, high = (np.square(c.real) + np.square(c.imag) for c in (p[0], p[-1]))
-    return low < high * (1 - ROUNDING), np.abs(low - high) <= high * ROUNDING
+def _by_roots(p: Complex) -> NDArray[np.bool_]:
+    """Decide the root condition from the roots and their conditioning."""
+    if not p.shape[1]:
+        return np.zeros(0, dtype=bool)
+    roots = np.linalg.eigvals(_companion(p[:-1])).T  # shape (n, points)
+    powers = np.abs(roots)[np.newaxis] ** np.arange(len(p))[:, np.newaxis, np.newaxis]
+    slope = np.polynomial.polynomial.polyval(roots, np.polynomial.polynomial.polyder(p), tensor=False)
+    error = 8 * len(p) * EPS * np.einsum("kp,kip->ip", np.abs(p), powers) / np.maximum(np.abs(slope), TINY)
+    modulus = np.abs(roots)
+    simple_on_circle = (error <= SIMPLE) & (modulus <= 1 + error)
+    return np.all((modulus < np.maximum(1 - error, CLEARLY_INSIDE)) | simple_on_circle, axis=0)
 
 
-def _on_circle(p: Complex) -> NDArray[np.bool_]:
-    """Decide the root condition where |p_0| = |p_n|: p must be self-inversive with a derivative that is Schur."""
-    scale = np.square(np.abs(p).max(axis=0))
-    holds = np.abs(_reduced(p)).max(axis=0) <= ROUNDING * scale
-    p = p[1:] * np.arange(1, len(p))[:, np.newaxis]
-    while len(p) > 1:
-        holds &= _compare(p)[0]
-        p = _reduced(p)
-        p = p / np.maximum(np.abs(p).max(axis=0), np.finfo(float).tiny)
-    return holds
+def _companion(p: Complex) -> Complex:
+    """Return companion matrices, shape (points, n, n), of monic polynomials given without their leading coefficient."""
+    n = len(p)
+    matrix = np.zeros((p.shape[1], n, n), dtype=np.complex128)
+    matrix[:, np.arange(1, n), np.arange(n - 1)] = 1
+    matrix[:, :, -1] = -p.T
+    return matrix
 
 
 def _roots(in_z: Complex) -> Complex:
-    """Return the roots of polynomials in the columns of `in_z`, lowest power first, as shape (d, points); nan where one is infinite."""
-    small = np.abs(in_z[-1]) <= np.finfo(float).eps * np.abs(in_z).max(axis=0)
+    """Return the roots, shape (d, points), of polynomials in the columns of `in_z`; nan where one is infinite."""
+    small = np.abs(in_z[-1]) <= EPS * np.abs(in_z).max(axis=0)
     lead = np.where(small, np.nan, in_z[-1])
     monic = in_z[:-1] / lead
-    d = len(monic)
-    companion = np.zeros((in_z.shape[1], d, d), dtype=np.complex128)
-    companion[:, np.arange(1, d), np.arange(d - 1)] = 1
-    companion[:, :, -1] = -np.where(small, 0, monic).T
+    companion = _companion(np.where(small, 0, monic))
     return np.where(small, np.nan, np.linalg.eigvals(companion).T)
 
 

@@ -1,21 +1,24 @@
 r"""Critical points: where a root of the stability polynomial may cross the unit circle as z moves along an axis.
 
-Let z = -x (negative real axis) or z = i y (imaginary axis), and X = x or X = y^2. As X grows from 0 the number of roots inside, on and outside
-the unit circle can only change where some root is on the circle, and such X are zeros of polynomials in X (and in a parameter beta):
+Let z = -x (negative real axis) or z = i y (imaginary axis), and X = x or X = y^2. As X grows from 0 the number of roots
+inside, on and outside the unit circle can only change where some root is on the circle, and such X are zeros of
+polynomials in X (and in a parameter beta):
 
-**Real axis.** The coefficients c_0(X), ..., c_n(X) of pi are real. A root at 1 or -1: pi(1, -X) pi(-1, -X) = 0. A pair e^{+-i theta}: then pi and its
-reciprocal zeta^n pi(1/zeta) have a common root, hence so have the palindromic sum and difference of the two. Divided by zeta + 1 and zeta - 1 where they
-must vanish there, these are polynomials in w = zeta + 1/zeta, of half the degree, and their resultant in w vanishes.
+**Real axis.** The coefficients c_0(X), ..., c_n(X) of pi are real. A root at 1 or -1: pi(1, -X) pi(-1, -X) = 0. A pair
+e^{+-i theta}: then pi and its reciprocal zeta^n pi(1/zeta) have a common root, hence so have the palindromic sum and
+difference of the two. Divided by zeta + 1 and zeta - 1 where they must vanish there, these are polynomials in w = zeta
++ 1/zeta, of half the degree, and their resultant in w vanishes.
 
-**Imaginary axis.** Put zeta = (1 + i t)/(1 - i t): (1 - i t)^n pi = P(t, y) + i Q(t, y) with P, Q real, and a root on the circle other than -1 is a common real zero t.
-Complex conjugation (t, y) -> (-t, -y) leaves P and changes the sign of Q, so that with t = y tau both P and Q/y are polynomials in tau and Y = y^2. Their resultant
-in tau vanishes; a root at -1 makes the real and the imaginary part of pi(-1, i y) vanish.
+**Imaginary axis.** Put zeta = (1 + i t)/(1 - i t): (1 - i t)^n pi = P(t, y) + i Q(t, y) with P, Q real, and a root on
+the circle other than -1 is a common real zero t. Complex conjugation (t, y) -> (-t, -y) leaves P and changes the sign
+of Q, so that with t = y tau both P and Q/y are polynomials in tau and Y = y^2. Their resultant in tau vanishes; a root
+at -1 makes the real and the imaginary part of pi(-1, i y) vanish.
 
-Where the two polynomials share a factor for every X (roots that stay on the circle, as in the leapfrog method), the factor is split off, and its discriminant marks where its roots
-meet and can leave the circle.
+Where the two polynomials share a factor for every X (roots that stay on the circle, as in the leapfrog method), the
+factor is split off, and its discriminant marks where its roots meet and can leave the circle.
 
-The converse need not hold (a zero may belong to a reciprocal pair off the circle): these are candidates, and `numdiff.symbolic.intervals`
-decides between them exactly.
+The converse need not hold (a zero may belong to a reciprocal pair off the circle): these are candidates, and
+`numdiff.symbolic.intervals` decides between them exactly.
 """
 
 from __future__ import annotations
@@ -33,8 +36,8 @@ AXES = ("real", "imaginary")
 def on_axis(pi: sp.Poly, axis: str) -> tuple[list[sp.Poly], list[sp.Poly]]:
     """Return the coefficients of pi(zeta, -X), or those of P and Q/y above without the change of variable.
 
-    Both are lists over the powers of zeta, lowest first: real and imaginary parts, where on the imaginary axis the imaginary part is divided by y,
-    so that both are polynomials in X.
+    Both are lists over the powers of zeta, lowest first: real and imaginary parts, where on the imaginary axis the
+    imaginary part is divided by y, so that both are polynomials in X.
     """
     gens = (X, *parameters(pi))
     real, imaginary = ([sp.Poly(0, *gens)] * (pi.degree(ZETA) + 1) for _ in range(2))
@@ -56,12 +59,15 @@ def cleared(pi: sp.Poly) -> tuple[sp.Poly, sp.Expr]:
 
 
 def critical_polynomials(pi: sp.Poly, axis: str) -> list[sp.Poly]:
-    """Return polynomials in X (and the parameters) whose zeros contain every critical point; `pi` has polynomial coefficients."""
+    """Return polynomials whose zeros in X contain every critical point; `pi` has polynomial coefficients."""
     real, imaginary = on_axis(pi, axis)
     if axis == "real":
         ends = [_at(real, 1), _at(real, -1)]
         return [*ends, *common_zeros(*_halves(real))]
-    return [*common_zeros(_lift([_at(real, -1)]), _lift([_at(imaginary, -1)])), *common_zeros(*_cayley(real, imaginary))]
+    return [
+        *common_zeros(_lift([_at(real, -1)]), _lift([_at(imaginary, -1)])),
+        *common_zeros(*_cayley(real, imaginary)),
+    ]
 
 
 def common_zeros(p: sp.Poly, q: sp.Poly) -> list[sp.Poly]:
@@ -79,7 +85,7 @@ def common_zeros(p: sp.Poly, q: sp.Poly) -> list[sp.Poly]:
 
 
 def irreducible(polynomials: Iterable[sp.Poly]) -> tuple[list[sp.Poly], list[sp.Poly]]:
-    """Return the distinct irreducible factors: those that contain X (but X itself), and those in the parameter alone."""
+    """Return the distinct irreducible factors: those with X (but X itself), and those in the parameter alone."""
     with_x: dict[sp.Poly, None] = {}
     without: dict[sp.Poly, None] = {}
     for polynomial in polynomials:

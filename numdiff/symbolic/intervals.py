@@ -1,17 +1,19 @@
 r"""Stability intervals in closed form.
 
-The real stability interval is the largest (-x*, 0) and the imaginary one the largest (-i y*, i y*) on which the stability polynomial satisfies the
-root condition. (Single points inside, at which roots meet on the circle and part again, are not looked for.) For numbers, see
-`numdiff.symbolic.segments`.
+The real stability interval is the largest (-x*, 0) and the imaginary one the largest (-i y*, i y*) on which the
+stability polynomial satisfies the root condition. (Single points inside, at which roots meet on the circle and part
+again, are not looked for.) For numbers, see `numdiff.symbolic.segments`.
 
-**A symbolic parameter beta.** The critical points are the real zeros of polynomials F_i(X, beta). Along beta their number and their order can change only where
+**A symbolic parameter beta.** The critical points are the real zeros of polynomials F_i(X, beta). Along beta their
+number and their order can change only where
 
-    lead_X F_i = 0,    F_i(0, beta) = 0,    disc_X F_i = 0,    res_X(F_i, F_j) = 0,    or a coefficient of pi has a pole.
+    lead_X F_i = 0,    F_i(0, beta) = 0,    disc_X F_i = 0,    res_X(F_i, F_j) = 0,    or a coefficient of pi has a
+    pole.
 
-Between two such breakpoints the arrangement of curves and stable segments is fixed, so one rational beta shows which zero of which F_i ends
-the interval there: cylindrical algebraic decomposition in the plane. Where F_i has degree 1 or 2 in X that zero is a formula, else a
-`CriticalRoot`. Rational breakpoints are worked out as well and get a line of their own where they differ from the formula beside them; at
-irrational ones the formula on the left is taken to continue.
+Between two such breakpoints the arrangement of curves and stable segments is fixed, so one rational beta shows which
+zero of which F_i ends the interval there: cylindrical algebraic decomposition in the plane. Where F_i has degree 1 or 2
+in X that zero is a formula, else a `CriticalRoot`. Rational breakpoints are worked out as well and get a line of their
+own where they differ from the formula beside them; at irrational ones the formula on the left is taken to continue.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ Piece = tuple[sp.Expr, Any]
 
 DAMPING = (0, 2)
 """Where a symbolic parameter varies unless told otherwise: the dampings for which momentum is zero-stable."""
+
 
 class CriticalRoot(sp.Function):
     """The k-th real zero (from 0, ascending) of a polynomial; a number once the polynomial has no symbols left.
@@ -63,7 +66,8 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
     Returns
     -------
     Expr
-        A number (0 where no interval exists, oo where it never ends), or a formula or ``Piecewise`` in the parameter, valid on `domain`.
+        A number (0 where no interval exists, oo where it never ends), or a formula or ``Piecewise`` in the parameter,
+        valid on `domain`.
 
     Raises
     ------
@@ -74,10 +78,11 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
         raise ValueError(f'axis must be "real" or "imaginary", got {axis!r}')
     pi, denominator = cleared(pi)
     symbols = parameters(pi)
-    if len(symbols) > 1 or not (pi.domain.is_ZZ or pi.domain.is_QQ or pi.domain.is_Poly):
+    rational = pi.domain.is_ZZ or pi.domain.is_QQ or (pi.domain.is_Poly and set(pi.domain.symbols) == set(symbols))
+    if len(symbols) > 1 or not rational:
         raise ValueError(
-            f"the stability polynomial has coefficients in {pi.domain}; a stability interval needs rational numbers or one parameter "
-            "that enters rationally: give numbers for the other symbols, and a float for h"
+            f"the stability polynomial has coefficients in {pi.domain}; an interval needs rational numbers, or one "
+            "parameter that enters rationally: give numbers for the other symbols, and a float for h"
         )
     if symbols:
         return _over_parameter(pi, denominator, axis, *map(sp.Rational, domain))
@@ -117,11 +122,15 @@ def _over_parameter(pi: sp.Poly, denominator: sp.Expr, axis: str, low: sp.Ration
         position = _position(projection[zero[2]], zero)
         value = _number(_at(pi, beta, position), axis) if position.is_Rational else None
         pieces = _join(pieces, formula, beta, position, value)
-    pieces = _closed(pieces, beta, high, _number(_at(pi, beta, high), axis) if denominator.subs(beta, high) != 0 else None)
+    pieces = _closed(
+        pieces, beta, high, _number(_at(pi, beta, high), axis) if denominator.subs(beta, high) != 0 else None
+    )
     return pieces[0][0] if len(pieces) == 1 else sp.Piecewise(*pieces)
 
 
-def _join(pieces: list[Piece], formula: sp.Expr, beta: sp.Symbol, position: sp.Expr, value: sp.Expr | None) -> list[Piece]:
+def _join(
+    pieces: list[Piece], formula: sp.Expr, beta: sp.Symbol, position: sp.Expr, value: sp.Expr | None
+) -> list[Piece]:
     """Append the formula that holds beyond `position`, where the interval ends at `value` (None: not worked out)."""
     *before, (last, _) = pieces
     left, right = (value is None or _equal(f.subs(beta, position), value) for f in (last, formula))
@@ -156,7 +165,9 @@ def _distinct(polynomials: Iterable[sp.Poly]) -> list[sp.Poly]:
     return list(dict.fromkeys(factor.monic() for p in polynomials if not p.is_zero for factor, _ in p.factor_list()[1]))
 
 
-def _projection(factors: Sequence[sp.Poly], alone: Sequence[sp.Poly], denominator: sp.Expr, beta: sp.Symbol) -> list[sp.Poly]:
+def _projection(
+    factors: Sequence[sp.Poly], alone: Sequence[sp.Poly], denominator: sp.Expr, beta: sp.Symbol
+) -> list[sp.Poly]:
     """Return the polynomials in beta at whose zeros the arrangement of critical points may change."""
     found: list[Any] = [denominator, *(p.as_expr() for p in alone)]
     for f in factors:
@@ -185,7 +196,7 @@ def _formula(pi: sp.Poly, factors: Sequence[sp.Poly], axis: str, beta: sp.Symbol
 
 @dataclass(frozen=True)
 class _Product:
-    """A positive rational function as constant and factors, each of them positive on the cell: 6/11, (2 - beta)^1, beta^-1."""
+    """A positive rational function as constant and factors, all positive on the cell: 6/11, (2 - beta)^1, beta^-1."""
 
     constant: sp.Rational
     factors: tuple[tuple[sp.Expr, int], ...]

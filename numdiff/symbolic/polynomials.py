@@ -8,29 +8,34 @@ so for explicit methods M is a matrix of polynomials in z, and the stability pol
 
     pi(zeta, z) = det(zeta I - M(z)) = zeta^n + ...
 
-is a polynomial in both; its coefficients are rational in the parameters (a damping beta; for exponential methods also the step length h,
-e^{ch} and phi_k(ch)). The determinant is the characteristic polynomial over the polynomial ring, computed without division, which costs
-milliseconds where expanding a symbolic determinant costs minutes.
+is a polynomial in both; its coefficients are rational in the parameters (a damping beta; for exponential methods also
+the step length h, e^{ch} and phi_k(ch)). The determinant is the characteristic polynomial over the polynomial ring,
+computed without division, which costs milliseconds where expanding a symbolic determinant costs minutes.
 
-**Spurious roots.** A register that only stores a past value contributes a root zeta = 0 for every z. The powers zeta^m that divide pi are
-removed: they say how the history is stored, not how the method behaves. Other common factors of all powers of z (the pole that the
-zero cancels in HB(AB2, 2/3)) belong to the method and stay.
+**Spurious roots.** A register that only stores a past value contributes a root zeta = 0 for every z. The powers zeta^m
+that divide pi are removed: they say how the history is stored, not how the method behaves. Other common factors of all
+powers of z (the pole that the zero cancels in HB(AB2, 2/3)) belong to the method and stay.
 
-**Multistep pairs.** With one stage, pi is linear in z and pi = rho(zeta) - z sigma(zeta) is the classical pair of a linear multistep method
-sum_i rho_i x_{n+i} = h sum_i sigma_i f_{n+i}, obtained by eliminating every register but the sample.
+**Multistep pairs.** With one stage, pi is linear in z and pi = rho(zeta) - z sigma(zeta) is the classical pair of a
+linear multistep method sum_i rho_i x_{n+i} = h sum_i sigma_i f_{n+i}, obtained by eliminating every register but the
+sample.
 
-Sources: Butcher, General linear methods, Acta Numerica 15 (2006), section 3.3; Hairer, Norsett, Wanner, Solving ODEs I, III.2.
+Sources: Butcher, General linear methods, Acta Numerica 15 (2006), section 3.3; Hairer, Norsett, Wanner, Solving ODEs I,
+III.2.
 """
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 from sympy.polys.constructor import construct_domain
 from sympy.polys.matrices import DomainMatrix
+from sympy.polys.polyerrors import CoercionFailed
 
+from numdiff.symbolic.phi import phi
 from numdiff.tableau import Tableau
 
 ZETA, Z = sp.symbols("zeta z")
@@ -48,10 +53,16 @@ def to_sympy(x: Any, what: str = "tableau entry") -> sp.Expr:
         return sp.nsimplify(x, rational=True) if x.has(sp.Float) else x
     if isinstance(x, Fraction):
         return sp.Rational(x.numerator, x.denominator)
+    if isinstance(x, int):
+        return sp.Integer(x)
     try:
-        return sp.Integer(x) if isinstance(x, int) else sp.Rational(float(x))
+        if isinstance(x, str) or not math.isfinite(number := float(x)):
+            raise ValueError
+        return sp.Rational(number)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{what} must be a finite scalar, got {x!r}; symbolic work needs numbers or SymPy symbols") from error
+        raise TypeError(
+            f"{what} must be a finite scalar, got {x!r}; symbolic work needs numbers or SymPy symbols"
+        ) from error
 
 
 def to_fraction(x: sp.Rational) -> Fraction:
@@ -64,13 +75,29 @@ def over_field(tableau: Tableau) -> tuple[Any, dict[str, DomainMatrix]]:
     shapes = {"A": (tableau.stages,) * 2, "U": (tableau.stages, tableau.registers)}
     shapes |= {"B": (tableau.registers, tableau.stages), "V": (tableau.registers,) * 2}
     entries = [to_sympy(x) for name in shapes for row in getattr(tableau, name) for x in row]
-    field, values = construct_domain(entries, field=True, extension=True)
+    field, values = _embedded(entries)
     matrices, position = {}, 0
     for name, (m, n) in shapes.items():
         rows = [values[position + i * n : position + (i + 1) * n] for i in range(m)]
         matrices[name] = DomainMatrix(rows, (m, n), field)
         position += m * n
     return field, matrices
+
+
+def _embedded(entries: list[sp.Expr]) -> tuple[Any, list[Any]]:
+    """Return a field with the entries in it: Q, an extension, or rational functions of symbols, e^{ah} and phi_k(ah)."""
+    symbols = set().union(*(x.free_symbols for x in entries))
+    if not symbols:
+        return construct_domain(entries, field=True, extension=True)
+    functions = set().union(*(x.atoms(sp.exp, phi) for x in entries))
+    field = sp.ZZ.frac_field(*sorted(symbols, key=str), *sorted(functions, key=str))
+    try:
+        return field, [field.from_sympy(x) for x in entries]
+    except (
+        CoercionFailed,
+        ValueError,
+    ):  # another function of a symbol: SymPy's general expressions, without exact zero tests
+        return construct_domain(entries, field=True)
 
 
 def step_matrix(tableau: Tableau) -> DomainMatrix:
@@ -133,3 +160,13 @@ def parameters(*polynomials: sp.Poly) -> tuple[sp.Symbol, ...]:
     """Return the symbols in the coefficients, sorted by name."""
     found = set().union(*(p.free_symbols_in_domain for p in polynomials))
     return tuple(sorted(found, key=str))
+
+
+def tidy(expression: Any) -> sp.Expr:
+    """Return a rational function in factors, with a leading minus sign moved into one of them: (6 - beta)/(12 beta)."""
+    constant, rest = sp.factor(expression).as_coeff_Mul()
+    factors = list(sp.Mul.make_args(rest))
+    position = next((i for i, f in enumerate(factors) if f.is_Add), None)
+    if constant < 0 and position is not None:
+        constant, factors[position] = -constant, -factors[position]
+    return sp.Mul(*factors) * constant

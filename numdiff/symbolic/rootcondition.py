@@ -1,8 +1,8 @@
 r"""The root condition, decided exactly.
 
-A polynomial p of degree n satisfies the root condition if its roots lie in the closed unit disc and those on the circle are simple (p is then
-called simple von Neumann; Schur if all roots lie inside). With p*(zeta) = zeta^n conj(p)(1/zeta), whose coefficients are the conjugates in
-reverse, and the reduced polynomial of degree n - 1
+A polynomial p of degree n satisfies the root condition if its roots lie in the closed unit disc and those on the circle
+are simple (p is then called simple von Neumann; Schur if all roots lie inside). With p*(zeta) = zeta^n conj(p)(1/zeta),
+whose coefficients are the conjugates in reverse, and the reduced polynomial of degree n - 1
 
     p_1(zeta) = (conj(p_n) p(zeta) - p_0 p*(zeta)) / zeta,
 
@@ -11,11 +11,11 @@ Miller's theorem says
     p Schur               <=>  |p_0| < |p_n| and p_1 Schur                                       (Schur, Cohn)
     p simple von Neumann  <=>  |p_0| < |p_n| and p_1 simple von Neumann,  or  p_1 = 0 and p' Schur
 
-where p_1 = 0 says that p is self-inversive: its roots are symmetric in the circle. The recursion adds and multiplies only, so over the (Gaussian) rationals it is
-a proof, on the boundary too.
+where p_1 = 0 says that p is self-inversive: its roots are symmetric in the circle. The recursion adds and multiplies
+only, so over the (Gaussian) rationals it is a proof, on the boundary too.
 
-Source: J. J. H. Miller, On the location of zeros of certain classes of polynomials with applications to numerical analysis, J. Inst. Math. Appl. 8
-(1971), theorems 4.1 and 4.2; Strikwerda, Finite difference schemes, section 4.3.
+Source: J. J. H. Miller, On the location of zeros of certain classes of polynomials with applications to numerical
+analysis, J. Inst. Math. Appl. 8 (1971), theorems 4.1 and 4.2; Strikwerda, Finite difference schemes, section 4.3.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _reduced(p: Sequence[Gaussian]) -> list[Gaussian]:
 
 
 def is_schur(p: Sequence[Gaussian]) -> bool:
-    """Tell whether every root lies strictly inside the unit circle; lowest power first, leading coefficient not zero."""
+    """Tell whether every root lies strictly inside the unit circle; lowest power first, the last one not zero."""
     return len(p) == 1 or (_square(p[0]) < _square(p[-1]) and is_schur(_reduced(p)))
 
 

@@ -1,8 +1,9 @@
 r"""The stable segment next to z = 0 on an axis, for numbers, as a proof.
 
-Critical points (`numdiff.symbolic.critical`) cut the half-axis X > 0 into segments on which the number of roots outside the unit circle is constant.
-Real zeros are isolated by disjoint rational intervals with gaps between them (Vincent's theorem; no floating point), one rational point of each gap
-is put to Miller's exact criterion, and the interval ends where the first segment fails.
+Critical points (`numdiff.symbolic.critical`) cut the half-axis X > 0 into segments on which the number of roots outside
+the unit circle is constant. Real zeros are isolated by disjoint rational intervals with gaps between them (Vincent's
+theorem; no floating point), one rational point of each gap is put to Miller's exact criterion, and the interval ends
+where the first segment fails.
 
 On the imaginary axis X = y^2 and the sample point is chosen as the square of a rational y.
 """
@@ -46,7 +47,7 @@ class Endpoint:
 
 
 def isolate(polynomials: Sequence[sp.Poly], low: Any, high: Any = None) -> list[Isolated]:
-    """Return the real zeros in [low, high] of coprime square-free polynomials in one variable, ascending, with gaps between them."""
+    """Return the real zeros in [low, high] of coprime polynomials in one variable, ascending, with gaps between."""
     if not polynomials:
         return []
     width = Fraction(1)
@@ -59,7 +60,7 @@ def isolate(polynomials: Sequence[sp.Poly], low: Any, high: Any = None) -> list[
 
 
 def is_stable(pi: sp.Poly, axis: str, y: Fraction) -> bool:
-    """Decide the root condition of a polynomial with rational coefficients at z = -y (real axis) or z = i y, exactly."""
+    """Decide the root condition at z = -y (real axis) or z = i y, exactly; rational coefficients."""
     real, imaginary = on_axis(pi, axis)
     point = y if axis == "real" else y * y
     a, b = ([_at(c, point) for c in part] for part in (real, imaginary))

@@ -1,7 +1,8 @@
 """The steady step of a method, exactly.
 
-Theory starts from a method's steady tableau: the step it makes after infinitely many equal ones. A damping that was given as a float is read as the
-decimal it prints as (0.8 is 4/5), so that a proof is about the method that was meant and not about its binary rounding.
+Theory starts from a method's steady tableau: the step it makes after infinitely many equal ones. A damping that was
+given as a float is read as the decimal it prints as (0.8 is 4/5), so that a proof is about the method that was meant
+and not about its binary rounding.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ H = sp.Symbol("h", positive=True)
 
 
 def exact_method(method: Any) -> Any:
-    """Return `method` with every float among its parameters replaced by the decimal fraction it prints as, bases included.
+    """Return `method` with every float among its parameters read as the decimal fraction it prints as, bases included.
 
     Anything that is no dataclass instance is returned unchanged.
     """
@@ -36,6 +37,8 @@ def exact_method(method: Any) -> Any:
 
 
 def _exact(value: Any) -> Any:
+    if isinstance(value, sp.Float):
+        return Fraction(str(value))
     if isinstance(value, float) or (type(value).__module__.startswith("torch") and getattr(value, "ndim", 1) == 0):
         number = float(value)
         return Fraction(repr(number)) if math.isfinite(number) else value
@@ -71,7 +74,9 @@ def steady(method: Any, h: Any = None) -> Tableau:
         return tableau
     _check_h(h)
     if not depends_on(tableau, H):
-        raise ValueError(f"h = {h} was given, but {method} does not depend on the step length (its kernel exponent is 0); drop h")
+        raise ValueError(
+            f"h = {h} was given, but {method} does not depend on the step length (its kernel exponent is 0); drop h"
+        )
     if isinstance(method, Tableau):
         return tableau.map(lambda x: x.subs(H, h) if isinstance(x, sp.Basic) else x)
     return method.steady(h)

@@ -15,15 +15,11 @@ pytest.importorskip("tqdm")
 
 @pytest.fixture(autouse=True)
 def digits_experiment(monkeypatch):
-    """The experiment, which is no part of the package, with checkpoints every few steps and on one thread."""
+    """The experiment, which is no part of the package, with checkpoints every few steps."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
     from experiments.digits import loop
 
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 5)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def runs():

@@ -1,0 +1,1 @@
+"""Benchmarks of numdiff, each against a peer in the same run: ``python -m benchmarks`` runs all of them."""

@@ -1,0 +1,26 @@
+"""Run every benchmark: ``python -m benchmarks [--fast] [--json FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks import discretize, executor, memory, stability
+from benchmarks.harness import environment, write
+
+ROUNDS = {executor: 40, discretize: 7, memory: 1, stability: 2}
+PACKAGES = ("torch", "diffusers", "scipy", "sympy", "nodepy")
+
+
+def main() -> None:
+    """Run them one after the other and print all tables."""
+    parser = argparse.ArgumentParser(description="numdiff's benchmarks, each against a peer in the same run")
+    parser.add_argument("--fast", action="store_true", help="one round each: does it run, not how fast")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    options = parser.parse_args()
+    reports = [r for module, rounds in ROUNDS.items() for r in module.run(1 if options.fast else rounds)]
+    write(reports, environment(PACKAGES), options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What the benchmarks share: interleaved repeats, medians and quartiles, Markdown tables, JSON.
+
+Contestants take turns, one run each a round, so that a slow spell of the machine falls on all of them. A time is given
+as the median over the rounds with its quartiles; a ratio is the median of the ratios within a round, which a slow spell
+hardly moves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Times = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Report:
+    """One table.
+
+    Parameters
+    ----------
+    title
+        What was measured.
+    note
+        How, in a sentence or two.
+    columns
+        Headings.
+    rows
+        Cells, already formatted.
+    data
+        The numbers behind the table, for the JSON file.
+    """
+
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def markdown(self) -> str:
+        """Return the table as Markdown, with its columns aligned."""
+        table = [list(self.columns), *(list(row) for row in self.rows)]
+        widths = [max(len(row[j]) for row in table) for j in range(len(self.columns))]
+        lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in table]
+        rule = "|" + "|".join("-" * (w + 2) for w in widths) + "|"
+        return "\n".join([f"### {self.title}", "", self.note, "", lines[0], rule, *lines[1:], ""])
+
+
+def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> Times:
+    """Return the seconds that each contestant reports in each of `rounds` rounds, after `warm_up` thrown away."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in range(warm_up + rounds):
+        for name, run in contestants.items():
+            gc.collect()
+            elapsed = run()
+            if turn >= warm_up:
+                seconds[name].append(elapsed)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def spread(seconds: np.ndarray, unit: float = 1e-6) -> str:
+    """Return "median (lower quartile - upper quartile)" in `unit` seconds."""
+    low, middle, high = np.quantile(seconds, [0.25, 0.5, 0.75]) / unit
+    return f"{_short(middle)} ({_short(low)}-{_short(high)})"
+
+
+def ratio(slow: np.ndarray, fast: np.ndarray) -> float:
+    """Return how many times longer `slow` took, the median over the rounds."""
+    return float(np.median(slow / fast))
+
+
+def times(value: float, aim: float | None = None) -> str:
+    """Return a ratio as text, with the aim it is held against."""
+    return f"{value:.1f}x" + ("" if aim is None else f" (aim {aim:g}x)")
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def environment(packages: Sequence[str]) -> str:
+    """Return a line with the processor and the versions, without anything that names the machine."""
+    installed = []
+    for name in ("numdiff", "numpy", *packages):
+        try:
+            installed.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            installed.append(f"{name} missing")
+    cpu = f"{os.cpu_count()}-core {platform.machine().replace('_', '-')} CPU, one thread"
+    return f"{cpu}; Python {platform.python_version()}, " + ", ".join(installed)
+
+
+def main(run: Callable[[int], Sequence[Report]], rounds: int, packages: Sequence[str], doc: str | None) -> None:
+    """Run one benchmark from the command line: Markdown to stdout, numbers to ``--json``."""
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each contestant runs (default {rounds})")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    write(run(options.rounds), environment(packages), options.json)
+
+
+def write(reports: Sequence[Report], where: str, path: Path | None) -> None:
+    """Print the tables and save the numbers."""
+    sys.stdout.write("\n".join(report.markdown() for report in reports) + f"\n{where}\n")
+    if path is not None:
+        numbers = {report.title: report.data for report in reports}
+        path.write_text(json.dumps({"environment": where, **numbers}, indent=1, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else float(value)

@@ -1,0 +1,33 @@
+"""Files that are either the old ones or the new ones, never a part.
+
+`write_atomically` writes to a temporary file in the same folder, flushes it to the disk and moves it over the old one;
+a move within a file system is atomic (POSIX rename, ``os.replace``). An interrupt leaves the old file and no temporary
+one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whose folder exists, all or nothing.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from everybody else
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

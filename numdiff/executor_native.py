@@ -1,0 +1,120 @@
+"""A program of tableaus rewritten for what a model predicts and for what arrays cost.
+
+The tableaus combine evaluations F = f(Y, level), but a model may predict something else, m with F = p Y + q m. Rather
+than convert arrays, `native` puts the conversion and every scalar factor it can into the coefficients:
+
+- stage i holds F_i/q_i = m_i + (p_i/q_i) Y_i, one pass over the arrays instead of two, and m_i itself where p_i = 0;
+- an evaluation that only the new sample reads is not converted at all: with Y = y_0, B F = (B p) y_0 + (B q) m;
+- register j holds y_j/scale_j, where the scale is the coefficient of the one value that its row stores, or of the
+  evaluation that its row mixes with older values. A shift register then keeps moving pointers, and a velocity
+  v' = (1-beta) v + beta f is kept as v'/beta = f + ((1-beta)/beta) v: one multiplication less.
+
+The sample is register 0 and its scale is 1, because the model must be given x itself. (A scaled sample whose own
+coefficient is 1 would save a multiplication in its row and spend one on x.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from numdiff.elementary import Number, is_zero, kind
+from numdiff.parameterizations import Prediction, coefficients, get
+from numdiff.tableau import Row, Tableau
+
+LARGEST = 16.0
+"""Largest coefficient beside an evaluation's 1 in a register kept in its units: float16 has room for that much more."""
+
+
+@dataclass(frozen=True)
+class Native:
+    """A tableau rewritten onto a model's own prediction m.
+
+    ``held[i]`` says how stage i keeps what it is told, as a row over (m_i, Y_i); None keeps m_i itself.
+    """
+
+    tableau: Tableau
+    held: tuple[Row | None, ...]
+
+    @cached_property
+    def has_tensor(self) -> bool:
+        """Whether a coefficient is a tensor: it carries a gradient, or differs between the samples of a batch."""
+        plan = self.tableau.plan
+        return has_tensor((*plan.stages, *plan.outputs, *filter(None, self.held)))
+
+
+def native(tableaus: Iterable[Tableau], source: str | Prediction, target: str | Prediction) -> Iterator[Native]:
+    """Rewrite a program that combines `target` evaluations for a model that predicts `source`.
+
+    Parameters
+    ----------
+    tableaus
+        The program.
+    source, target
+        What the model predicts and what the tableaus combine, by name or as objects of `numdiff.parameterizations`.
+
+    Raises
+    ------
+    ValueError
+        If the conversion does not exist at some level (see `numdiff.parameterizations`).
+    """
+    scale: list[Number] | None = None
+    same = get(source) == get(target)
+    for tableau in tableaus:
+        scale = scale or [1.0] * tableau.registers
+        pairs = [
+            (0.0, 1.0) if same or tag or level is None else coefficients(level, source=source, target=target)
+            for level, tag in zip(tableau.levels, tableau.tags, strict=True)
+        ]
+        held, scale = _rescale(tableau, [1.0 if is_zero(q) else q for _, q in pairs], scale)
+        yield _fold(held, pairs)
+
+
+def _rescale(tableau: Tableau, q: Sequence[Number], scale: Sequence[Number]) -> tuple[Tableau, list[Number]]:
+    """Return the tableau in held values, and the scales of the registers after it."""
+
+    def times(matrix: Sequence[Sequence[Number]], factors: Sequence[Number]) -> list[Sequence[Number]]:
+        return [[x if is_zero(x) else x * f for x, f in zip(row, factors, strict=True)] for row in matrix]
+
+    A, U, B, V = times(tableau.A, q), times(tableau.U, scale), times(tableau.B, q), times(tableau.V, scale)
+    after: list[Number] = [1.0] * tableau.registers
+    for i in range(1, tableau.registers):
+        if not tableau.b and not (tableau.Nb and any(tableau.Nb[i])):
+            after[i], V[i], B[i] = _in_units(V[i], B[i])
+    matrices = {name: tuple(map(tuple, rows)) for name, rows in zip("AUBV", (A, U, B, V), strict=True)}
+    return tableau.same_shape(**matrices), after
+
+
+def _in_units(v: Sequence[Number], b: Sequence[Number]) -> tuple[Number, Sequence[Number], Sequence[Number]]:
+    """Return a factor of a register's rows and what is left of them, with a coefficient 1 in it."""
+    nonzero = [x for x in (*v, *b) if not is_zero(x)]
+    if len(nonzero) == 1:
+        return nonzero[0], *([0.0 if is_zero(x) else 1.0 for x in row] for row in (v, b))
+    unit = max(b, key=abs, default=0.0) if all(type(x) is float for x in nonzero) else 0.0
+    if abs(unit) * LARGEST < max(map(abs, nonzero), default=1.0):
+        return 1.0, v, b
+    return unit, [x / unit for x in v], [x / unit for x in b]
+
+
+def _fold(held: Tableau, pairs: Sequence[tuple[Number, Number]]) -> Native:
+    """Return how each stage keeps what it is told; an evaluation that only the sample reads is folded into its row."""
+    rows = tuple(_held_row(p, q) for p, q in pairs)
+    only_sample = held.stages == 1 and all(is_zero(row[0]) for row in held.B[1:])
+    if not (only_sample and rows[0] and len(rows[0]) == 2 and held.plan.stages[0] == ((0, 1),) and not held.a):
+        return Native(held, rows)
+    mix = rows[0][1][1]
+    sample = (held.V[0][0] + held.B[0][0] * mix, *held.V[0][1:])
+    return Native(held.same_shape(V=(sample, *held.V[1:])), (None,))
+
+
+def _held_row(p: Number, q: Number) -> Row | None:
+    """Return F/q = m + (p/q) Y as a row over (m, Y); F = p Y where q = 0."""
+    if is_zero(q):
+        return ((1, p),)
+    return None if is_zero(p) else ((0, 1.0), (1, p / q))
+
+
+def has_tensor(rows: Iterable[Row]) -> bool:
+    """Tell whether a coefficient is a tensor, which carries a gradient or differs between the samples of a batch."""
+    return any(type(c) is not float and kind(c) == "torch" for row in rows for _, c in row)

@@ -1,0 +1,158 @@
+r"""Order of a method: proved from its tableau, and observed in runs.
+
+**Certified.** A method converges with order p if its steady step is consistent of order p and zero-stable (Dahlquist;
+Butcher for general linear methods), on exact starting values. Consistency is decided exactly, at a symbolic damping
+too:
+
+- one evaluation a step, at the sample: eliminating the memory leaves a linear multistep pair (rho, sigma), which must
+  be exact on the monomials up to t^p, or on e^{wu} to O(h^{p+1}) where the coefficients depend on the step length
+  (`numdiff.symbolic.multistep`);
+- anything else of kernel exponent 0: the order conditions of all rooted trees with up to p vertices
+  (`numdiff.symbolic.trees`).
+
+**Error constant.** For a multistep pair C_{p+1}/sigma(1): the local error is about C h^{p+1} x^{(p+1)} per step, and
+the global error C h^p times the solution of the variational equation. So constants of different methods compare
+directly.
+
+**Observed.** See `numdiff.properties.observed`.
+
+Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.2-III.4; Butcher, General linear methods, Acta Numerica 15 (2006).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from numdiff.properties.observed import OrderEstimate, observed
+from numdiff.symbolic.intervals import DAMPING, interval
+from numdiff.symbolic.multistep import classical_order, exponential_order, taylor
+from numdiff.symbolic.polynomials import ZETA, Z, multistep_pair, parameters, stability_polynomial, to_fraction
+from numdiff.symbolic.rootcondition import satisfies_root_condition
+from numdiff.symbolic.steady import H, depends_on, steady
+from numdiff.symbolic.trees import tree_order
+from numdiff.tableau import Tableau
+
+__all__ = ["OrderEstimate", "certified", "error_constant", "is_zero_stable", "observed"]
+
+
+def certified(method: Any) -> int:
+    """Return the order of convergence on exact starting values, proved from the coefficients.
+
+    Parameters
+    ----------
+    method
+        A method, or a steady `Tableau` with exact entries. A damping may be a symbol: the order is then that of a
+        generic damping, with zero-stability on all of (0, 2); single values can have a higher order. A float damping is
+        read as the decimal it prints as.
+
+    Returns
+    -------
+    int
+        The order; 0 for a method that is inconsistent or not zero-stable.
+
+    Raises
+    ------
+    TypeError
+        If `method` has no steady tableau.
+    ValueError
+        For floating-point coefficients, for methods that evaluate more than one field, and for exponential methods with
+        several stages.
+    """
+    tableau = _exact_steady(method)
+    order = _multistep_order(tableau)[0] if is_multistep(tableau) else tree_order(_classical(tableau, method))
+    return order if order > 0 and _zero_stable(stability_polynomial(tableau)) else 0
+
+
+def error_constant(method: Any) -> sp.Expr:
+    """Return C_{p+1}/sigma(1), the error constant of a multistep method.
+
+    Parameters
+    ----------
+    method
+        As in `certified`; one evaluation a step.
+
+    Returns
+    -------
+    Expr
+        A number or a formula in the parameters. For an exponential rule that is not exact, a polynomial in ``D``, the
+        derivative acting on f. nan if the method is not consistent.
+
+    Raises
+    ------
+    ValueError
+        For methods with several evaluations a step, whose error has one constant per rooted tree.
+    """
+    tableau = _exact_steady(method)
+    if not is_multistep(tableau):
+        raise ValueError(
+            f"{method} is no multistep method; its error has one constant per rooted tree and not a single one"
+        )
+    return _multistep_order(tableau)[1]
+
+
+def is_zero_stable(method: Any) -> bool:
+    """Tell whether rho satisfies the root condition for small steps; throughout (0, 2) if the damping is a symbol."""
+    return _zero_stable(stability_polynomial(_exact_steady(method)))
+
+
+def _exact_steady(method: Any) -> Tableau:
+    """Return the steady tableau, or refuse what cannot be certified."""
+    tableau = steady(method)
+    entries = [x for name in "AUBV" for row in getattr(tableau, name) for x in row]
+    if any(isinstance(x, float) or (isinstance(x, sp.Basic) and x.has(sp.Float)) for x in entries):
+        raise ValueError(
+            f"{method} has floating-point coefficients, but an order is proved for exact ones; "
+            "use Fraction, int or SymPy numbers"
+        )
+    if len(set(tableau.tags)) > 1:
+        raise ValueError(
+            f"{method} evaluates the fields {sorted(set(tableau.tags))}; orders are certified for methods of one field"
+        )
+    return tableau
+
+
+def is_multistep(tableau: Tableau) -> bool:
+    """Tell whether the only evaluation is at the sample itself."""
+    return tableau.stages == 1 and tuple(tableau.U[0]) == (1, *(0,) * (tableau.registers - 1))
+
+
+def _multistep_order(tableau: Tableau) -> tuple[int, sp.Expr]:
+    rho, sigma = multistep_pair(tableau)
+    return exponential_order(rho, sigma) if depends_on(tableau, H) else classical_order(rho, sigma)
+
+
+def _classical(tableau: Tableau, method: Any) -> Tableau:
+    if depends_on(tableau, H):
+        raise ValueError(
+            f"{method} is an exponential method with several stages; its order conditions are not implemented"
+        )
+    return tableau
+
+
+def _zero_stable(pi: sp.Poly) -> bool:
+    """Decide the root condition of rho at h = 0, exactly."""
+    rho = sp.Poly.from_dict({(i,): taylor(c, 1)[0] for (i, j), c in pi.as_dict().items() if j == 0}, ZETA)
+    symbols = parameters(rho)
+    if not all(c.is_rational_function(*symbols) and c.is_rational is not False for c in rho.all_coeffs()):
+        raise ValueError(
+            f"zero-stability is decided for rational coefficients, got {rho.as_expr()}; use a Fraction nearby"
+        )
+    if not symbols:
+        return satisfies_root_condition(
+            [(to_fraction(sp.Rational(c)), to_fraction(sp.S.Zero)) for c in rho.all_coeffs()[::-1]]
+        )
+    if len(symbols) > 1:
+        raise ValueError(
+            f"zero-stability is decided for one symbol, got {', '.join(map(str, symbols))}; give numbers for the others"
+        )
+    rest, remainder = sp.div(rho, sp.Poly(ZETA - 1, ZETA))
+    at_one = sp.Poly(sp.numer(sp.together(rest.eval(1))), *symbols)
+    low, high = map(sp.Rational, DAMPING)
+    if not remainder.is_zero or at_one.is_zero or any(low < r < high for r in at_one.real_roots()):
+        return False
+    # with the damping as minus z, the roots stay in the disc up to the end of a "real stability interval"
+    return bool(
+        rest.degree() == 0 or interval(sp.Poly(rest.as_expr().subs(symbols[0], low - Z), ZETA, Z), "real") >= high - low
+    )

@@ -1,0 +1,17 @@
+"""The study: derive, validate and run, end to end, and write it up.
+
+`run` makes the five parts of it: derived schemes, stability regions, observed orders, the trained model of digits
+sampled by many methods, and one report that holds it all. `settings` says what is computed, the modules named after the
+parts compute it, `store` keeps the results, `tables`, `summaries`, `draw`, `findings` and `report` only format them:
+every number and every claim in the report comes from the results.
+
+Importing this package imports NumPy only.
+"""
+
+from __future__ import annotations
+
+from numdiff.study.runner import Stage, StageError, run, stages
+from numdiff.study.settings import FAST, FULL, Settings, Spec
+from numdiff.study.store import StoreError
+
+__all__ = ["FAST", "FULL", "Settings", "Spec", "Stage", "StageError", "StoreError", "run", "stages"]

@@ -1,0 +1,205 @@
+r"""What is known about a method before it runs: coefficients, stability polynomial, order, error constant, stability intervals.
+
+Everything is derived from the method's own steady tableau, exactly; `derive` gathers it, in SymPy expressions, and
+`record` writes it down as text, LaTeX and MathML, so that a table can be printed without deriving anything again.
+
+The multistep weights w_j stand for x_{n+1} = xi x_n + kappa sum_j w_j f_{n-j} (velocities v_{n+1-j} for GHVB) on steps
+of length 1, or of the symbol h where they depend on it. Signs: the real interval is (-x*, 0), the imaginary one (-i y*,
+i y*), the local error C h^{p+1} x^{(p+1)}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numdiff.study.progress import Progress
+from numdiff.study.settings import SYMBOL, SchemeSettings, Spec
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A method's theory; every entry but the names is a SymPy expression, and None where the method has no such thing.
+
+    Parameters
+    ----------
+    name, reference
+        The method's.
+    order, claim
+        Certified order, and the order that the method claims.
+    weights
+        Coefficients of one step, newest first; the weights b of a Runge-Kutta method.
+    polynomial
+        Stability polynomial in zeta and z.
+    error_constant, real, imaginary
+        As in the module's text.
+    notes
+        Why an entry is None.
+    """
+
+    name: str
+    reference: str
+    order: int
+    claim: int
+    weights: tuple[Any, ...]
+    polynomial: Any
+    error_constant: Any
+    real: Any
+    imaginary: Any
+    notes: tuple[str, ...] = ()
+
+
+def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
+    """Derive everything about a method.
+
+    Parameters
+    ----------
+    method
+        A method with exact parameters; a damping may be a symbol.
+    h
+        Step length of an exponential method, a number; without one its coefficients contain the symbol ``h``, and it
+        has no intervals.
+    ratio
+        Each step over the one before it, exact, or a symbol; only without a kernel.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For options that do not fit the method.
+    """
+    from numdiff.properties import order, stability
+    from numdiff.symbolic.polynomials import stability_polynomial, to_sympy
+    from numdiff.symbolic.steady import exact_method, steady
+
+    method = exact_method(method)
+    geometric = ratio != 1
+    tableau = method.steady(ratio=ratio) if geometric else steady(method, h)
+    found = method.coefficients(**_options(method, h, ratio))
+    weights = tuple(to_sympy(w) for w in getattr(found, "b", found))
+    notes: list[str] = []
+
+    def ask(what: str, question: Any) -> Any:
+        try:
+            return question()
+        except ValueError as error:
+            notes.append(f"{what}: {error}")
+            return None
+
+    subject = tableau if geometric or h is not None else method
+    return Derived(
+        name=method.name,
+        reference=method.reference,
+        order=order.certified(method),
+        claim=method.order,
+        weights=weights,
+        polynomial=stability_polynomial(tableau),
+        error_constant=ask("error constant", lambda: order.error_constant(method)),
+        real=ask("real interval", lambda: stability.real_interval(subject)),
+        imaginary=ask("imaginary interval", lambda: stability.imaginary_interval(subject)),
+        notes=tuple(notes),
+    )
+
+
+def _options(method: Any, h: Any, ratio: Any) -> dict[str, Any]:
+    """Return the options of `coefficients`: a Runge-Kutta method takes none."""
+    options: dict[str, Any] = {}
+    if h is not None:
+        options["h"] = h
+    if ratio != 1 and method.points > 1:
+        options["ratios"] = (ratio,) * (method.points - 1)
+    return options
+
+
+# --- written down -----------------------------------------------------------------------------------------------------
+
+
+def expression(value: Any) -> dict[str, Any] | None:
+    """Return an expression as text, float (None with symbols), LaTeX and MathML."""
+    if value is None:
+        return None
+    import sympy as sp
+
+    from numdiff.symbolic import latex
+
+    number = value.is_number and value.is_finite
+    return {
+        "text": str(_short(value)),
+        "exact": sp.sstr(value),
+        "float": float(value) if number else None,
+        "latex": latex.math(value),
+        "mathml": mathml(value),
+    }
+
+
+def mathml(value: Any) -> str:
+    """Return an expression as presentation MathML, which browsers typeset by themselves."""
+    from sympy.printing.mathml import mathml as printed
+
+    return f"<math>{printed(_short(value), printer='presentation', fold_frac_powers=False)}</math>"
+
+
+def _short(value: Any) -> Any:
+    """Name algebraic functions that have no formula by their degree, and write unwieldy numbers as decimals."""
+    import sympy as sp
+
+    from numdiff.symbolic.intervals import CriticalRoot
+
+    def degree(root: Any) -> int:
+        return int(sp.degree(root.args[1].expr, root.args[1].variables[0]))
+
+    if value.is_number and value.is_finite and (value.has(sp.CRootOf) or len(str(value)) > 32):
+        return sp.N(value, 6)
+    roots = {r: sp.Symbol(f"root{r.args[0]}(P_{degree(r)})") for r in value.atoms(CriticalRoot)}
+    return value.xreplace(roots)
+
+
+def record(derived: Derived) -> dict[str, Any]:
+    """Return a derivation as plain data for JSON."""
+    polynomial = derived.polynomial.as_expr()
+    return {
+        "name": derived.name,
+        "reference": derived.reference,
+        "order": derived.order,
+        "claimed_order": derived.claim,
+        "weights": [expression(w) for w in derived.weights],
+        "polynomial": expression(polynomial.collect(derived.polynomial.gens[1])),
+        "error_constant": expression(derived.error_constant),
+        "real_interval": expression(derived.real),
+        "imaginary_interval": expression(derived.imaginary),
+        "notes": list(derived.notes),
+    }
+
+
+# --- the stage --------------------------------------------------------------------------------------------------------
+
+
+def specs(settings: SchemeSettings) -> list[tuple[str, Spec]]:
+    """Return (family, spec) of every scheme in the table."""
+    found = [("Adams-Bashforth", Spec(f"AB{k}", "ab", k)) for k in settings.adams]
+    families = (
+        ("heavy ball", "hb", settings.heavy_ball, settings.betas),
+        ("GHVB", "ghvb", settings.ghvb, settings.betas),
+        ("Nesterov", "nt", settings.nesterov, (SYMBOL,)),
+    )
+    for title, family, orders, betas in families:
+        found += [(title, Spec(f"{family}{k} {beta}", family, k, beta)) for beta in betas for k in orders]
+    return found
+
+
+def units(settings: SchemeSettings) -> int:
+    """Return the number of schemes."""
+    return len(specs(settings))
+
+
+def compute(settings: SchemeSettings, seed: int, progress: Progress) -> dict[str, Any]:
+    """Derive every scheme; the table in Markdown and LaTeX comes with them."""
+    from numdiff.properties.schemes import scheme_table, to_latex, to_markdown
+
+    rows, methods = [], []
+    for family, spec in specs(settings):
+        method = spec.method()
+        methods.append(method)
+        rows.append({"family": family, "k": spec.order, "beta": spec.beta, **record(derive(method))})
+        progress.advance(method.name)
+    table = scheme_table(methods)
+    return {"schemes": rows, "markdown": to_markdown(table), "latex": to_latex(table)}

@@ -1,0 +1,196 @@
+"""From results to figures, through `numdiff.plotting`. Nothing is computed here.
+
+Every function returns the axes of a new figure; `save` writes curves and regions as PDF, PNG and SVG, and mosaics of images, which are pixels anyway, as
+PNG. One colour a family: black for DDIM, blue for Adams methods, orange for momentum, green for DPM-Solver++, grey for Runge-Kutta; markers and line styles
+tell the members apart.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from numdiff import plotting
+from numdiff.study import regions, store
+from numdiff.study.digits import pixels
+from numdiff.study.settings import DigitsSettings, Spec
+from numdiff.study.summaries import beta, pick
+
+FORMATS = ("pdf", "png", "svg")
+
+FAMILY_COLOURS = {
+    "adams": "#0072B2",
+    "momentum": "#D55E00",
+    "exponential": "#009E73",
+    "runge-kutta": "#777777",
+    "euler": "#000000",
+}
+MARKERS = "osD^vP*X"
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+COMPARED = ("AB3", "PLMS3 (published)", "HB(AB2, 4/5)", "GHVB3(4/5)", "GHVB3(4/5) (published)")
+"""What the figure of observed orders shows: published against variable weights."""
+
+
+WORST = 3.0
+"""Errors above this are left out of the figure: grey values lie in [-1, 1], and nothing can be read any more."""
+
+
+def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> np.ndarray:
+    """Return the axes of a new figure, shape (rows, columns); sizes in inches are those of the whole figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def legend_below(axes: np.ndarray, columns: int) -> None:
+    """Replace the legends of all panels by one below the figure."""
+    found: dict[str, Any] = {}
+    for ax in axes.flat:
+        found |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        if ax.get_legend():
+            ax.get_legend().remove()
+    if found:
+        figure = axes.flat[0].figure
+        figure.legend(
+            found.values(), found.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize="small"
+        )
+
+
+def save(folder: store.Folder, name: str, ax: Any, formats: Iterable[str] = FORMATS) -> list[str]:
+    """Write the figure of `ax` to figures/NAME with each of the suffixes, atomically; return the names of the files."""
+    import matplotlib as mpl
+
+    written = []
+    for suffix in formats:
+        buffer = io.BytesIO()
+        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
+        with mpl.rc_context({"svg.hashsalt": "numdiff"}):  # ids that do not change from run to run
+            ax.figure.savefig(buffer, format=suffix, dpi=160, metadata=metadata)
+        folder.write(f"figures/{name}.{suffix}", buffer.getvalue())
+        written.append(f"figures/{name}.{suffix}")
+    return written
+
+
+# --- stability regions ------------------------------------------------------------------------------------------------
+
+
+def stability(result: Mapping[str, Any], family: str) -> Any:
+    """Draw the regions of one family, a panel for each order."""
+    found = [panel for panel in result["panels"] if panel["family"] == family]
+    axes = panels(1, len(found), 2.9 * len(found), 3.4)
+    n = result["points"]
+    for ax, panel in zip(axes.flat, found, strict=True):
+        left, right, bottom, top = panel["extent"]
+        masks = {f"β = {beta(r['beta'])}": regions.unpack(r["mask"], (n, n)) for r in panel["regions"]}
+        plotting.stability_regions(np.linspace(left, right, n), np.linspace(bottom, top, n), masks, ax)
+        ax.set_title(f"k = {panel['order']}", fontsize="medium")
+    legend_below(axes, len(found[0]["regions"]))
+    return axes.flat[0]
+
+
+def region(method: Any, extent: tuple[float, float, float, float], mask: np.ndarray) -> Any:
+    """Draw one region, for the command line."""
+    left, right, bottom, top = extent
+    x, y = np.linspace(left, right, mask.shape[1]), np.linspace(bottom, top, mask.shape[0])
+    return plotting.stability_region(x, y, mask, label=method.name)
+
+
+# --- observed orders --------------------------------------------------------------------------------------------------
+
+
+def order_panels(cases: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return (problem, grid) of the panels: every problem where a Runge-Kutta start leaves the grid to decide."""
+    pairs = dict.fromkeys((c["problem"], c["grid"]) for c in cases if c["start"] == "runge-kutta")
+    smooth = [pair for pair in pairs if pair[1] in ("uniform", "log-snr")]
+    return [pair for problem, _ in smooth for pair in pairs if pair[0] == problem] or list(pairs)
+
+
+def orders(result: Mapping[str, Any]) -> Any:
+    """Draw errors against steps with Runge-Kutta starts: one row a problem, one panel a grid."""
+    cases = [c for c in result["cases"] if c["start"] == "runge-kutta" and c["method"] in COMPARED]
+    problems = list(dict.fromkeys(c["problem"] for c in cases))
+    wide = max(len({c["grid"] for c in cases if c["problem"] == p}) for p in problems)
+    axes = panels(wide, len(problems), 3.4 * len(problems), 2.9 * wide + 0.5)
+    for column, problem in zip(axes.T, problems, strict=True):
+        grids = list(dict.fromkeys(c["grid"] for c in cases if c["problem"] == problem))
+        for ax, grid in zip(column, grids, strict=False):
+            for k, method in enumerate(COMPARED):
+                mine = [c for c in cases if (c["problem"], c["grid"], c["method"]) == (problem, grid, method)]
+                curves = {c["method"]: (c["steps"], [np.nan if e is None else e for e in c["errors"]]) for c in mine}
+                plotting.order_plot(curves, ax, slopes=(1, 2, 3) if k == 0 else (), **plotting.style_of(k))
+            ax.set_title(f"{problem}, {grid}", fontsize="medium")
+        for ax in column[len(grids) :]:
+            ax.set_axis_off()
+    legend_below(axes, 3)
+    return axes.flat[0]
+
+
+# --- digits -----------------------------------------------------------------------------------------------------------
+
+
+def style(spec: Spec, settings: DigitsSettings) -> dict[str, Any]:
+    """Return colour, line style and marker of a method: colour by family, the rest by its place among its kin."""
+    kind = _kind(spec)
+    place = [s.label for s in settings.methods if _kind(s) == kind].index(spec.label)
+    return {
+        "color": FAMILY_COLOURS[kind],
+        "linestyle": LINES[place % len(LINES)],
+        "marker": MARKERS[place % len(MARKERS)],
+    }
+
+
+def _kind(spec: Spec) -> str:
+    if spec.family in ("hb", "nt", "ghvb"):
+        return "momentum"
+    return {"ddim": "euler", "dpmpp": "exponential", "dpm-solver": "exponential", "heun": "runge-kutta"}.get(
+        spec.family, "adams"
+    )
+
+
+def errors(digits: Mapping[float, Mapping[str, Any]], settings: DigitsSettings, key: str = "rmse") -> Any:
+    """Draw errors against evaluations: one row for each strength of guidance, one column for each grid."""
+    axes = panels(
+        len(digits), len(settings.grids), 3.5 * max(len(settings.grids), 2), 3.3 * len(digits) + 1, sharex=True
+    )
+    for row, (guidance, result) in zip(axes, digits.items(), strict=True):
+        for ax, grid in zip(row, settings.grids, strict=True):
+            for spec in settings.methods:
+                runs = [r for r in pick(result["runs"], grid=grid, method=spec.label) if not r["diverged"]]
+                points = ([r["evaluations"] for r in runs], [r[key] for r in runs])
+                plotting.error_against_nfe({spec.label: points}, ax, **(style(spec, settings) | {"linewidth": 1.1}))
+            ax.set_xticks(settings.nfe, map(str, settings.nfe))
+            ax.set_title(f"guidance {guidance:g}, {grid}", fontsize="medium")
+            ax.set_ylabel({"rmse": "RMSE", "median": "median error"}[key])
+        bottom = min(ax.get_ylim()[0] for ax in row)
+        for ax in row:
+            ax.set_ylim(bottom, WORST)
+    legend_below(axes, 3)
+    return axes.flat[0]
+
+
+def mosaic(digits: Mapping[float, Mapping[str, Any]], settings: DigitsSettings, grid: str, nfe: int) -> Any:
+    """Draw the same noises sampled by every method, the reference on top; one panel for each strength of guidance."""
+    labels = [spec.label for spec in settings.methods]
+    first = next(iter(digits.values()))
+    columns = [str(label) for label in first["pictures"]["labels"]]
+    height, width = 0.28 * (len(labels) + 1) + 0.5, 0.27 * len(columns)
+    axes = panels(1, len(digits), width * len(digits) + 2.4, height)
+    for k, (ax, (guidance, result)) in enumerate(zip(axes.flat, digits.items(), strict=True)):
+        pictures, shape = result["pictures"], result["shape"]
+        rows = [pictures["reference"], *(pictures["runs"].get(f"{grid}/{nfe}/{label}") for label in labels)]
+        blank = np.full((len(columns), *shape), np.nan)
+        images = [blank if row is None else [pixels(picture, shape) for picture in row] for row in rows]
+        names = ["reference", *labels] if k == 0 else []
+        plotting.image_grid(
+            np.array(images, dtype=float), ax, rows=names, columns=columns, limits=(0, 255), cmap="gray_r"
+        )
+        ax.set_title(f"guidance {guidance:g}", fontsize="small")
+        ax.tick_params(labelsize=7)
+    return axes.flat[0]

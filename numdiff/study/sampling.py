@@ -1,0 +1,117 @@
+"""Sampling a trained model: named time grids, labels, noise, one timed run. Shared by the command ``sample`` and the study.
+
+Samples end at the schedule's ``t_end``, a positive noise level that an eye doesn't see, so that every method solves the
+same problem and none needs a special last step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+GRIDS = {
+    "uniform-t": "uniform_t",
+    "log-snr": "uniform_log_snr",
+    "quadratic": "power",
+    "karras": "karras",
+}
+"""Names of time grids, and the functions of `numdiff.grids` that make them."""
+
+SHIPPED = "digits"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run gave: samples of shape (n, ...), number of evaluations, steps, and wall-clock seconds of the run alone."""
+
+    samples: Any
+    nfe: int
+    steps: int
+    seconds: float
+
+
+def load(model: str) -> Any:
+    """Return the denoiser that ships with the package ("digits"), or the one saved at a path.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none, or it is damaged.
+    """
+    from numdiff import models
+
+    if model == SHIPPED:
+        return models.digits()
+    if not Path(f"{model.removesuffix('.safetensors').removesuffix('.json')}.json").exists():
+        raise FileNotFoundError(
+            f"there is no model {model!r}: give {SHIPPED!r}, or the path of a pair NAME.safetensors, NAME.json"
+        )
+    return models.load(model, models.Denoiser)
+
+
+def labels(classes: Sequence[int], n: int) -> Any:
+    """Return `n` labels that go through `classes` again and again, as a tensor."""
+    import torch
+
+    return torch.tensor([classes[i % len(classes)] for i in range(n)])
+
+
+def noise(denoiser: Any, n: int, seed: int) -> Any:
+    """Return `n` standard normal samples x_T of a variance-preserving model, the same for every method."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((n, *denoiser.shape), generator=generator, dtype=denoiser.dtype)
+
+
+def grid(schedule: Any, name: str, steps: int) -> Any:
+    """Return the named grid of a schedule."""
+    from numdiff import grids
+
+    return getattr(grids, GRIDS[name])(schedule, steps)
+
+
+def run(
+    denoiser: Any,
+    method: Any,
+    times: Any,
+    x: Any,
+    classes: Any,
+    guidance: float,
+    *,
+    start: str = "lower",
+    **options: Any,
+) -> Run:
+    """Draw samples.
+
+    Parameters
+    ----------
+    denoiser
+        A `numdiff.models.Denoiser`.
+    method
+        Any method.
+    times
+        Grid from noise to data.
+    x
+        Initial noise, shape (n, ...).
+    classes
+        Labels, shape (n,).
+    guidance
+        Strength of classifier-free guidance; 1 is none.
+    start, **options
+        As `Method.discretize` takes them.
+    """
+    import torch
+
+    from numdiff.drivers import sample
+
+    scheme = method.discretize(denoiser.schedule, times, start=start, **options)
+    model = denoiser.conditioned(classes, guidance)
+    with torch.inference_mode():
+        began = time.perf_counter()
+        samples = sample(scheme, model, x, prediction=model.prediction)
+        seconds = time.perf_counter() - began
+    return Run(samples, scheme.nfe, scheme.steps, seconds)

@@ -1,0 +1,18 @@
+"""What needs SymPy: stability polynomials, closed-form intervals, order conditions, LaTeX.
+
+The modules load on first use, since `numdiff.phi` reaches into this package from the numerical core.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = ["intervals", "latex", "multistep", "phi", "polynomials", "rootcondition", "steady", "trees"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a module on first use."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
