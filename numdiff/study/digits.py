@@ -27,6 +27,7 @@ import numpy as np
 from numdiff.study import sampling
 from numdiff.study.progress import Progress
 from numdiff.study.settings import DigitsSettings, Spec
+from numdiff.study.threads import limited
 
 LIMIT = 1e3
 """RMSE from which a run counts as diverged: grey values lie in [-1, 1]."""
@@ -41,14 +42,10 @@ def compute(
     settings: DigitsSettings, seed: int, progress: Progress, guidance: float, threads: int = 1
 ) -> dict[str, Any]:
     """Sample with every method, on every grid, at every number of evaluations, under one strength of guidance."""
-    import torch
+    import torch  # noqa: F401  (must be imported to be limited)
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with limited(threads):
         return {"threads": threads, **_compare(Bench(settings, seed, guidance), progress)}
-    finally:
-        torch.set_num_threads(before)
 
 
 def _compare(bench: Bench, progress: Progress) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def problem_names() -> tuple[str, ...]:
     """Return the names of all equations and mixtures."""
     from numdiff import problems
 
-    return (*problems.odes(), *problems.mixtures())
+    return (*problems.odes(), *_mixtures())
 
 
 def observe(
@@ -130,12 +130,17 @@ def _on_ode(method: Any, ode: Any, start: str, grid: str, seed: int) -> tuple[Ru
     return run, ode.exact(last), None
 
 
+@lru_cache(maxsize=1)
+def _mixtures() -> Any:
+    from numdiff import problems
+
+    return problems.mixtures()
+
+
 @lru_cache(maxsize=8)
 def _reference(problem: str, points: int, seed: int) -> tuple[Any, Any, Any]:
     """Return the mixture, samples at the first level, and where the exact flow takes them."""
-    from numdiff import problems
-
-    mixture, schedule = problems.mixtures()[problem], _schedule()
+    mixture, schedule = _mixtures()[problem], _schedule()
     top, bottom = (schedule.time(x) for x in LOG_SNR)
     x = mixture.sample_level(points, schedule.level(top), np.random.default_rng(seed))
     return mixture, x, mixture.flow(schedule, x, top, bottom)

@@ -18,6 +18,7 @@ from typing import Any
 from numdiff.study import derivation, orders, regions, store
 from numdiff.study.progress import Progress
 from numdiff.study.settings import FULL, Settings
+from numdiff.study.threads import limited
 
 
 class StageError(RuntimeError):
@@ -50,7 +51,7 @@ class Stage:
 
 
 def stages(settings: Settings, threads: int = 1) -> list[Stage]:
-    """Return the stages of a study in their order; `threads` is how many torch uses."""
+    """Return the stages of a study in their order, for so many threads of torch."""
 
     def stage(name: str, title: str, module: Any, part: Any) -> Stage:
         return Stage(name, title, asdict(part), partial(module.units, part), partial(module.compute, part))
@@ -100,7 +101,7 @@ def run(
     force
         Compute everything anew.
     threads
-        Threads of torch. One is fastest wherever something else runs, and makes times comparable.
+        Threads of BLAS and torch; see `numdiff.study.threads`.
     progress
         Where to report; standard error if not given.
     parts
@@ -122,7 +123,7 @@ def run(
     folder = store.Folder.open(out)
     began = time.monotonic()
     chosen = stages(settings, threads) if parts is None else parts
-    records = {stage.name: _result(folder, stage, settings, force, progress) for stage in chosen}
+    records = {stage.name: _result(folder, stage, settings.seed, force, threads, progress) for stage in chosen}
     if parts is not None:
         return folder.path
     from numdiff.study import report
@@ -132,9 +133,11 @@ def run(
     return path
 
 
-def _result(folder: store.Folder, stage: Stage, settings: Settings, force: bool, progress: Progress) -> dict[str, Any]:
+def _result(
+    folder: store.Folder, stage: Stage, seed: int, force: bool, threads: int, progress: Progress
+) -> dict[str, Any]:
     """Return the record of a stage, from disk if it is there."""
-    key = store.key(stage.name, stage.settings, settings.seed)
+    key = store.key(stage.name, stage.settings, seed)
     record, reason = (None, "") if force else folder.load(stage.name, key)
     if record is not None:
         progress.say(f"{stage.title}: kept from an earlier run ({record['seconds']:.1f} s saved)")
@@ -143,8 +146,8 @@ def _result(folder: store.Folder, stage: Stage, settings: Settings, force: bool,
         progress.say(f"{stage.title}: {reason}; computing it again")
     began = time.monotonic()
     try:
-        with progress.stage(stage.title, stage.units()):
-            result = stage.compute(settings.seed, progress)
+        with limited(threads), progress.stage(stage.title, stage.units()):
+            result = stage.compute(seed, progress)
     except (OSError, ModuleNotFoundError):
         raise
     except Exception as error:
@@ -152,7 +155,7 @@ def _result(folder: store.Folder, stage: Stage, settings: Settings, force: bool,
     record: dict[str, Any] = {
         "stage": stage.name,
         "key": key,
-        "seed": settings.seed,
+        "seed": seed,
         "settings": stage.settings,
         "versions": store.versions(),
         "seconds": round(time.monotonic() - began, 3),

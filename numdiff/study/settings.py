@@ -267,7 +267,13 @@ def _fast() -> Settings:
             mixture_methods=(_AB3, _PLMS3, _GHVB3, _GHVB3_PUBLISHED),
             mixture_cases=(("runge-kutta", "log-snr"),),
         ),
-        digits=replace(digits, samples=100, grids=("uniform-t",), reference_steps=60),
+        digits=replace(
+            digits,
+            samples=50,
+            grids=("uniform-t",),
+            reference_steps=40,
+            methods=tuple(s for s in digits.methods if s.formulation is None and s.label != "AB4 variable"),
+        ),
     )
 
 

@@ -1,0 +1,81 @@
+"""Modules import only earlier ones, and `import numdiff` costs NumPy alone."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import numdiff
+
+ROOT = Path(numdiff.__file__).parent
+ORDER = """_names _files elementary level phi weights tableau schedules parameterizations formulations grids methods executor drivers
+    problems symbolic properties optimize models adapters testing plotting study cli __main__""".split()
+NARROW = {  # some may see less than what lies before them
+    "executor": {"_names", "elementary", "level", "tableau", "parameterizations"},
+    "problems": {"_names", "elementary", "level", "schedules", "parameterizations"},
+}
+LAZY = {("phi", "symbolic")}  # inside a function: phi of a SymPy number is the symbol's business
+
+
+def layer(dotted):
+    """The layer of a module: its first name below numdiff, executor_* counting as executor."""
+    name = dotted.split(".")[1]
+    return "executor" if name.startswith("executor") else name
+
+
+def imports(path):
+    """Yield (imported module, whether it happens at import) for every import of numdiff in a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {id(node) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for node in ast.walk(f)}
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"numdiff.{alias.name}" for alias in node.names] if node.module == "numdiff" else [node.module]
+        yield from ((name, id(node) not in inside) for name in names if name.startswith("numdiff."))
+
+
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.name != "__init__.py" or path.parent != ROOT]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_module_imports_only_earlier_ones(path):
+    here = layer("numdiff." + ".".join(path.relative_to(ROOT).with_suffix("").parts))
+    assert here in ORDER, f"give {here} its place in ORDER"
+    for name, _ in imports(path):
+        there = layer(name)
+        allowed = NARROW.get(here, set(ORDER[: ORDER.index(here)])) | {here}
+        assert there in allowed or (here, there) in LAZY, f"{path.relative_to(ROOT)} must not import {name}"
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_package_imports_numpy_and_nothing_else_that_is_heavy():
+    loaded = run("import numdiff, sys; print(*sys.modules)").split()
+    packages = {name.split(".")[0] for name in loaded}
+    assert "numpy" in packages
+    assert not packages & {"sympy", "mpmath", "scipy", "torch", "matplotlib", "sklearn", "diffusers", "tqdm", "safetensors"}
+
+
+def test_a_plain_run_stays_that_light():
+    code = """
+import numpy as np, sys, numdiff as nd
+for method in nd.methods().values():
+    for start in ("lower", "runge-kutta"):
+        scheme = method.discretize(nd.schedules.VPLinear(), np.linspace(0.9, 0.0, 9), start=start)
+        nd.sample(scheme, lambda x, t: x * t, np.ones(2), prediction="v")
+    nd.solve_ivp(method, lambda t, y: -y, [0, 1, 2, 3, 4, 5, 6], 1.0)
+print(*{name.split(".")[0] for name in sys.modules} & {"sympy", "scipy", "torch", "mpmath"})
+"""
+    assert run(code).split() == []
+
+
+def test_the_public_names_exist():
+    for name in numdiff.__all__:
+        assert hasattr(numdiff, name), name
+    with pytest.raises(AttributeError, match="module 'numdiff' has no attribute 'nonsense'"):
+        numdiff.nonsense  # noqa: B018
