@@ -1,7 +1,7 @@
 """Drivers of the ask/tell machine: `sample` and `invert` for diffusion models, `solve_ivp` for plain ODEs.
 
-A driver owns the loop: it evaluates the model where the machine asks, checks the answer, and reports progress. What a scheme *is* lives in
-its tableaus; nothing here depends on the method.
+A driver owns the loop: it evaluates the model where the machine asks, checks the answer, and reports progress. What a
+scheme *is* lives in its tableaus; nothing here depends on the method.
 """
 
 from __future__ import annotations
@@ -67,9 +67,11 @@ def sample(
     model
         ``model(x, t)`` returns the prediction at sample x (same shape and dtype) and model time t, a Python float.
     x
-        The initial sample x_T, shape (...), a floating NumPy array or torch tensor; it decides dtype and device and is not written to.
+        The initial sample x_T, shape (...), a floating NumPy array or torch tensor; it decides dtype and device and is
+        not written to.
     prediction
-        What the model predicts: "noise", "data", "v", "velocity", "score", "edm", or an object of `numdiff.parameterizations`.
+        What the model predicts: "noise", "data", "v", "velocity", "flow", "score", "edm", or an object of
+        `numdiff.parameterizations`.
     generator
         A ``numpy.random.Generator`` or ``torch.Generator`` for schemes that add noise.
     noise
@@ -91,17 +93,17 @@ def sample(
     Raises
     ------
     ValueError
-        If the scheme runs from data to noise (use `invert`), belongs to a plain ODE (use `solve_ivp`), or the model returns another shape or a value
-        that is not finite (naming the step and the time).
+        If the scheme runs from data to noise (use `invert`), belongs to a plain ODE (use `solve_ivp`), or the model
+        returns another shape or a value that is not finite (naming the step and the time).
     TypeError
         If `x` is not a floating array or the model returns another type or dtype.
     """
     if scheme.schedule is None:
         raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp")
     if not scheme.levels[0].log_snr < scheme.levels[-1].log_snr:
+        first, last = scheme.ends
         raise ValueError(
-            f"the grid runs from data to noise (t = {float(scheme.levels[0].time):.6g} to {float(scheme.levels[-1].time):.6g}); "
-            "reverse it to sample, or use invert"
+            f"the grid runs from data to noise (t = {first:.6g} to {last:.6g}); reverse it to sample, or use invert"
         )
     draw = _noise(x, generator) if noise is None else noise
     return _drive(scheme, model, x, get(prediction), draw, callback, trajectory, exact, copies)
@@ -110,8 +112,8 @@ def sample(
 def invert(scheme: Scheme, model: Model, x: Array, *, prediction: Any = "noise", trajectory: bool = False) -> Array:
     """Run a scheme's method backwards over its grid, from data to noise (DDIM inversion for `DDIM`).
 
-    The method is laid out anew on the reversed grid, so the result is that method's approximation of the inverse flow and agrees with the
-    inverse of `sample` to the method's order.
+    The method is laid out anew on the reversed grid, so the result is that method's approximation of the inverse flow
+    and agrees with the inverse of `sample` to the method's order.
 
     Parameters
     ----------
@@ -131,7 +133,7 @@ def invert(scheme: Scheme, model: Model, x: Array, *, prediction: Any = "noise",
         As in `sample`; also where the formulation cannot start at the data end (data prediction at sigma = 0).
     """
     if scheme.schedule is None:
-        raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp on the reversed times")
+        raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp on reversed times")
     options = {k: v for k, v in scheme.options if k != "final"}
     back = scheme.method.discretize(scheme.schedule, list(scheme.levels[::-1]), **options)
     return _drive(back, model, x, get(prediction), None, None, trajectory, None, False)
@@ -180,7 +182,11 @@ def solve_ivp(
     if not hasattr(y0, "dtype") or (kind(y0) == "numpy" and y0.dtype.kind in "iu"):
         y0 = np.asarray(y0, dtype=np.result_type(np.float64, np.asarray(y0).dtype))
     at = None if exact is None else (lambda level: _like(exact(to_float(level.time)), y0))
-    return _drive(scheme, lambda y, t: _like(fun(to_float(t), y), y0), y0, get("velocity"), None, None, trajectory, at, False)
+
+    def model(y: Array, t: Any) -> Array:
+        return _like(fun(to_float(t), y), y0)
+
+    return _drive(scheme, model, y0, get("velocity"), None, None, trajectory, at, False)
 
 
 def _like(value: Any, y0: Array) -> Array:
@@ -201,7 +207,7 @@ def _drive(
     """Loop over the machine's questions."""
     _check_state(x)
     if scheme.exact_starts and exact is None:
-        raise ValueError('a scheme with start="exact" needs exact=, a function that returns the exact sample at a level')
+        raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
     machine = Machine(program(scheme, prediction), x, noise=noise, copies=copies)
     check = _Check(x)
     path, nodes, asked = [x], _node_ends(scheme), 0
@@ -243,7 +249,7 @@ def _node_ends(scheme: Scheme) -> dict[int, int]:
 
 def _check_state(x: Any) -> None:
     which = kind(x) if hasattr(x, "dtype") else None
-    floating = which == "torch" and x.is_floating_point() or which == "numpy" and np.issubdtype(x.dtype, np.inexact)
+    floating = x.is_floating_point() if which == "torch" else which == "numpy" and np.issubdtype(x.dtype, np.inexact)
     if not floating:
         what = f"an array of dtype {x.dtype}" if which else type(x).__name__
         raise TypeError(f"the initial sample must be a floating NumPy array or torch tensor, got {what}")
@@ -252,7 +258,8 @@ def _check_state(x: Any) -> None:
 class _Check:
     """Checks what a model returns, without waiting for a device.
 
-    A sum tells whether an array is finite in one read. On a device other than the CPU the sums are looked at when the run is over.
+    A sum tells whether an array is finite in one read. On a device other than the CPU the sums are looked at when the
+    run is over.
     """
 
     def __init__(self, x: Array) -> None:
@@ -266,9 +273,10 @@ class _Check:
         if type(F) is not type(x) and not (hasattr(F, "dtype") and kind(F) == kind(x)):
             raise TypeError(f"the model returned {type(F).__name__} {where}; expected {type(x).__name__}")
         if F.shape != x.shape:
-            raise ValueError(f"the model returned shape {tuple(F.shape)} {where}; expected {tuple(x.shape)}, the sample's")
+            shapes = f"shape {tuple(F.shape)} {where}; expected {tuple(x.shape)}"
+            raise ValueError(f"the model returned {shapes}, the sample's")
         if F.dtype != x.dtype:
-            raise TypeError(f"the model returned dtype {F.dtype} {where}; expected {x.dtype}, the sample's; cast one of them")
+            raise TypeError(f"the model returned dtype {F.dtype} {where}; expected {x.dtype}, the sample's; cast one")
         if kind(x) == "numpy":
             if not np.isfinite(F).all():
                 raise ValueError(f"the model returned a value that is not finite {where}")

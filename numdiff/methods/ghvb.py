@@ -8,7 +8,8 @@ The published weights follow from f = (1 + ((1-beta)/beta) nabla) v, put into Ad
 truncated at nabla^{k-1}. Here the weights come from what the filter does to polynomials on the actual grid
 (`numdiff.weights`): with M_i^m the filter of u^m after node n - i they solve sum_i w_i M_i^m = int_0^h e^{c(h-u)} u^m
 du, m < k, so order k holds on every grid. On equal steps the two agree exactly. ``weights="uniform"`` are the
-published ones: the steady weights of equal steps, times the step's total weight W.
+published ones: the filter is taken at its fixed point on equal steps of the present length, whatever the grid. With
+c = 0 that is one set of numbers times the step's total weight.
 
 Sources: Wizadwongsa et al., Diffusion sampling with momentum, ICLR 2024 (equal steps); the variable-step form is
 numdiff's.
@@ -16,9 +17,7 @@ numdiff's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 from numdiff import formulations
@@ -28,7 +27,7 @@ from numdiff.methods.adams import WEIGHTS
 from numdiff.methods.base import check_beta, check_order, choice
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
-from numdiff.weights import MAX_ORDER, exact, moments, observe, recentre, rescale, solve, steady_filter, to_float
+from numdiff.weights import MAX_ORDER, exact, observe, recentre, rescale, solve, steady_filter, to_float
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,6 @@ class FilterState:
 
     rows: tuple[list[Number], ...]
     unit: Number
-
-
-Published = Callable[[int], list[Number]]
-"""The state of the published weights: from an order to its weights on equal steps of total weight 1, solved once."""
 
 
 @dataclass(frozen=True)
@@ -111,27 +106,21 @@ class GHVB(Multistep):
         """The sample and max(1, k - 1) past velocities."""
         return max(2, self.order)
 
-    def steady_state(self, ratio: Number) -> FilterState | Published:
-        """Return the filter's fixed point, one node back."""
-        if self.weights == "uniform":
-            return self._published()
-        return FilterState(self._steady_rows(ratio), None)
+    def steady_state(self, ratio: Number) -> FilterState:
+        """Return the filter's fixed point, seen from the present node."""
+        return self._fixed_point(self.beta, 1 if self.weights == "uniform" else ratio)
 
-    def _steady_rows(self, ratio: Number) -> tuple[list[Number], ...]:
-        field = to_float if kind(self.beta) == "torch" else exact
-        rows = [steady_filter(self.beta, self.order, ratio)]
+    def _fixed_point(self, beta: Number, ratio: Number) -> FilterState:
+        field = to_float if kind(beta) == "torch" else exact
+        rows = [steady_filter(beta, self.order, ratio)]
         for _ in range(1, self.order):
             rows.append(rescale(recentre(rows[-1], 1), 1 / field(ratio)))
-        return tuple(rows)
+        return FilterState(tuple(rows), None)
 
-    def _published(self) -> Published:
-        rows = self._steady_rows(1)
-        return cache(lambda k: filter_weights(rows[:k], moments(1, 0, k)))
-
-    def _observe(self, state: Any, point: Point) -> Any:
-        """Let the filter see the present node."""
+    def _observe(self, state: FilterState | None, point: Point) -> FilterState:
+        """Let the filter see the present node; the published weights take it to be at its fixed point all along."""
         if self.weights == "uniform":
-            return state or self._published()
+            return state or self._fixed_point(self._beta_at(point), 1)
         if state is None or point.first:
             return FilterState(([1, *[0] * (self.order - 1)],), point.span.unit)
         if state.unit is None:
@@ -144,19 +133,18 @@ class GHVB(Multistep):
         """Return beta, as a float on a grid of floats: mixed with them a Fraction is slow and no more exact."""
         return float(self.beta) if type(point.span.unit) is float and kind(self.beta) == "exact" else self.beta
 
-    def weights_at(self, state: Any, point: Point) -> list[Number]:
+    def weights_at(self, state: FilterState, point: Point) -> list[Number]:
         """Return kappa w_i for the `order` newest velocities."""
         k, mu = point.order, point.span.moments
-        if self.weights == "uniform":
-            field = exact if kind(mu[0]) in ("exact", "sympy") else to_float
-            return [field(w) * mu[0] for w in state(k)]
+        if point.span.infinite and self.weights == "uniform":
+            mu = [mu[0], *[0] * (k - 1)]  # nodes spaced by an infinite step: only the constant is left
         try:
             return filter_weights(state.rows[:k], mu)
         except ValueError as error:
             remedy = "use beta <= 1, a lower order or a smoother grid"
             raise ValueError(f"{self.name} on this grid: {error}; {remedy}") from None
 
-    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
+    def advance(self, state: FilterState | None, point: Point) -> tuple[Tableau, FilterState]:
         """Return the tableau of one step and the filter after it; see `Multistep`."""
         state = self._observe(state, point)
         r = self.registers

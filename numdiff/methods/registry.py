@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from inspect import signature
 from typing import Any
 
 from numdiff._names import suggest
@@ -92,7 +93,7 @@ def method(name: str, **options: Any) -> Method:
     Raises
     ------
     ValueError
-        For an unknown family or option, with the nearest known one.
+        For an unknown family or option, with the nearest known one; for a missing option.
     """
     chosen = family(name)
     for option in options:
@@ -100,6 +101,10 @@ def method(name: str, **options: Any) -> Method:
             if not chosen.options:
                 raise ValueError(f"method {name} takes no options, got {option}")
             suggest(option, chosen.options, f"option of {name}")
+    for parameter in signature(chosen.build).parameters.values():
+        option, needed = parameter.name, parameter.default is parameter.empty
+        if needed and parameter.kind is not parameter.VAR_KEYWORD and option not in options:
+            raise ValueError(f"method {name} needs {option}, for example {option}={'0.8' if option == 'beta' else '2'}")
     return chosen.build(**options)
 
 

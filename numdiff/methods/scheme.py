@@ -67,8 +67,17 @@ class Scheme:
         """Number of external values; the first is the sample."""
         return self.tableaus[0].registers
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """First and last time, as floats."""
+        first, last = (level.time for level in (self.levels[0], self.levels[-1]))
+        return _plain(first), _plain(last)
+
     def __repr__(self) -> str:
         """Name the method, its grid and its cost."""
-        ends = (self.levels[0].time, self.levels[-1].time)
-        first, last = (float(t.detach() if kind(t) == "torch" else t) for t in ends)
+        first, last = self.ends
         return f"Scheme({self.method}, {self.steps} steps from t = {first:.6g} to {last:.6g}, nfe={self.nfe})"
+
+
+def _plain(time: Any) -> float:
+    return float(time.detach() if kind(time) == "torch" else time)

@@ -32,9 +32,6 @@ from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
 from numdiff.symbolic.steady import H, depends_on, steady
 
-NEAR = 1e-6
-"""Margin 1 - |p_0/p_n|^2 below which the roots are computed instead; it only moves work between two exact criteria."""
-
 SIMPLE = 1e-9
 """Uncertainty of a root up to which it counts as simple. Rounding splits a double root by about sqrt(eps) = 1e-8, which
 makes its uncertainty 1e-7 or more; simple roots on the circle, at orders 1 to 8 and beta >= 0.001, are certain to
@@ -220,14 +217,15 @@ def _reduced(p: Complex) -> Complex:
 def _root_condition(p: Complex) -> NDArray[np.bool_]:
     """Decide the root condition for polynomials in the columns of `p`, lowest power first, monic."""
     polynomials, holds = p, np.zeros(p.shape[1], dtype=bool)
-    alive, error = np.arange(p.shape[1]), np.full(p.shape[1], EPS)
+    alive = np.arange(p.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):
+        error = EPS * np.abs(p).sum(axis=0)  # of the coefficients, over the largest one
         while len(p) > 1:
             low, high = (np.square(c.real) + np.square(c.imag) for c in (p[0], p[-1]))
-            margin, band = 1 - low / high, np.maximum(error, NEAR)
-            close = alive[np.abs(margin) <= band]
+            margin = 1 - low / high
+            close = alive[np.abs(margin) <= error]
             holds[close] = _by_roots(polynomials[:, close])
-            inside = margin > band
+            inside = margin > error
             alive, p = alive[inside], _reduced(p[:, inside])
             p = p / np.abs(p).max(axis=0, initial=TINY)
             error = 4 * error[inside] / margin[inside]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from numdiff.study.expressions import expression
 from numdiff.study.progress import Progress
 from numdiff.study.settings import SYMBOL, SchemeSettings, Spec
 
@@ -108,49 +109,6 @@ def _options(method: Any, h: Any, ratio: Any) -> dict[str, Any]:
     if ratio != 1 and method.points > 1:
         options["ratios"] = (ratio,) * (method.points - 1)
     return options
-
-
-# --- written down -----------------------------------------------------------------------------------------------------
-
-
-def expression(value: Any) -> dict[str, Any] | None:
-    """Return an expression as text, float (None with symbols), LaTeX and MathML."""
-    if value is None:
-        return None
-    import sympy as sp
-
-    from numdiff.symbolic import latex
-
-    number = value.is_number and value.is_finite
-    return {
-        "text": str(_short(value)),
-        "exact": sp.sstr(value),
-        "float": float(value) if number else None,
-        "latex": latex.math(value),
-        "mathml": mathml(value),
-    }
-
-
-def mathml(value: Any) -> str:
-    """Return an expression as presentation MathML, which browsers typeset by themselves."""
-    from sympy.printing.mathml import mathml as printed
-
-    return f"<math>{printed(_short(value), printer='presentation', fold_frac_powers=False)}</math>"
-
-
-def _short(value: Any) -> Any:
-    """Name algebraic functions that have no formula by their degree, and write unwieldy numbers as decimals."""
-    import sympy as sp
-
-    from numdiff.symbolic.intervals import CriticalRoot
-
-    def degree(root: Any) -> int:
-        return int(sp.degree(root.args[1].expr, root.args[1].variables[0]))
-
-    if value.is_number and value.is_finite and (value.has(sp.CRootOf) or len(str(value)) > 32):
-        return sp.N(value, 6)
-    roots = {r: sp.Symbol(f"root{r.args[0]}(P_{degree(r)})") for r in value.atoms(CriticalRoot)}
-    return value.xreplace(roots)
 
 
 def record(derived: Derived) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def orders(result: Mapping[str, Any]) -> Any:
             ax.set_title(f"{problem}, {grid}", fontsize="medium")
         for ax in column[len(grids) :]:
             ax.set_axis_off()
-    legend_below(axes, 3)
+    legend_below(axes, 5)
     return axes.flat[0]
 
 
@@ -171,7 +171,7 @@ def errors(digits: Mapping[float, Mapping[str, Any]], settings: DigitsSettings, 
         bottom = min(ax.get_ylim()[0] for ax in row)
         for ax in row:
             ax.set_ylim(bottom, WORST)
-    legend_below(axes, 3)
+    legend_below(axes, 5)
     return axes.flat[0]
 
 

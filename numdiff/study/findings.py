@@ -23,6 +23,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
+def strength(guidance: float) -> str:
+    """Return how a sentence about one strength of guidance begins."""
+    return "Without guidance" if guidance == 1 else f"With guidance {guidance:g}"
+
+
 # --- schemes ----------------------------------------------------------------------------------------------------------
 
 
@@ -55,8 +60,11 @@ def gains(rows: list[Row]) -> list[str]:
         ]
         longer = [_ratio(row, plain[row["k"]], "real_interval") for row in mine]
         if longer:
-            found.append(f"{family}: the real interval is {_span(longer)} times that of Adams-Bashforth of the same k")
-    return [joined(found) + "."] if found else []
+            found.append(f"{_span(longer)} times ({family})")
+    if not found:
+        return []
+    text = "At the dampings of the next table the real interval is"
+    return [f"{text} {joined(found)} that of Adams-Bashforth of the same k."]
 
 
 def _ratio(row: Row, other: Row, key: str) -> float:
@@ -125,7 +133,7 @@ def reference(digits: Digits) -> list[str]:
     for guidance, result in digits.items():
         ref, smallest = result["reference"], best(result["runs"])
         text = (
-            f"With guidance {guidance:g} the reference ({ref['method']}, {ref['steps']} steps) differs by {significant(ref['to_half_resolution'], 2)} from "
+            f"{strength(guidance)} the reference ({ref['method']}, {ref['steps']} steps) differs by {significant(ref['to_half_resolution'], 2)} from "
             f"itself at half the steps and by {significant(ref['to_other_method'], 2)} from the other method"
         )
         if smallest:
@@ -156,15 +164,17 @@ def winners(digits: Digits, settings: DigitsSettings, caption: str) -> Table:
             here, ties = winner(pick(every, grid=settings.grids[0]))
             over = best(every)
             shown = ["diverged", "", ""] if here is None else [here["method"], _rmse(here), joined(ties)]
-            shown += ["diverged", "", ""] if over is None else [over["method"], over["grid"], _rmse(over)]
+            shown += ["diverged", ""] if over is None else [f"{over['method']}, {over['grid']}", _rmse(over)]
             rows.append([f"{guidance:g}", str(nfe), *shown])
-    head = ("guidance", "NFE", "best", "RMSE", "not to be told from it", "best", "grid", "RMSE")
-    groups = (("", 2), (f"on the {settings.grids[0]} grid", 3), ("over all grids", 3))
-    return Table(caption, head, rows, "rrlrlllr", groups)
+    head = ("guidance", "NFE", "best", "RMSE", "not to be told from it", "best", "RMSE")
+    groups = (("", 2), (f"on the {settings.grids[0]} grid", 3), ("over all grids", 2))
+    return Table(caption, head, rows, "rrlrwwr", groups)
 
 
 def _rmse(run: Row) -> str:
-    return f"{significant(run['rmse'], 2)} ± {significant(run['rmse_se'], 1)}"
+    """Return the RMSE and its standard error to the same number of decimals."""
+    decimals = max(0, -math.floor(math.log10(run["rmse_se"]))) if run["rmse_se"] > 0 else 4
+    return f"{run['rmse']:.{decimals}f} ± {run['rmse_se']:.{decimals}f}"
 
 
 def bests(digits: Digits, nfe: int) -> list[str]:
@@ -175,7 +185,7 @@ def bests(digits: Digits, nfe: int) -> list[str]:
         first = best(every)
         if first is None:
             continue
-        text = f"With guidance {guidance:g} and {nfe} evaluations {first['method']} on the {first['grid']} grid is closest, RMSE {significant(first['rmse'], 2)}"
+        text = f"{strength(guidance)}, {nfe} evaluations: {first['method']} on the {first['grid']} grid comes closest, RMSE {significant(first['rmse'], 2)}"
         ddim = [r for r in pick(every, method="DDIM", grid=first["grid"]) if not r["diverged"] and r is not first]
         sentences.append(text + "".join(f" (DDIM on that grid: {significant(r['rmse'], 2)})" for r in ddim) + ".")
     return sentences
@@ -198,7 +208,7 @@ def momentum(digits: Digits, settings: DigitsSettings) -> list[str]:
         calmer = sum(a["overshoot"] < b["overshoot"] for a, b in both)
         ratio = math.exp(sum(math.log(a["rmse"] / b["rmse"]) for a, b in both) / len(both))
         sentences.append(
-            f"With guidance {guidance:g} momentum lowers the RMSE of its base in {closer} of {len(both)} comparisons and the overshoot in {calmer}; "
+            f"{strength(guidance)} momentum lowers the RMSE of its base in {closer} of {len(both)} comparisons and the overshoot in {calmer}; "
             f"the geometric mean of the RMSE ratios is {ratio:.2f}."
         )
     return sentences
@@ -220,7 +230,7 @@ def extremes(digits: Digits, settings: DigitsSettings) -> list[str]:
 
     def tell(case: tuple[float, str, str, str, int, float]) -> str:
         ratio, m, b, g, n, w = case
-        return f"{m} has {significant(ratio, 2)} times the error of {b} at {n} evaluations on the {g} grid with guidance {w:g}"
+        return f"{m} has {significant(ratio, 2)} times the error of {b} at {n} evaluations on the {g} grid {strength(w).lower()}"
 
     return [f"It helps most where {tell(min(found))}, and harms most where {tell(max(found))}."]
 
@@ -233,7 +243,7 @@ def agreement(digits: Digits) -> list[str]:
         fine = [r for r in runs if not r["diverged"]]
         low = [r for r in fine if r["agreement"] < ref["agreement"] - 0.01]
         text = (
-            f"With guidance {guidance:g} the classifier agrees with {100 * ref['agreement']:.1f} % of the reference samples (Fréchet distance "
+            f"{strength(guidance)} the classifier agrees with {100 * ref['agreement']:.1f} % of the reference samples (Fréchet distance "
             f"{significant(ref['frechet'])}, overshoot {significant(ref['overshoot'], 2)})"
         )
         sentences.append(

@@ -13,6 +13,11 @@ from numdiff.study.tables import Table
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
+def plain(text: str) -> str:
+    """Return text for HTML: escaped, on one line."""
+    return html.escape(" ".join(text.split()))
+
+
 class Page:
     """A page that is written from top to bottom; figures, tables and sections number themselves.
 
@@ -40,16 +45,23 @@ class Page:
 
     def paragraph(self, sentences: str | Iterable[str]) -> None:
         """Append a paragraph of plain text; nothing for no sentences."""
-        text = sentences if isinstance(sentences, str) else " ".join(sentences)
+        text = plain(sentences if isinstance(sentences, str) else " ".join(sentences))
         if text:
-            self.raw(f"<p>{html.escape(text)}</p>")
+            self.raw(f"<p>{text}</p>")
 
     def table(self, table: Table, note: str = "") -> int:
         """Append a table with its caption above and return its number."""
         self.tables += 1
-        caption = f"<b>Table {self.tables}.</b> {html.escape(table.caption)} {html.escape(note)}"
+        caption = f"<b>Table {self.tables}.</b> {plain(table.caption)} {plain(note)}"
         self.raw(f'<div class="wide"><p class="caption">{caption}</p><div class="scroll">{table.html()}</div></div>')
         return self.tables
+
+    def folded(self, summary: str, tables: Iterable[Table]) -> None:
+        """Append tables that open on a click."""
+        self.raw(f'<details class="wide"><summary>{html.escape(summary)}</summary>')
+        for table in tables:
+            self.table(table)
+        self.raw("</details>")
 
     def figure(self, name: str, caption: str, alt: str) -> int:
         """Append an image of the root folder, embedded, with its caption below; return its number."""
@@ -57,7 +69,7 @@ class Page:
         path = self.root / name
         data = base64.b64encode(path.read_bytes()).decode()
         image = f'<img alt="{html.escape(alt)}" src="data:{MEDIA[path.suffix]};base64,{data}">'
-        caption = f"<b>Figure {self.figures}.</b> {html.escape(caption)}"
+        caption = f"<b>Figure {self.figures}.</b> {plain(caption)}"
         self.raw(f'<figure class="wide">{image}<figcaption>{caption}</figcaption></figure>')
         return self.figures
 
@@ -67,7 +79,7 @@ class Page:
 
     def items(self, entries: Iterable[str]) -> None:
         """Append a list of plain texts."""
-        self.raw("<ul>" + "".join(f"<li>{html.escape(entry)}</li>" for entry in entries) + "</ul>")
+        self.raw("<ul>" + "".join(f"<li>{plain(entry)}</li>" for entry in entries) + "</ul>")
 
     def document(self) -> str:
         """Return the whole page."""

@@ -6,7 +6,7 @@ CSS = """
 html { font-size: 17px; -webkit-text-size-adjust: 100%; }
 body { margin: 0; color: var(--ink); background: #fff; line-height: 1.55;
   font-family: Charter, "Bitstream Charter", "Source Serif 4", Cambria, Georgia, "DejaVu Serif", serif; }
-main { max-width: 66rem; margin: 0 auto; padding: 3rem 1.25rem 5rem; }
+main { max-width: 70rem; margin: 0 auto; padding: 3rem 1.25rem 5rem; }
 main > *, section > * { max-width: 42rem; margin-left: auto; margin-right: auto; }
 main > section, figure.wide, div.wide { max-width: none; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin-top: 0; margin-bottom: .5rem; font-weight: 600; }
@@ -30,13 +30,15 @@ th, td { padding: .22rem .55rem; }
 th:first-child, td:first-child { padding-left: .1rem; }
 th:last-child, td:last-child { padding-right: .1rem; }
 td { white-space: nowrap; }
-td.wrap { white-space: normal; min-width: 12rem; }
-.l { text-align: left; } .r { text-align: right; } .c { text-align: center; }
+td.w { white-space: normal; min-width: 11rem; }
+table.dense { font-size: .76rem; } table.dense th, table.dense td { padding: .2rem .38rem; }
+.l, .w { text-align: left; } .r { text-align: right; } .c { text-align: center; }
 tbody tr:hover { background: #f5f5f2; }
 math { font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", "DejaVu Math TeX Gyre", math; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: .8rem; }
 pre { overflow-x: auto; background: #f7f7f5; padding: .8rem 1rem; line-height: 1.4; }
-details summary { cursor: pointer; color: var(--link); }
+details { margin-top: 1rem; margin-bottom: 1rem; } details.wide { max-width: none; }
+details summary { max-width: 42rem; margin: 0 auto; cursor: pointer; color: var(--link); }
 @media (max-width: 40rem) { html { font-size: 16px; } main { padding-top: 1.5rem; } }
 @media print { html { font-size: 10pt; } main { max-width: none; padding: 0; } figure, tr { break-inside: avoid; } }
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from numdiff.study.settings import SYMBOL, DigitsSettings
-from numdiff.study.tables import Cell, Table, formula, number, significant
+from numdiff.study.tables import DASH, Cell, Table, formula, number, significant
 
 Row = Mapping[str, Any]
 
@@ -31,13 +31,19 @@ def scheme_name(row: Row) -> Cell:
 
 
 def schemes(rows: Iterable[Row], caption: str) -> Table:
-    """Return the table of derived schemes."""
-    head = ("scheme", "weights, newest first", "order", "error constant", "real interval", "imaginary interval")
-    body = []
-    for row in rows:
-        theory = [formula(row[key]) for key in ("error_constant", "real_interval", "imaginary_interval")]
-        body.append([scheme_name(row), _weights(row["weights"]), str(row["order"]), *theory])
-    return Table(caption, head, body, "llclll")
+    """Return the table of weights, order and error constant."""
+    head = ("scheme", "weights, newest first", "order", "error constant")
+    body = [
+        [scheme_name(row), _weights(row["weights"]), str(row["order"]), formula(row["error_constant"])] for row in rows
+    ]
+    return Table(caption, head, body, "llcl")
+
+
+def intervals(rows: Iterable[Row], caption: str) -> Table:
+    """Return the table of stability intervals."""
+    head = ("scheme", "real interval: x =", "imaginary interval: y =")
+    keys = ("real_interval", "imaginary_interval")
+    return Table(caption, head, [[scheme_name(row), *(formula(row[key]) for key in keys)] for row in rows], "lll")
 
 
 def _weights(weights: list[dict[str, str]]) -> Cell:
@@ -81,7 +87,7 @@ def _short(value: dict[str, Any] | None) -> Cell:
 
 
 def orders(cases: list[Row], caption: str) -> Table:
-    """Return observed orders with their confidence beside the claimed ones; a star marks a slope away from what theory expects."""
+    """Return observed orders with their confidence beside the claimed ones; * marks a slope away from theory."""
     columns = list(dict.fromkeys((c["problem"], c["grid"], c["start"]) for c in cases if c["start"] != "none"))
     methods = list(dict.fromkeys(c["method"] for c in cases))
     body = []
@@ -218,7 +224,7 @@ def momentum(
         for result in digits.values():
             for n in nfe:
                 ratio = rmse_ratio(result["runs"], method, base, grid, n)
-                cells.append(number(ratio, 2, bold=ratio is not None and ratio < 1))
+                cells.append(DASH if ratio is None else Cell(f"{ratio:.2f}", bold=f"{ratio:.2f}" < "1"))
         body.append(cells)
     groups = [("", 2), *((f"guidance {w:g}", len(nfe)) for w in digits)]
     return Table(
@@ -249,6 +255,7 @@ __all__ = [
     "beta",
     "dampings",
     "errors",
+    "intervals",
     "joined",
     "judged",
     "momentum",

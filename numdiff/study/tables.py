@@ -52,7 +52,7 @@ class Table:
     rows
         Cells; text stands for a plain cell.
     align
-        One letter a column: l, r or c.
+        One letter a column: l, r, c, or w for text that may run over several lines.
     groups
         Pairs (heading, number of columns) over the head, covering all columns, or nothing.
     """
@@ -77,13 +77,14 @@ class Table:
         if self.groups:
             over = [title for title, span in self.groups for _ in range(span)]
             names = [f"{a} {b}".strip() for a, b in zip(over, names, strict=True)]
-        rules = [{"l": ":--", "r": "--:", "c": ":-:"}[a] for a in self.align]
+        rules = [{"l": ":--", "r": "--:", "c": ":-:", "w": ":--"}[a] for a in self.align]
         lines = [names, rules, *([_cell(c).in_markdown() for c in row] for row in self.rows)]
         return f"{self.caption}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
     def latex(self) -> str:
         """Return the table as a LaTeX ``tabular`` for the booktabs package, the caption as a comment."""
-        lines = [f"% {self.caption}", rf"\begin{{tabular}}{{{self.align}}}", r"\toprule"]
+        align = self.align.replace("w", "p{4cm}")
+        lines = [f"% {self.caption}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
         if self.groups:
             over = [rf"\multicolumn{{{span}}}{{c}}{{{Cell(title).in_latex()}}}" for title, span in self.groups]
             lines += [" & ".join(over) + r" \\", *self._group_rules()]
@@ -101,7 +102,8 @@ class Table:
 
     def html(self) -> str:
         """Return the table as an HTML ``table`` without its caption."""
-        parts = ["<table>", "<thead>"]
+        dense = ' class="dense"' if len(self.head) > DENSE else ""
+        parts = [f"<table{dense}>", "<thead>"]
         if self.groups:
             over = "".join(
                 f'<th colspan="{span}" class="{"group" if title else ""}" scope="colgroup">{html.escape(title)}</th>'
@@ -121,26 +123,36 @@ def _cell(cell: str | Cell) -> Cell:
     return Cell(cell) if isinstance(cell, str) else cell
 
 
+DENSE = 10
+"""Columns from which a table is set smaller."""
+
+DASH = Cell("\N{EN DASH}", latex="--")
+
+
 def formula(value: dict[str, str] | None) -> Cell:
-    """Return the cell of an expression that `numdiff.study.derivation.expression` wrote down; a dash for None."""
-    if value is None:
-        return Cell("–", latex="--")
-    return Cell(value["text"], latex=f"${value['latex']}$", html=value["mathml"])
+    """Return the cell of an expression that `numdiff.study.expressions.expression` wrote down; a dash for None."""
+    return DASH if value is None else Cell(value["text"], latex=f"${value['latex']}$", html=value["mathml"])
 
 
 def number(value: float | None, digits: int = 3, *, bold: bool = False) -> Cell:
     """Return the cell of a number with so many significant digits; a dash for None."""
-    return Cell("–", latex="--") if value is None else Cell(significant(value, digits), bold=bold)
+    if value is None:
+        return DASH
+    text = significant(value, digits)
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    power = rf"${mantissa} \cdot 10^{{{int(exponent)}}}$" if "10" in text and not text.isascii() else None
+    return Cell(text, latex=power, bold=bold)
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, without an exponent where that stays short."""
+    """Return a number with so many significant digits, with a power of ten where it would get long."""
     if value == 0:
         return "0"
-    if not 1e-4 <= abs(value) < 1e5:
-        return f"{value:.{digits - 1}e}"
-    text = f"{value:.{digits}g}"
-    if "e" in text:
-        return f"{value:.0f}"
-    missing = digits - len(text.replace(".", "").replace("-", "").lstrip("0"))
-    return text if missing <= 0 else text + ("" if "." in text else ".") + "0" * missing
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    power = int(exponent)
+    if not -4 <= power < 5:
+        return f"{mantissa}\N{MULTIPLICATION SIGN}10" + str(power).translate(_RAISED)
+    return f"{value:.{max(digits - 1 - power, 0)}f}"
+
+
+_RAISED = str.maketrans("0123456789-", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b")

@@ -85,7 +85,7 @@ def over_field(tableau: Tableau) -> tuple[Any, dict[str, DomainMatrix]]:
 
 
 def _embedded(entries: list[sp.Expr]) -> tuple[Any, list[Any]]:
-    """Return a field with the entries in it: Q, an extension, or rational functions of symbols, e^{ah} and phi_k(ah)."""
+    """Return a field with the entries in it: Q, extensions, rational functions of symbols, e^{ah} and phi_k(ah)."""
     symbols = set().union(*(x.free_symbols for x in entries))
     if not symbols:
         return construct_domain(entries, field=True, extension=True)

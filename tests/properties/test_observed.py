@@ -87,6 +87,16 @@ def test_irregular_convergence_is_named():
     assert "do not fall" in observed(lambda n: 1.0 + 0.01 * n, STEPS).cause
 
 
+def test_a_straight_start_that_does_not_last_is_no_window():
+    # the error of a Runge-Kutta method of order 4 that changes sign near N = 40: local slopes 5.5, 5.6, 7.7, ...
+    errors = dict(
+        zip((5, 10, 20, 40, 80, 160, 320), (4e-4, 9.1e-6, 1.87e-7, 8.7e-10, 2.7e-10, 2.7e-11, 2e-12), strict=True)
+    )
+    estimate = observed(lambda n: errors[n], list(errors))
+    assert estimate.window == (80, 320)
+    assert "irregular" in estimate.cause
+
+
 def test_drift_is_named():
     estimate = observed(lambda n: float(n) ** -2 / (1 + 5 / n), STEPS)
     assert "drifting" in estimate.cause

@@ -71,15 +71,18 @@ def test_half_rule_adds_a_lower_derivative(formulation, c):
     assert sp.expand(nd.order.error_constant(method) - sp.Rational(5, 12) * D**2 + c * D / 12) == 0
 
 
-def test_published_weights_in_an_exponential_formulation_cap_the_order():
-    # classical weights times phi_1 see the kernel only through its mean
-    method = nd.GHVB(3, BETA, nd.DATA_LOG_SNR, weights="uniform")
-    assert nd.order.certified(method) == 2
+def test_published_weights_keep_their_order_under_a_kernel():
+    # the filter's fixed point meets the exponential moments, so that equal log-SNR steps are as good as equal steps
+    for k in (1, 2, 3):
+        assert nd.order.certified(nd.GHVB(k, BETA, nd.DATA_LOG_SNR, weights="uniform")) == k
 
 
 @settings(max_examples=10)
 @given(
-    st.integers(1, 3), st.fractions(Fraction(1, 5), 2, max_denominator=20), st.sampled_from([-1, 1]), st.floats(-2, 2)
+    st.integers(1, 3),
+    st.fractions(Fraction(1, 5), Fraction(39, 20), max_denominator=20),  # at 2 leapfrog has an order more
+    st.sampled_from([-1, 1]),
+    st.floats(-2, 2),
 )
 def test_residual_on_exponentials_is_what_the_constant_says(k, beta, c, w):
     # 60 digits of sum rho_i X(i h) - sum sigma_i f(i h) for f = e^{wu}, X = e^{wu}/(w - c), from the weights alone

@@ -1,0 +1,253 @@
+"""The grammar of the command line: commands, their options, and the help of each.
+
+A command is a module of this package that is imported when it runs; here it's only named. Options that several commands share are defined once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numdiff
+from numdiff._names import suggest
+from numdiff.cli import values
+from numdiff.formulations import FORMULATIONS
+from numdiff.methods.adams import RULES, WEIGHTS
+from numdiff.methods.base import STARTS
+from numdiff.study.orders import GRIDS as ORDER_GRIDS
+from numdiff.study.sampling import GRIDS as TIME_GRIDS
+
+COMMANDS = {
+    "methods": "list the families of methods",
+    "derive": "coefficients, stability polynomial, order and intervals of a method, exactly",
+    "stability": "stability intervals and region of a method",
+    "order": "observed order of a method on a problem whose solution is known",
+    "sample": "draw digits with a trained model",
+    "study": "derive, validate and run many methods, and write a report",
+}
+
+EPILOG = """\
+METHOD is the name of a family (numdiff methods lists them), also with its order: ghvb, ab3, plms4.
+Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mistake, 130 interrupted.
+
+examples:
+  numdiff derive ghvb --order 3 --beta beta
+  numdiff stability hb --base plms4 --beta 0.8 --out region.pdf
+  numdiff order ghvb3 --problem correlated --grid log-snr --start runge-kutta
+  numdiff sample dpmpp --order 2 --steps 10 --guidance 2 --out digits.png
+  numdiff study --out results/study
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are exceptions, with the name of the command to ask for help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UsageError."""
+        raise values.UsageError(f"{message} ({self.prog} --help explains)")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options, with the function that carries them out as ``command``.
+
+    Raises
+    ------
+    UsageError
+        If the arguments cannot be understood.
+    """
+    options = build().parse_args(arguments)
+    if options.name is None:
+        raise values.UsageError(f"no command given; choose from {', '.join(COMMANDS)} (numdiff --help explains)")
+    options.command = _runner(options.name)
+    return options
+
+
+def _runner(name: str) -> Callable[[argparse.Namespace], None]:
+    def run(options: argparse.Namespace) -> None:
+        importlib.import_module(f"numdiff.cli.{name}").run(options)
+
+    return run
+
+
+def _command(text: str) -> str:
+    """Check the name of a command here, where the nearest one can be suggested."""
+    if text not in COMMANDS:
+        try:
+            suggest(text, COMMANDS, "command")
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="numdiff",
+        description="Numerical analysis of diffusion samplers: derive, validate and run them from one definition.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"numdiff {numdiff.__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(name=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    commands.type = _command
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False)
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+        command.set_defaults(name=name)
+        OPTIONS[name](command)
+    return parser
+
+
+def _json(parser: Any, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def _seed(parser: Any, what: str) -> None:
+    parser.add_argument("--seed", type=values.whole(0), default=0, metavar="S", help=f"seed of {what} (default 0)")
+
+
+def _start(parser: Any, choices: Sequence[str], default: str) -> None:
+    parser.add_argument(
+        "--start",
+        type=values.named("start", choices),
+        default=default,
+        metavar="START",
+        help=f"first steps of a multistep method: {', '.join(choices)} (default {default})",
+    )
+
+
+def _method(parser: Any, symbol: bool) -> None:
+    """Add METHOD and the options of the families."""
+    group = parser.add_argument_group("method")
+    group.add_argument("method", metavar="METHOD", help="family, or family and order: ghvb, ab3, plms4, dpmpp, heun, ...")
+    beta = values.number_or("beta") if symbol else values.number
+    group.add_argument("--order", type=values.whole(1), metavar="K", help="number of evaluations combined (1 to 8)")
+    text = "damping in (0, 2] of hb, nt and ghvb: 0.8, 4/5" + (", or beta for a symbol" if symbol else "")
+    group.add_argument("--beta", type=beta, metavar="B", help=f"{text} (default 4/5)")
+    names = {"formulation": FORMULATIONS, "weights": WEIGHTS, "rule": RULES, "variant": ("rho", "log-rho")}
+    texts = {
+        "formulation": "what is interpolated in which variable",
+        "weights": "for the actual steps, or those of equal steps as published",
+        "rule": "exact integral, or the midpoint substitution of 2M (order 2)",
+        "variant": "variable of DEIS",
+    }
+    for name, known in names.items():
+        group.add_argument(
+            f"--{name}",
+            type=values.named(name, known),
+            metavar=name[0].upper(),
+            help=f"{texts[name]}: {', '.join(known)}",
+        )
+    group.add_argument(
+        "--base",
+        metavar="METHOD",
+        help="what hb or nt are built around (default ab); order, formulation, weights and rule are then the base's",
+    )
+
+
+def _methods(parser: Any) -> None:
+    parser.add_argument("family", nargs="?", metavar="NAME", help="show the one family of this name or alias")
+    _json(parser, "the list")
+
+
+def _derive(parser: Any) -> None:
+    _method(parser, symbol=True)
+    parser.add_argument("--step", type=values.number, metavar="H", help="step length of an exponential method (default: the symbol h)")
+    parser.add_argument(
+        "--ratio",
+        type=values.number_or("r"),
+        metavar="R",
+        help="each step over the one before it: a number, or r for a symbol (default 1)",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    form.add_argument("--latex", action="store_true", help="print a LaTeX table (booktabs)")
+    _json(form, "everything")
+
+
+def _stability(parser: Any) -> None:
+    _method(parser, symbol=True)
+    parser.add_argument("--step", type=values.number, metavar="H", help="step length, which an exponential method needs")
+    figures = values.output(".png", ".pdf", ".svg")
+    parser.add_argument("--out", type=figures, metavar="FILE", help="draw the region into a .png, .pdf or .svg file")
+    parser.add_argument(
+        "--window",
+        type=values.window,
+        metavar="L,R,B,T",
+        help="part of the z plane that is drawn: left, right, bottom, top (default: fits the region); write --window=-3,1,-2,2",
+    )
+    parser.add_argument("--points", type=values.whole(2, 4000), default=401, metavar="N", help="points a side of the drawing (default 401)")
+    _json(parser, "the intervals")
+
+
+def _order(parser: Any) -> None:
+    _method(parser, symbol=False)
+    parser.add_argument(
+        "--problem",
+        default="riccati",
+        metavar="NAME",
+        help="a toy equation (riccati, chirp, logistic, ...) or a mixture (two-modes, correlated, ring, ...); an unknown name lists all (default riccati)",
+    )
+    _start(parser, STARTS, "runge-kutta")
+    parser.add_argument(
+        "--grid",
+        type=values.named("grid", ORDER_GRIDS),
+        default="uniform",
+        metavar="GRID",
+        help="uniform; alternating (h, 2h, ...); random; log-snr (mixtures only) (default uniform)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=values.steps,
+        default=(20, 40, 80, 160, 320),
+        metavar="N,N,...",
+        help="increasing numbers of steps, three or more (default 20,40,80,160,320)",
+    )
+    parser.add_argument("--points", type=values.whole(1, 100_000), default=32, metavar="N", help="samples of a mixture (default 32)")
+    _seed(parser, "random grids and samples")
+    _json(parser, "slope, interval and errors")
+
+
+def _sample(parser: Any) -> None:
+    _method(parser, symbol=False)
+    parser.add_argument("--model", default="digits", metavar="MODEL", help='"digits", which ships with numdiff, or the path of NAME.safetensors beside NAME.json')
+    parser.add_argument("--steps", type=values.whole(1, values.MOST_STEPS), default=20, metavar="N", help="number of steps (default 20)")
+    parser.add_argument(
+        "--grid",
+        type=values.named("grid", TIME_GRIDS),
+        default="log-snr",
+        metavar="GRID",
+        help=f"spacing of the times: {', '.join(TIME_GRIDS)} (default log-snr)",
+    )
+    _start(parser, ("lower", "runge-kutta"), "lower")
+    parser.add_argument("--labels", type=values.labels, default=tuple(range(10)), metavar="L", help="classes: 3, 0-9 or 1,4,7-9 (default 0-9)")
+    parser.add_argument("--guidance", type=values.real, default=1.0, metavar="G", help="strength of classifier-free guidance; 1 is none (default 1)")
+    parser.add_argument("--n", type=values.whole(1, 100_000), default=50, metavar="N", help="number of samples, classes taking turns (default 50)")
+    _seed(parser, "the initial noise")
+    parser.add_argument("--threads", type=values.whole(1, 1024), default=1, metavar="N", help="threads of torch (default 1)")
+    files = values.output(".png", ".npz")
+    parser.add_argument("--out", type=files, required=True, metavar="FILE", help="image (.png) or arrays (.npz)")
+
+
+def _study(parser: Any) -> None:
+    parser.add_argument("--out", type=Path, default=Path("results/study"), metavar="DIR", help="output folder (default results/study)")
+    parser.add_argument("--fast", action="store_true", help="fewer cases and samples: seconds instead of minutes")
+    _seed(parser, "every random number")
+    parser.add_argument("--threads", type=values.whole(1, 1024), default=1, metavar="N", help="threads of torch and BLAS (default 1)")
+    parser.add_argument("--force", action="store_true", help="compute everything anew, whatever is there already")
+
+
+OPTIONS: dict[str, Callable[[Any], None]] = {
+    "methods": _methods,
+    "derive": _derive,
+    "stability": _stability,
+    "order": _order,
+    "sample": _sample,
+    "study": _study,
+}

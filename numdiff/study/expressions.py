@@ -1,0 +1,132 @@
+"""Exact expressions written down once, as text, LaTeX and MathML, so that tables need not derive anything again.
+
+MathML is typeset by browsers themselves. SymPy prints it, with three changes: fractions keep their factors, 6(2 - beta)/(12 - beta), where SymPy multiplies a
+number into a sum; a piecewise function is a list of its pieces; and numbers or algebraic functions without a short formula become a decimal or a name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MINUS = "<mo>&#8722;</mo>"
+
+LONGEST = 32
+"""Characters of an exact number beyond which a decimal is shown."""
+
+
+def expression(value: Any) -> dict[str, Any] | None:
+    """Return a SymPy expression as plain data: short text, exact text, float (None with symbols), LaTeX and MathML."""
+    if value is None:
+        return None
+    import sympy as sp
+
+    from numdiff.symbolic import latex
+
+    return {
+        "text": text(value),
+        "exact": sp.sstr(value),
+        "float": float(value) if value.is_number and value.is_finite else None,
+        "latex": latex.math(value),
+        "mathml": f"<math>{mathml(short(value))}</math>",
+    }
+
+
+def text(value: Any) -> str:
+    """Return an expression as one readable line."""
+    import sympy as sp
+
+    value = short(value)
+    if isinstance(value, sp.Piecewise):
+        return "; ".join(f"{part} ({_condition(when)})" for part, when in value.args)
+    return str(value)
+
+
+def short(value: Any) -> Any:
+    """Name algebraic functions that have no formula by their degree, and write unwieldy numbers as decimals."""
+    import sympy as sp
+
+    from numdiff.symbolic.intervals import CriticalRoot
+
+    if value.is_number and value.is_finite and (value.has(sp.CRootOf) or len(str(value)) > LONGEST):
+        return sp.N(value, 6)
+    roots = value.atoms(CriticalRoot)
+    return value.xreplace({r: sp.Symbol(f"root{r.args[0]}(P_{_degree(r)})") for r in roots}) if roots else value
+
+
+def _degree(root: Any) -> int:
+    import sympy as sp
+
+    polynomial = root.args[1]
+    return int(sp.degree(polynomial.expr, polynomial.variables[0]))
+
+
+def _condition(when: Any) -> str:
+    import sympy as sp
+
+    if when == sp.true:
+        return "otherwise"
+    sign = {sp.Le: "<=", sp.Lt: "<", sp.Eq: "="}.get(type(when))
+    return f"{when.args[0]} {sign} {when.args[1]}" if sign else str(when)
+
+
+def mathml(value: Any) -> str:
+    """Return the presentation MathML of an expression, without the outer ``math`` element."""
+    import sympy as sp
+
+    if isinstance(value, sp.Piecewise):
+        return "<mtext>;&#160; </mtext>".join(
+            f"<mrow>{mathml(part)}<mspace width='0.4em'/>{_when(when)}</mrow>" for part, when in value.args
+        )
+    if (
+        isinstance(value, sp.Expr)
+        and not value.is_number
+        and len(value.free_symbols) == 1
+        and value.is_rational_function()
+    ):
+        return _fraction(value)
+    return _printed(value)
+
+
+def _when(condition: Any) -> str:
+    import sympy as sp
+
+    return "<mtext>otherwise</mtext>" if condition == sp.true else f"<mtext>if&#160;</mtext>{_printed(condition)}"
+
+
+def _printed(value: Any) -> str:
+    from sympy.printing.mathml import mathml as printed
+
+    return (
+        str(printed(value, printer="presentation")).replace("<mo>-</mo>", MINUS).replace("<mo><</mo>", "<mo>&lt;</mo>")
+    )
+
+
+def _fraction(value: Any) -> str:
+    """Return a rational function of one symbol with numerator and denominator in factors, each positive at 1/2."""
+    import sympy as sp
+
+    (symbol,), sample = value.free_symbols, sp.Rational(1, 2)
+    content, parts = sp.Integer(1), []
+    for part, sign in zip(sp.fraction(sp.cancel(value)), (1, -1), strict=True):
+        number, factors = sp.factor_list(part, symbol)
+        turned = [(-f if f.subs(symbol, sample) < 0 else f, power) for f, power in factors]
+        flips = sum(power for f, power in factors if f.subs(symbol, sample) < 0)
+        content *= number**sign * (-1) ** flips
+        parts.append(turned)
+    minus, (top, bottom) = MINUS if content < 0 else "", parts
+    if content.q == 1 and not bottom:
+        return minus + _product(abs(content.p), top, bare=not minus)
+    over, under = _product(abs(content.p), top), _product(content.q, bottom)
+    return f"{minus}<mfrac><mrow>{over}</mrow><mrow>{under}</mrow></mfrac>"
+
+
+def _product(number: int, factors: list[tuple[Any, int]], *, bare: bool = True) -> str:
+    """Return a product; a single sum needs no parentheses where it stands `bare`."""
+    shown = [f"<mn>{number}</mn>"] if number != 1 or not factors else []
+    for factor, power in factors:
+        alone = bare and len(factors) == 1 and not shown and power == 1
+        body = _printed(factor)
+        if factor.is_Add and not alone:
+            body = f"<mrow><mo stretchy='false'>(</mo>{body}<mo stretchy='false'>)</mo></mrow>"
+        shown.append(body if power == 1 else f"<msup>{body}<mn>{power}</mn></msup>")
+    return "".join(shown)
