@@ -29,7 +29,7 @@ import numdiff as nd
 from experiments.digits.data import Split, digits
 from experiments.digits.loop import versions
 from numdiff import models
-from numdiff.models.store import write_atomically
+from numdiff._files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

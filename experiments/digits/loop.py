@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments.digits.config import Optimisation
-from numdiff.models.store import write_atomically
+from numdiff._files import write_atomically
 
 CHECKPOINT_EVERY = 100
 

@@ -1,6 +1,7 @@
 """The grammar of the command line: commands, their options, and the help of each.
 
-A command is a module of this package that is imported when it runs; here it's only named. Options that several commands share are defined once.
+A command is a module of this package that is imported when it runs; here it's only named. Options that several commands
+share are defined once.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mist
 examples:
   numdiff derive ghvb --order 3 --beta beta
   numdiff stability hb --base plms4 --beta 0.8 --out region.pdf
-  numdiff order ghvb3 --problem correlated --grid log-snr --start runge-kutta
+  numdiff order ghvb3 --beta 0.8 --problem correlated --grid log-snr --start runge-kutta
   numdiff sample dpmpp --order 2 --steps 10 --guidance 2 --out digits.png
   numdiff study --out results/study
 """
@@ -55,9 +56,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises
     ------
-    UsageError
+    ValueError
         If the arguments cannot be understood.
     """
+    # Options before the command take no values, so the first word is the command; argparse would suggest nothing.
+    word = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if word is not None and word not in COMMANDS:
+        suggest(word, COMMANDS, "command")
     options = build().parse_args(arguments)
     if options.name is None:
         raise values.UsageError(f"no command given; choose from {', '.join(COMMANDS)} (numdiff --help explains)")
@@ -70,16 +75,6 @@ def _runner(name: str) -> Callable[[argparse.Namespace], None]:
         importlib.import_module(f"numdiff.cli.{name}").run(options)
 
     return run
-
-
-def _command(text: str) -> str:
-    """Check the name of a command here, where the nearest one can be suggested."""
-    if text not in COMMANDS:
-        try:
-            suggest(text, COMMANDS, "command")
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def build() -> argparse.ArgumentParser:
@@ -95,10 +90,13 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(name=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    commands.type = _command
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False)
-        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+        command = commands.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
+        )
+        command.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        )
         command.set_defaults(name=name)
         OPTIONS[name](command)
     return parser
@@ -125,11 +123,13 @@ def _start(parser: Any, choices: Sequence[str], default: str) -> None:
 def _method(parser: Any, symbol: bool) -> None:
     """Add METHOD and the options of the families."""
     group = parser.add_argument_group("method")
-    group.add_argument("method", metavar="METHOD", help="family, or family and order: ghvb, ab3, plms4, dpmpp, heun, ...")
+    group.add_argument(
+        "method", metavar="METHOD", help="family, or family and order: ghvb, ab3, plms4, dpmpp, heun, ..."
+    )
     beta = values.number_or("beta") if symbol else values.number
     group.add_argument("--order", type=values.whole(1), metavar="K", help="number of evaluations combined (1 to 8)")
     text = "damping in (0, 2] of hb, nt and ghvb: 0.8, 4/5" + (", or beta for a symbol" if symbol else "")
-    group.add_argument("--beta", type=beta, metavar="B", help=f"{text} (default 4/5)")
+    group.add_argument("--beta", type=beta, metavar="B", help=f"{text} (hb and nt: default 4/5)")
     names = {"formulation": FORMULATIONS, "weights": WEIGHTS, "rule": RULES, "variant": ("rho", "log-rho")}
     texts = {
         "formulation": "what is interpolated in which variable",
@@ -158,7 +158,9 @@ def _methods(parser: Any) -> None:
 
 def _derive(parser: Any) -> None:
     _method(parser, symbol=True)
-    parser.add_argument("--step", type=values.number, metavar="H", help="step length of an exponential method (default: the symbol h)")
+    parser.add_argument(
+        "--step", type=values.number, metavar="H", help="step length of an exponential method (default: the symbol h)"
+    )
     parser.add_argument(
         "--ratio",
         type=values.number_or("r"),
@@ -173,16 +175,24 @@ def _derive(parser: Any) -> None:
 
 def _stability(parser: Any) -> None:
     _method(parser, symbol=True)
-    parser.add_argument("--step", type=values.number, metavar="H", help="step length, which an exponential method needs")
+    parser.add_argument(
+        "--step", type=values.number, metavar="H", help="step length, which an exponential method needs"
+    )
     figures = values.output(".png", ".pdf", ".svg")
     parser.add_argument("--out", type=figures, metavar="FILE", help="draw the region into a .png, .pdf or .svg file")
     parser.add_argument(
         "--window",
         type=values.window,
         metavar="L,R,B,T",
-        help="part of the z plane that is drawn: left, right, bottom, top (default: fits the region); write --window=-3,1,-2,2",
+        help="what is drawn of the z plane: left, right, bottom, top, as in --window=-3,1,-2,2 (default: fits the region)",
     )
-    parser.add_argument("--points", type=values.whole(2, 4000), default=401, metavar="N", help="points a side of the drawing (default 401)")
+    parser.add_argument(
+        "--points",
+        type=values.whole(2, 4000),
+        default=401,
+        metavar="N",
+        help="points a side of the drawing (default 401)",
+    )
     _json(parser, "the intervals")
 
 
@@ -192,7 +202,8 @@ def _order(parser: Any) -> None:
         "--problem",
         default="riccati",
         metavar="NAME",
-        help="a toy equation (riccati, chirp, logistic, ...) or a mixture (two-modes, correlated, ring, ...); an unknown name lists all (default riccati)",
+        help="a toy equation (riccati, chirp, logistic, ...) or a mixture (two-modes, correlated, ring, ...); an "
+        "unknown name lists all (default riccati)",
     )
     _start(parser, STARTS, "runge-kutta")
     parser.add_argument(
@@ -209,15 +220,24 @@ def _order(parser: Any) -> None:
         metavar="N,N,...",
         help="increasing numbers of steps, three or more (default 20,40,80,160,320)",
     )
-    parser.add_argument("--points", type=values.whole(1, 100_000), default=32, metavar="N", help="samples of a mixture (default 32)")
+    parser.add_argument(
+        "--points", type=values.whole(1, 100_000), default=32, metavar="N", help="samples of a mixture (default 32)"
+    )
     _seed(parser, "random grids and samples")
     _json(parser, "slope, interval and errors")
 
 
 def _sample(parser: Any) -> None:
     _method(parser, symbol=False)
-    parser.add_argument("--model", default="digits", metavar="MODEL", help='"digits", which ships with numdiff, or the path of NAME.safetensors beside NAME.json')
-    parser.add_argument("--steps", type=values.whole(1, values.MOST_STEPS), default=20, metavar="N", help="number of steps (default 20)")
+    parser.add_argument(
+        "--model",
+        default="digits",
+        metavar="MODEL",
+        help='"digits", which ships with numdiff, or the path of NAME.safetensors beside NAME.json',
+    )
+    parser.add_argument(
+        "--steps", type=values.whole(1, values.MOST_STEPS), default=20, metavar="N", help="number of steps (default 20)"
+    )
     parser.add_argument(
         "--grid",
         type=values.named("grid", TIME_GRIDS),
@@ -226,20 +246,44 @@ def _sample(parser: Any) -> None:
         help=f"spacing of the times: {', '.join(TIME_GRIDS)} (default log-snr)",
     )
     _start(parser, ("lower", "runge-kutta"), "lower")
-    parser.add_argument("--labels", type=values.labels, default=tuple(range(10)), metavar="L", help="classes: 3, 0-9 or 1,4,7-9 (default 0-9)")
-    parser.add_argument("--guidance", type=values.real, default=1.0, metavar="G", help="strength of classifier-free guidance; 1 is none (default 1)")
-    parser.add_argument("--n", type=values.whole(1, 100_000), default=50, metavar="N", help="number of samples, classes taking turns (default 50)")
+    parser.add_argument(
+        "--labels",
+        type=values.labels,
+        default=tuple(range(10)),
+        metavar="L",
+        help="classes: 3, 0-9 or 1,4,7-9 (default 0-9)",
+    )
+    parser.add_argument(
+        "--guidance",
+        type=values.real,
+        default=1.0,
+        metavar="G",
+        help="strength of classifier-free guidance; 1 is none (default 1)",
+    )
+    parser.add_argument(
+        "--n",
+        type=values.whole(1, 100_000),
+        default=50,
+        metavar="N",
+        help="number of samples, classes taking turns (default 50)",
+    )
     _seed(parser, "the initial noise")
-    parser.add_argument("--threads", type=values.whole(1, 1024), default=1, metavar="N", help="threads of torch (default 1)")
+    parser.add_argument(
+        "--threads", type=values.whole(1, 1024), default=1, metavar="N", help="threads of torch (default 1)"
+    )
     files = values.output(".png", ".npz")
     parser.add_argument("--out", type=files, required=True, metavar="FILE", help="image (.png) or arrays (.npz)")
 
 
 def _study(parser: Any) -> None:
-    parser.add_argument("--out", type=Path, default=Path("results/study"), metavar="DIR", help="output folder (default results/study)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/study"), metavar="DIR", help="output folder (default results/study)"
+    )
     parser.add_argument("--fast", action="store_true", help="fewer cases and samples: seconds instead of minutes")
     _seed(parser, "every random number")
-    parser.add_argument("--threads", type=values.whole(1, 1024), default=1, metavar="N", help="threads of torch and BLAS (default 1)")
+    parser.add_argument(
+        "--threads", type=values.whole(1, 1024), default=1, metavar="N", help="threads of torch and BLAS (default 1)"
+    )
     parser.add_argument("--force", action="store_true", help="compute everything anew, whatever is there already")
 
 

@@ -7,6 +7,7 @@ argparse puts behind the option's name.
 
 from __future__ import annotations
 
+import itertools
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable
@@ -62,7 +63,7 @@ def symbolic(value: Any) -> Any:
         return value
     import sympy
 
-    return sympy.Symbol(str(value), positive=True) if value != "beta" else sympy.Symbol("beta")
+    return sympy.Symbol(str(value))
 
 
 def real(text: str) -> float:
@@ -91,11 +92,22 @@ def steps(text: str) -> tuple[int, ...]:
     if not all(re.fullmatch(r"\d{1,9}", part.strip()) for part in parts):
         raise ArgumentTypeError(f"{text!r} is not a list of integers; write 20,40,80")
     values = tuple(int(part) for part in parts)
-    if len(values) < 3 or any(a >= b for a, b in zip(values, values[1:], strict=False)) or values[0] < 1:
+    if len(values) < 3 or any(a >= b for a, b in itertools.pairwise(values)) or values[0] < 1:
         raise ArgumentTypeError(f"{text!r} must be three or more increasing numbers of steps; a slope needs them")
     if values[-1] > MOST_STEPS:
         raise ArgumentTypeError(f"{values[-1]} steps are more than {MOST_STEPS}")
     return values
+
+
+def window(text: str) -> tuple[float, float, float, float]:
+    """Return a rectangle from "left,right,bottom,top"."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4:
+        raise ArgumentTypeError(f"{text!r} must be four numbers: left,right,bottom,top")
+    left, right, bottom, top = (real(part) for part in parts)
+    if not (left < right and bottom < top):
+        raise ArgumentTypeError(f"{text!r} must have left < right and bottom < top")
+    return left, right, bottom, top
 
 
 def labels(text: str) -> tuple[int, ...]:

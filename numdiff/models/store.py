@@ -20,7 +20,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +29,7 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import nn
 
+from numdiff._files import write_atomically
 from numdiff._names import suggest
 from numdiff.models.classifier import DigitsClassifier
 from numdiff.models.denoiser import Denoiser
@@ -115,21 +115,6 @@ def load(path: str | os.PathLike[str], expected: type[AnyModel] | None = None) -
     _fill(model, tensors, weights_path, json_path)
     model.record = header["record"]
     return model.eval().requires_grad_(False)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` atomically: a temporary file in the same folder, flushed, then moved into place."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would make shared weights unreadable to others
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _paths(path: str | os.PathLike[str]) -> tuple[Path, Path]:

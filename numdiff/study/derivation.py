@@ -1,4 +1,4 @@
-r"""What is known about a method before it runs: coefficients, stability polynomial, order, error constant, stability intervals.
+r"""What is known about a method before it runs: coefficients, stability polynomial, order, error constant, intervals.
 
 Everything is derived from the method's own steady tableau, exactly; `derive` gathers it, in SymPy expressions, and
 `record` writes it down as text, LaTeX and MathML, so that a table can be printed without deriving anything again.
@@ -61,7 +61,9 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         Step length of an exponential method, a number; without one its coefficients contain the symbol ``h``, and it
         has no intervals.
     ratio
-        Each step over the one before it, exact, or a symbol; only without a kernel.
+        Each step over the one before it, exact, or a symbol; only without a kernel. Weights and polynomial are then those
+        of a geometric grid, the order is that of equal steps, and error constant and intervals, which refer to equal
+        steps too, are left out.
 
     Raises
     ------
@@ -86,7 +88,13 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
             notes.append(f"{what}: {error}")
             return None
 
-    subject = tableau if geometric or h is not None else method
+    def on_equal_steps(what: str, question: Any) -> Any:
+        if geometric:
+            notes.append(f"{what}: it refers to equal steps; ratio is {ratio}")
+            return None
+        return ask(what, question)
+
+    subject = method if h is None else steady(method, float(h))  # e^h and phi(h) as decimals: roots can then be isolated
     return Derived(
         name=method.name,
         reference=method.reference,
@@ -94,9 +102,9 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         claim=method.order,
         weights=weights,
         polynomial=stability_polynomial(tableau),
-        error_constant=ask("error constant", lambda: order.error_constant(method)),
-        real=ask("real interval", lambda: stability.real_interval(subject)),
-        imaginary=ask("imaginary interval", lambda: stability.imaginary_interval(subject)),
+        error_constant=on_equal_steps("error constant", lambda: order.error_constant(method)),
+        real=on_equal_steps("real interval", lambda: stability.real_interval(subject)),
+        imaginary=on_equal_steps("imaginary interval", lambda: stability.imaginary_interval(subject)),
         notes=tuple(notes),
     )
 

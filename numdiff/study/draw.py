@@ -1,8 +1,8 @@
 """From results to figures, through `numdiff.plotting`. Nothing is computed here.
 
-Every function returns the axes of a new figure; `save` writes curves and regions as PDF, PNG and SVG, and mosaics of images, which are pixels anyway, as
-PNG. One colour a family: black for DDIM, blue for Adams methods, orange for momentum, green for DPM-Solver++, grey for Runge-Kutta; markers and line styles
-tell the members apart.
+Every function returns the axes of a new figure; `save` writes curves and regions as PDF, PNG and SVG, and mosaics of
+images, which are pixels anyway, as PNG. One colour a family: black for DDIM, blue for Adams methods, orange for
+momentum, green for DPM-Solver++, grey for Runge-Kutta; markers and line styles tell the members apart.
 """
 
 from __future__ import annotations
@@ -63,18 +63,22 @@ def legend_below(axes: np.ndarray, columns: int) -> None:
         )
 
 
-def save(folder: store.Folder, name: str, ax: Any, formats: Iterable[str] = FORMATS) -> list[str]:
-    """Write the figure of `ax` to figures/NAME with each of the suffixes, atomically; return the names of the files."""
+def rendered(ax: Any, suffix: str) -> bytes:
+    """Return the figure of `ax` as the bytes of a PDF, PNG or SVG file, without dates in it."""
     import matplotlib as mpl
 
-    written = []
-    for suffix in formats:
-        buffer = io.BytesIO()
-        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
-        with mpl.rc_context({"svg.hashsalt": "numdiff"}):  # ids that do not change from run to run
-            ax.figure.savefig(buffer, format=suffix, dpi=160, metadata=metadata)
-        folder.write(f"figures/{name}.{suffix}", buffer.getvalue())
-        written.append(f"figures/{name}.{suffix}")
+    buffer = io.BytesIO()
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
+    with mpl.rc_context({"svg.hashsalt": "numdiff"}):  # ids that do not change from run to run
+        ax.figure.savefig(buffer, format=suffix, dpi=160, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save(folder: store.Folder, name: str, ax: Any, formats: Iterable[str] = FORMATS) -> list[str]:
+    """Write the figure of `ax` to figures/NAME with each of the suffixes, atomically; return the names of the files."""
+    written = [f"figures/{name}.{suffix}" for suffix in formats]
+    for path, suffix in zip(written, formats, strict=True):
+        folder.write(path, rendered(ax, suffix))
     return written
 
 

@@ -1,7 +1,8 @@
 """Exact expressions written down once, as text, LaTeX and MathML, so that tables need not derive anything again.
 
-MathML is typeset by browsers themselves. SymPy prints it, with three changes: fractions keep their factors, 6(2 - beta)/(12 - beta), where SymPy multiplies a
-number into a sum; a piecewise function is a list of its pieces; and numbers or algebraic functions without a short formula become a decimal or a name.
+MathML is typeset by browsers themselves. SymPy prints it, with three changes: fractions keep their factors, 6(2 -
+beta)/(12 - beta), where SymPy multiplies a number into a sum; a piecewise function is a list of its pieces; and numbers
+or algebraic functions without a short formula become a decimal or a name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What the results say, in sentences. Every number and every comparison is taken from the results; nothing is known beforehand.
 
-"Best" means the smallest RMSE to the reference among the runs at hand. A method is called indistinguishable from the best where its RMSE lies within two
-standard errors of the difference, computed as if the two errors were independent; they share their noises, so this errs on the side of a tie.
+"Best" means the smallest RMSE to the reference among the runs at hand. A method is called indistinguishable from the
+best where its RMSE lies within two standard errors of the difference, computed as if the two errors were independent;
+they share their noises, so this errs on the side of a tie.
 """
 
 from __future__ import annotations

@@ -39,12 +39,20 @@ def window(order: int, widest: float, height: float) -> Extent:
     return -left, 0.35 * left, -top, top
 
 
-def highest(methods: Iterable[Any], left: float) -> float:
+def highest(methods: Iterable[Any], left: float, h: Any = None) -> float:
     """Return the largest Im z of the methods' regions to the right of -left, from a coarse sample."""
     from numdiff.properties import stability
 
     z = plane((-left, 0.35 * left, 0.0, 2 * left), COARSE)
-    return max(float(z.imag[stability.region(method, z)].max(initial=0.0)) for method in methods)
+    return max(float(z.imag[stability.region(method, z, h=h)].max(initial=0.0)) for method in methods)
+
+
+def fitted(method: Any, real: float, h: Any = None) -> Extent:
+    """Return a rectangle that holds the region next to 0 of one method whose real interval is `real`."""
+    left = 1.25 * real if 0 < real < 1e6 else 3.0
+    height = highest([method], left, h)
+    top = max(0.5 * left, 1.15 * height)
+    return -left, 0.35 * left, -top, top
 
 
 def pack(mask: NDArray[np.bool_]) -> str:

@@ -1,7 +1,7 @@
 """Tables, figures and the report of a study, from its results.
 
-Everything is written again only if the results, the code that formats them, or a file is not what it was; the manifest ``study.json`` says which files there
-are, with the settings, versions and durations, and is written last.
+Everything is written again only if the results, the code that formats them, or a file is not what it was; the manifest
+``study.json`` says which files there are, with the settings, versions and durations, and is written last.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ figcaption, .caption { font-size: .88rem; line-height: 1.45; color: var(--soft);
 figcaption b, .caption b { color: var(--ink); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: 0 auto; font-size: .82rem; line-height: 1.4;
-  font-variant-numeric: lining-nums tabular-nums; border-top: 1.5px solid var(--ink); border-bottom: 1.5px solid var(--ink); }
+  font-variant-numeric: lining-nums tabular-nums; border-top: 1.5px solid var(--ink); border-bottom: 1.5px solid
+  var(--ink); }
 thead tr:last-child th { border-bottom: 1px solid var(--ink); }
 th { font-weight: 600; vertical-align: bottom; }
 th.group { border-bottom: 1px solid var(--rule); text-align: center; }

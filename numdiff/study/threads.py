@@ -1,7 +1,8 @@
 """How many threads the numerical libraries use.
 
-Matrices here are small: one thread computes them as fast as two, and much faster where anything else runs on the machine, since threads that wait for
-each other spin. So a study runs on one thread unless told otherwise, which also makes its times comparable.
+Matrices here are small: one thread computes them as fast as two, and much faster where anything else runs on the
+machine, since threads that wait for each other spin. So a study runs on one thread unless told otherwise, which also
+makes its times comparable.
 """
 
 from __future__ import annotations

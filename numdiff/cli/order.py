@@ -1,0 +1,35 @@
+"""``numdiff order``: the order that runs show, beside the one that is claimed."""
+
+from __future__ import annotations
+
+import argparse
+
+from numdiff.cli.layout import columns, dump
+from numdiff.cli.selection import chosen
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure the order and print it with its confidence."""
+    from numdiff.study.orders import estimate, observe
+    from numdiff.study.threads import limited
+
+    method = chosen(options)
+    with limited(1):
+        found = observe(
+            method,
+            options.problem,
+            start=options.start,
+            grid=options.grid,
+            steps=options.steps,
+            points=options.points,
+            seed=options.seed,
+        )
+    if options.json:
+        setting = {name: getattr(options, name) for name in ("problem", "start", "grid", "seed")}
+        dump({"method": method.name, "claimed": method.order, **setting, **estimate(found)})
+        return
+    print(f"{method.name} on {options.problem}, {options.grid} grid, start {options.start}")
+    errors = [(str(n), f"{error:.3e}") for n, error in zip(found.steps, found.errors, strict=True)]
+    print(columns([("steps", "error"), *errors], indent=2))
+    print(f"observed order  {found}")
+    print(f"claimed order   {method.order} (with exact starts)")

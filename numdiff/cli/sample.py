@@ -1,0 +1,76 @@
+"""``numdiff sample``: digits drawn with a trained model, as an image or as arrays."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numdiff._files import write_atomically
+from numdiff.cli.selection import chosen
+from numdiff.cli.values import UsageError
+from numdiff.study import sampling
+
+ENLARGED = 6
+"""Screen pixels a side of a pixel."""
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draw the samples, write them, and say what a judge thinks of them."""
+    import torch  # noqa: F401  (must be imported to be limited to its threads)
+
+    from numdiff.study.threads import limited
+
+    method = chosen(options)
+    with limited(options.threads):
+        denoiser = sampling.load(options.model)
+        _check(denoiser, options)
+        classes = sampling.labels(options.labels, options.n)
+        noise = sampling.noise(denoiser, options.n, options.seed)
+        times = sampling.grid(denoiser.schedule, options.grid, options.steps)
+        found = sampling.run(denoiser, method, times, noise, classes, options.guidance, start=options.start)
+        _write(options.out, found.samples, noise, classes, denoiser, len(options.labels))
+        verdict = _judged(found.samples, classes) if options.model == sampling.SHIPPED else ""
+    print(f"{method.name}: {found.steps} steps, {found.nfe} evaluations, {found.seconds:.2f} s{verdict}")
+    print(f"wrote {options.n} samples to {options.out}")
+
+
+def _check(denoiser: Any, options: argparse.Namespace) -> None:
+    wrong = [label for label in options.labels if label > denoiser.null]
+    if wrong:
+        raise UsageError(
+            f"label {wrong[0]} is no class of this model; use 0-{denoiser.null} ({denoiser.null} is the null class)"
+        )
+
+
+def _judged(samples: Any, classes: Any) -> str:
+    from numdiff import models
+
+    agreement = (models.digits_classifier().predict(samples) == classes).double().mean()
+    return f", classifier agrees with {100 * float(agreement):.1f} %"
+
+
+def _write(path: Path, samples: Any, noise: Any, classes: Any, denoiser: Any, width: int) -> None:
+    shape = tuple(denoiser.config.image_shape)
+    images = samples.numpy().reshape(-1, *shape)
+    buffer = io.BytesIO()
+    if path.suffix.lower() == ".npz":
+        np.savez_compressed(buffer, samples=images, labels=classes.numpy(), noise=noise.numpy())
+    else:
+        from matplotlib.image import imsave
+
+        imsave(buffer, sheet(images, min(width, len(images))), cmap="gray_r", vmin=-1, vmax=1, format="png")
+    write_atomically(path, buffer.getvalue())
+
+
+def sheet(images: np.ndarray, columns: int) -> np.ndarray:
+    """Return images of shape (n, h, w) as one, a row for each turn through the classes, blank where there is none."""
+    n, height, width = images.shape
+    rows = -(-n // columns)
+    full = np.concatenate([images, np.full((rows * columns - n, height, width), -1.0, dtype=images.dtype)])
+    framed = np.pad(full, ((0, 0), (1, 1), (1, 1)), constant_values=-1.0)
+    page = framed.reshape(rows, columns, height + 2, width + 2).transpose(0, 2, 1, 3).reshape(rows * (height + 2), -1)
+    return page.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)

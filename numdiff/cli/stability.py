@@ -1,0 +1,44 @@
+"""``numdiff stability``: intervals, and the region as a figure."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from numdiff.cli.derive import shown
+from numdiff.cli.layout import columns, dump
+from numdiff.cli.selection import chosen
+from numdiff.cli.values import Symbol, UsageError
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the intervals, and draw the region if a file is named."""
+    from numdiff.properties import stability
+    from numdiff.study.expressions import expression
+
+    if options.out is not None and isinstance(options.beta, Symbol):
+        raise UsageError("--out draws a region, which needs a number for --beta; write --beta 0.8")
+    method, h = chosen(options), None if options.step is None else float(options.step)
+    found: dict[str, Any] = {"method": method.name}
+    for name, interval in (("real", stability.real_interval), ("imaginary", stability.imaginary_interval)):
+        found[name] = expression(interval(method, h=h))
+    if options.out is not None:
+        found["figure"] = _draw(method, options, h, float(found["real"]["float"] or 0))
+    if options.json:
+        dump(found)
+        return
+    rows = [(title, shown(title, found[title.split()[0]])) for title in ("real interval", "imaginary interval")]
+    print(f"{method.name}\n{columns(rows, indent=2)}")
+    if options.out is not None:
+        print(f"wrote {found['figure']}")
+
+
+def _draw(method: Any, options: argparse.Namespace, h: float | None, real: float) -> str:
+    from numdiff._files import write_atomically
+    from numdiff.properties import stability
+    from numdiff.study import draw, regions
+
+    extent = options.window or regions.fitted(method, real, h)
+    mask = stability.region(method, regions.plane(extent, options.points), h=h)
+    write_atomically(options.out, draw.rendered(draw.region(method, extent, mask), options.out.suffix[1:].lower()))
+    return str(options.out)
