@@ -58,6 +58,7 @@ from numdiff.tableau import Tableau
 __version__ = "0.1.0"
 
 _LAZY = {
+    "adapters": "numdiff.adapters",
     "stability": "numdiff.properties.stability",
     "order": "numdiff.properties.order",
     "problems": "numdiff.problems",

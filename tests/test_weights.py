@@ -131,6 +131,7 @@ def test_solve_is_exact_over_the_rationals(n, seed):
 
 def test_solve_pivots_floats_and_refuses_what_it_cannot_solve():
     assert solve([[0.0, 2.0], [4.0, 0.0]], [6.0, 8.0]) == [2.0, 3.0]
+    assert solve([[1.0, 1.0, 1.0], [1.0, 1.0, 2.0], [1.0, 2.0, 1.0]], [6.0, 9.0, 8.0]) == [1.0, 2.0, 3.0]
     assert solve([[1e-200, 0.0], [0.0, 1e200]], [1e-200, 1e200]) == [1.0, 1.0]  # badly scaled, not badly conditioned
     for rows in ([[1.0, 2.0], [2.0, 4.0]], [[Fraction(1), Fraction(2)], [Fraction(2), Fraction(4)]], [[0.0]]):
         with pytest.raises(ValueError, match="singular or too ill-conditioned"):

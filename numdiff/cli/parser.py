@@ -184,7 +184,7 @@ def _stability(parser: Any) -> None:
         "--window",
         type=values.window,
         metavar="L,R,B,T",
-        help="what is drawn of the z plane: left, right, bottom, top, as in --window=-3,1,-2,2 (default: fits the region)",
+        help="drawn part of the z plane: left, right, bottom, top, as in --window=-3,1,-2,2 (default: fits the region)",
     )
     parser.add_argument(
         "--points",
@@ -229,48 +229,26 @@ def _order(parser: Any) -> None:
 
 def _sample(parser: Any) -> None:
     _method(parser, symbol=False)
-    parser.add_argument(
+
+    def add(name: str, kind: Any, default: Any, metavar: str, text: str) -> None:
+        parser.add_argument(name, type=kind, default=default, metavar=metavar, help=text)
+
+    add(
         "--model",
-        default="digits",
-        metavar="MODEL",
-        help='"digits", which ships with numdiff, or the path of NAME.safetensors beside NAME.json',
+        str,
+        "digits",
+        "MODEL",
+        '"digits", which ships with numdiff, or the path of NAME.safetensors beside NAME.json',
     )
-    parser.add_argument(
-        "--steps", type=values.whole(1, values.MOST_STEPS), default=20, metavar="N", help="number of steps (default 20)"
-    )
-    parser.add_argument(
-        "--grid",
-        type=values.named("grid", TIME_GRIDS),
-        default="log-snr",
-        metavar="GRID",
-        help=f"spacing of the times: {', '.join(TIME_GRIDS)} (default log-snr)",
-    )
+    add("--steps", values.whole(1, values.MOST_STEPS), 20, "N", "number of steps (default 20)")
+    spacing = f"spacing of the times: {', '.join(TIME_GRIDS)} (default log-snr)"
+    add("--grid", values.named("grid", TIME_GRIDS), "log-snr", "GRID", spacing)
     _start(parser, ("lower", "runge-kutta"), "lower")
-    parser.add_argument(
-        "--labels",
-        type=values.labels,
-        default=tuple(range(10)),
-        metavar="L",
-        help="classes: 3, 0-9 or 1,4,7-9 (default 0-9)",
-    )
-    parser.add_argument(
-        "--guidance",
-        type=values.real,
-        default=1.0,
-        metavar="G",
-        help="strength of classifier-free guidance; 1 is none (default 1)",
-    )
-    parser.add_argument(
-        "--n",
-        type=values.whole(1, 100_000),
-        default=50,
-        metavar="N",
-        help="number of samples, classes taking turns (default 50)",
-    )
+    add("--labels", values.labels, tuple(range(10)), "L", "classes: 3, 0-9 or 1,4,7-9 (default 0-9)")
+    add("--guidance", values.real, 1.0, "G", "strength of classifier-free guidance; 1 is none (default 1)")
+    add("--n", values.whole(1, 100_000), 50, "N", "number of samples, classes taking turns (default 50)")
     _seed(parser, "the initial noise")
-    parser.add_argument(
-        "--threads", type=values.whole(1, 1024), default=1, metavar="N", help="threads of torch (default 1)"
-    )
+    add("--threads", values.whole(1, 1024), 1, "N", "threads of torch (default 1)")
     files = values.output(".png", ".npz")
     parser.add_argument("--out", type=files, required=True, metavar="FILE", help="image (.png) or arrays (.npz)")
 

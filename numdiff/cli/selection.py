@@ -47,7 +47,7 @@ def chosen(options: argparse.Namespace) -> Any:
         return build(name, _with_order(given, order, options.method))
     if order is not None:
         raise UsageError(
-            f"{options.method} gives an order, but the order belongs to --base; write {name} --base {options.base}{order}"
+            f"{options.method} gives an order, but that belongs to --base; write {name} --base {options.base}{order}"
         )
     base, order = split(options.base)
     inner = _with_order({key: value for key, value in given.items() if key != "beta"}, order, options.base)

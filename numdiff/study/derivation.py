@@ -61,9 +61,9 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         Step length of an exponential method, a number; without one its coefficients contain the symbol ``h``, and it
         has no intervals.
     ratio
-        Each step over the one before it, exact, or a symbol; only without a kernel. Weights and polynomial are then those
-        of a geometric grid, the order is that of equal steps, and error constant and intervals, which refer to equal
-        steps too, are left out.
+        Each step over the one before it, exact, or a symbol; only without a kernel. Weights and polynomial are then
+        those of a geometric grid, the order is that of equal steps, and error constant and intervals, which refer to
+        equal steps too, are left out.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
             return None
         return ask(what, question)
 
-    subject = method if h is None else steady(method, float(h))  # e^h and phi(h) as decimals: roots can then be isolated
+    subject = method if h is None else steady(method, float(h))  # decimals, so that roots can be isolated
     return Derived(
         name=method.name,
         reference=method.reference,

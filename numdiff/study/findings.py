@@ -1,4 +1,4 @@
-"""What the results say, in sentences. Every number and every comparison is taken from the results; nothing is known beforehand.
+"""What the results say, in sentences: every number and every comparison is taken from the results.
 
 "Best" means the smallest RMSE to the reference among the runs at hand. A method is called indistinguishable from the
 best where its RMSE lies within two standard errors of the difference, computed as if the two errors were independent;
@@ -47,7 +47,8 @@ def schemes(rows: list[Row]) -> list[str]:
     closed = [row for row in symbolic if row["real_interval"] and "root" not in row["real_interval"]["text"]]
     return [
         text,
-        f"With the damping β left as a symbol, {len(closed)} of {len(symbolic)} real stability intervals have a closed form.",
+        f"With the damping β left as a symbol, {len(closed)} of {len(symbolic)} real stability intervals have a "
+        "closed form.",
     ]
 
 
@@ -134,11 +135,15 @@ def reference(digits: Digits) -> list[str]:
     for guidance, result in digits.items():
         ref, smallest = result["reference"], best(result["runs"])
         text = (
-            f"{strength(guidance)} the reference ({ref['method']}, {ref['steps']} steps) differs by {significant(ref['to_half_resolution'], 2)} from "
-            f"itself at half the steps and by {significant(ref['to_other_method'], 2)} from the other method"
+            f"{strength(guidance)} the reference ({ref['method']}, {ref['steps']} steps) differs by "
+            f"{significant(ref['to_half_resolution'], 2)} from itself at half the steps and by "
+            f"{significant(ref['to_other_method'], 2)} from the other method"
         )
         if smallest:
-            text += f"; the smallest error measured against it is {significant(smallest['rmse'], 2)}, {smallest['rmse'] / ref['error']:.0f} times as large"
+            times = smallest["rmse"] / ref["error"]
+            text += (
+                f"; the smallest error measured with it is {significant(smallest['rmse'], 2)}, {times:.0f} times that"
+            )
         sentences.append(text + ".")
     return sentences
 
@@ -186,7 +191,10 @@ def bests(digits: Digits, nfe: int) -> list[str]:
         first = best(every)
         if first is None:
             continue
-        text = f"{strength(guidance)}, {nfe} evaluations: {first['method']} on the {first['grid']} grid comes closest, RMSE {significant(first['rmse'], 2)}"
+        text = (
+            f"{strength(guidance)}, {nfe} evaluations: {first['method']} on the {first['grid']} grid comes closest, "
+            f"RMSE {significant(first['rmse'], 2)}"
+        )
         ddim = [r for r in pick(every, method="DDIM", grid=first["grid"]) if not r["diverged"] and r is not first]
         sentences.append(text + "".join(f" (DDIM on that grid: {significant(r['rmse'], 2)})" for r in ddim) + ".")
     return sentences
@@ -209,8 +217,8 @@ def momentum(digits: Digits, settings: DigitsSettings) -> list[str]:
         calmer = sum(a["overshoot"] < b["overshoot"] for a, b in both)
         ratio = math.exp(sum(math.log(a["rmse"] / b["rmse"]) for a, b in both) / len(both))
         sentences.append(
-            f"{strength(guidance)} momentum lowers the RMSE of its base in {closer} of {len(both)} comparisons and the overshoot in {calmer}; "
-            f"the geometric mean of the RMSE ratios is {ratio:.2f}."
+            f"{strength(guidance)} momentum lowers the RMSE of its base in {closer} of {len(both)} comparisons and the "
+            f"overshoot in {calmer}; the geometric mean of the RMSE ratios is {ratio:.2f}."
         )
     return sentences
 
@@ -231,21 +239,22 @@ def extremes(digits: Digits, settings: DigitsSettings) -> list[str]:
 
     def tell(case: tuple[float, str, str, str, int, float]) -> str:
         ratio, m, b, g, n, w = case
-        return f"{m} has {significant(ratio, 2)} times the error of {b} at {n} evaluations on the {g} grid {strength(w).lower()}"
+        factor, where = significant(ratio, 2), f"{n} evaluations on the {g} grid {strength(w).lower()}"
+        return f"{m} has {factor} times the error of {b} at {where}"
 
     return [f"It helps most where {tell(min(found))}, and harms most where {tell(max(found))}."]
 
 
 def agreement(digits: Digits) -> list[str]:
-    """Say what the classifier thinks of the reference, and of how many runs it disagrees with by a hundredth or more."""
+    """Say what the classifier thinks of the reference, and how many runs lose more than a hundredth of that."""
     sentences = []
     for guidance, result in digits.items():
         ref, runs = result["reference"], result["runs"]
         fine = [r for r in runs if not r["diverged"]]
         low = [r for r in fine if r["agreement"] < ref["agreement"] - 0.01]
         text = (
-            f"{strength(guidance)} the classifier agrees with {100 * ref['agreement']:.1f} % of the reference samples (Fréchet distance "
-            f"{significant(ref['frechet'])}, overshoot {significant(ref['overshoot'], 2)})"
+            f"{strength(guidance)} the classifier agrees with {100 * ref['agreement']:.1f} % of the reference samples "
+            f"(Fréchet distance {significant(ref['frechet'])}, overshoot {significant(ref['overshoot'], 2)})"
         )
         sentences.append(
             f"{text}; {len(low)} of {len(runs)} runs lose more than one per cent of it" + _diverged(runs) + "."

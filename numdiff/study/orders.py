@@ -40,7 +40,7 @@ LOG_SNR = (-1.0, 3.0)
 """First and last log-SNR of a run on a mixture."""
 
 TOLERANCE = 0.3
-"""How far a slope may lie from an order and still be called it: more than a fit over two decades drifts, less than half way to the next order."""
+"""How far a slope may lie from an order and still be called it: less than half way to the next order."""
 
 Run = Callable[[int], Any]
 Floats = NDArray[np.float64]
@@ -167,7 +167,7 @@ def _on_mixture(method: Any, problem: str, start: str, grid: str, points: int, s
         scheme = method.discretize(schedule, times(schedule, grid, steps, seed), start=start)
         return _finite(lambda: sample(scheme, model, x, prediction="noise", exact=exact), x)
 
-    # The reference knows its own error; at ten times that, measured errors stop to mean anything. 1e-13 is its rounding.
+    # The reference knows its own error; at ten times that, measured errors mean nothing. 1e-13 is its rounding.
     return run, reference.x, 10 * float(np.sqrt(np.mean(np.square(reference.error)))) + 1e-13
 
 

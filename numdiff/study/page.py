@@ -1,4 +1,4 @@
-"""A self-contained HTML page, piece by piece: sections, paragraphs, numbered figures and tables. Images are embedded, nothing is loaded from outside."""
+"""A self-contained HTML page, piece by piece. Images are embedded, and nothing is loaded from outside."""
 
 from __future__ import annotations
 
@@ -86,6 +86,8 @@ class Page:
         body = "\n".join(self.parts)
         return (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="generator" content="numdiff study">\n'
-            f"<title>{html.escape(self.title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="generator" content="numdiff study">\n'
+            f"<title>{html.escape(self.title)}</title>\n<style>{CSS}</style>\n</head>\n"
+            f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
         )

@@ -121,11 +121,16 @@ def _orders(page: Page, settings: Settings, result: Row) -> None:
         page.table(summaries.orders(cases, caption), note)
 
 
+def joined_shape(shape: list[int]) -> str:
+    """Return "8x8" with a multiplication sign."""
+    return "\N{MULTIPLICATION SIGN}".join(map(str, shape))
+
+
 def _setting(page: Page, settings: Settings, digits: Digits) -> None:
     part, first = settings.digits, next(iter(digits.values()))
     page.section("A trained model: the comparison")
     page.paragraph(
-        f"""The model is a class-conditional denoiser of {first["shape"][0]}×{first["shape"][1]} digits with
+        f"""The model is a class-conditional denoiser of {joined_shape(first["shape"])} digits with
         {first["parameters"] / 1e6:.1f} million parameters, trained on real scans. {part.samples} samples, spread evenly
         over the classes, start from the same noises for every method. Methods get {joined(map(str, part.nfe))} model
         evaluations (NFE); one with s evaluations a step makes ⌊NFE/s⌋ steps and is marked † where that leaves some

@@ -39,20 +39,21 @@ def window(order: int, widest: float, height: float) -> Extent:
     return -left, 0.35 * left, -top, top
 
 
-def highest(methods: Iterable[Any], left: float, h: Any = None) -> float:
-    """Return the largest Im z of the methods' regions to the right of -left, from a coarse sample."""
+def reach(methods: Iterable[Any], left: float, h: Any = None) -> tuple[float, float]:
+    """Return the largest Re z and Im z of the methods' regions to the right of -left, from a coarse sample."""
     from numdiff.properties import stability
 
-    z = plane((-left, 0.35 * left, 0.0, 2 * left), COARSE)
-    return max(float(z.imag[stability.region(method, z, h=h)].max(initial=0.0)) for method in methods)
+    z = plane((-left, left, 0.0, 2 * left), COARSE)
+    points = np.concatenate([z[stability.region(method, z, h=h)] for method in methods])
+    return float(points.real.max(initial=0.0)), float(points.imag.max(initial=0.0))
 
 
 def fitted(method: Any, real: float, h: Any = None) -> Extent:
     """Return a rectangle that holds the region next to 0 of one method whose real interval is `real`."""
     left = 1.25 * real if 0 < real < 1e6 else 3.0
-    height = highest([method], left, h)
+    right, height = reach([method], left, h)
     top = max(0.5 * left, 1.15 * height)
-    return -left, 0.35 * left, -top, top
+    return -left, max(0.35 * left, 1.15 * right), -top, top
 
 
 def pack(mask: NDArray[np.bool_]) -> str:
@@ -88,7 +89,7 @@ def _panel(family: str, order: int, settings: RegionSettings, progress: Progress
     methods = {beta: Spec("", family, order, beta).method() for beta in settings.betas}
     reals = {beta: float(stability.real_interval(method)) for beta, method in methods.items()}
     widest = max(reals.values())
-    extent = window(order, widest, highest(methods.values(), -window(order, widest, 0.0)[0]))
+    extent = window(order, widest, reach(methods.values(), -window(order, widest, 0.0)[0])[1])
     z, regions = plane(extent, settings.points), []
     for beta, method in methods.items():
         imaginary = float(stability.imaginary_interval(method))

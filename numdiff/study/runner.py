@@ -1,4 +1,4 @@
-"""Run a study: stages one after the other, each kept on disk as soon as it is done, then tables, figures and the report.
+"""Run a study: stage after stage, each kept on disk as soon as it is done, then tables, figures and the report.
 
 An interrupt loses the stage that is running and nothing else: the next run finds the results whose keys match, says so,
 and goes on. What is drawn from the results is drawn again only if a result, the drawing code or a file is not what it
@@ -152,7 +152,7 @@ def _result(
         raise
     except Exception as error:
         raise StageError(f"{stage.title}: {type(error).__name__}: {error}") from error
-    record: dict[str, Any] = {
+    made = {
         "stage": stage.name,
         "key": key,
         "seed": seed,
@@ -161,4 +161,4 @@ def _result(
         "seconds": round(time.monotonic() - began, 3),
         "result": result,
     }
-    return folder.save(stage.name, record)
+    return folder.save(stage.name, made)

@@ -1,4 +1,4 @@
-"""Sampling a trained model: named time grids, labels, noise, one timed run. Shared by the command ``sample`` and the study.
+"""Sampling a trained model, for the command ``sample`` and for the study: named time grids, labels, noise, a timed run.
 
 Samples end at the schedule's ``t_end``, a positive noise level that an eye doesn't see, so that every method solves the
 same problem and none needs a special last step.
@@ -25,7 +25,7 @@ SHIPPED = "digits"
 
 @dataclass(frozen=True)
 class Run:
-    """What one run gave: samples of shape (n, ...), number of evaluations, steps, and wall-clock seconds of the run alone."""
+    """What one run gave: samples of shape (n, ...), evaluations, steps, and wall-clock seconds of the run alone."""
 
     samples: Any
     nfe: int

@@ -1,4 +1,4 @@
-"""The report's style sheet: a printed page that fits any screen, tables with booktabs' three rules, numbers in equal widths."""
+"""The report's style sheet: a printed page that fits any screen, tables with booktabs' three rules."""
 
 CSS = """
 :root { --ink: #1a1a1a; --soft: #5c5c5c; --rule: #cfcfcf; --link: #0b5394; }

@@ -33,7 +33,7 @@ def scheme_name(row: Row) -> Cell:
 def schemes(rows: Iterable[Row], caption: str) -> Table:
     """Return the table of weights, order and error constant."""
     head = ("scheme", "weights, newest first", "order", "error constant")
-    body = [
+    body: list[list[str | Cell]] = [
         [scheme_name(row), _weights(row["weights"]), str(row["order"]), formula(row["error_constant"])] for row in rows
     ]
     return Table(caption, head, body, "llcl")
@@ -144,7 +144,7 @@ def judged(runs: list[Row], grid: str, nfe: Iterable[int], reference: Row, capti
     """Return agreement, Frechet distance and overshoot of every method on one grid, and those of the reference."""
     columns = (("agreement", "agree %"), ("frechet", "Fréchet"), ("overshoot", "overshoot"))
     table = _by_nfe(runs, grid, nfe, caption, columns, mark=False)
-    last = ["reference", *(_entry(reference, key) for _ in nfe for key, _ in columns)]
+    last: list[str | Cell] = ["reference", *(_entry(reference, key) for _ in nfe for key, _ in columns)]
     return Table(table.caption, table.head, [*table.rows, last], table.align, table.groups)
 
 
@@ -187,12 +187,11 @@ def _entry(run: Row, key: str, *, bold: bool = False) -> Cell:
 def times(runs: list[Row], grid: str, nfe: Iterable[int], caption: str) -> Table:
     """Return wall-clock milliseconds of every run on one grid."""
     nfe, here = tuple(nfe), pick(runs, grid=grid)
-    body = []
+    body: list[list[str | Cell]] = []
     for method in dict.fromkeys(run["method"] for run in here):
-        found = [pick(here, method=method, nfe=n)[0].get("seconds") for n in nfe]
-        body.append(
-            [_method_name(here, method), *(Cell("diverged") if s is None else Cell(f"{1000 * s:.0f}") for s in found)]
-        )
+        seconds = [pick(here, method=method, nfe=n)[0].get("seconds") for n in nfe]
+        shown = ["diverged" if s is None else f"{1000 * s:.0f}" for s in seconds]
+        body.append([_method_name(here, method), *shown])
     return Table(
         caption,
         ["method", *map(str, nfe)],
@@ -204,12 +203,13 @@ def times(runs: list[Row], grid: str, nfe: Iterable[int], caption: str) -> Table
 
 def bases(settings: DigitsSettings) -> dict[str, str]:
     """Return (label of a momentum method: label of what it has at damping 1) for the methods whose base runs too."""
+    plms = {spec.order: spec.label for spec in settings.methods if spec.family == "plms"}
     found = {}
     for spec in settings.methods:
         if spec.base is not None:
             found[spec.label] = spec.base.label
-        elif spec.family == "ghvb" and spec.weights == "uniform":
-            found |= {spec.label: s.label for s in settings.methods if s.family == "plms" and s.order == spec.order}
+        elif spec.family == "ghvb" and spec.weights == "uniform" and spec.order in plms:
+            found[spec.label] = plms[spec.order]
     labels = {spec.label for spec in settings.methods}
     return {method: base for method, base in found.items() if base in labels}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 @contextmanager
 def limited(count: int) -> Iterator[None]:
-    """Use `count` threads in BLAS (where threadpoolctl is installed) and in torch (where it is imported) during the block."""
+    """Use `count` threads in BLAS (if threadpoolctl is installed) and torch (if it is imported) in the block."""
     with ExitStack() as stack:
         _limit_blas(stack, count)
         torch = sys.modules.get("torch")

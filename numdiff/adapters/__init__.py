@@ -1,0 +1,16 @@
+"""Bridges to other packages, each imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Import an adapter on first use."""
+    if name == "diffusers":
+        return importlib.import_module("numdiff.adapters.diffusers")
+    raise AttributeError(f"module 'numdiff.adapters' has no attribute {name!r}")
+
+
+__all__ = ["diffusers"]
