@@ -1,8 +1,8 @@
 """A diffusers scheduler that runs any registered method: the machine with the pipeline owning the loop.
 
 A pipeline calls ``set_timesteps``, evaluates its network at each of ``timesteps`` and passes the output to ``step``.
-That is the ask/tell machine turned inside out: `timesteps` lists one time per *evaluation* (a two-stage method has two per
-grid step, which is why ``order`` is 1), ``step`` tells the machine the output and returns the sample of its next
+That is the ask/tell machine turned inside out: ``timesteps`` lists one time per *evaluation* (a two-stage method has two
+per grid step, which is why ``order`` is 1), ``step`` tells the machine the output and returns the sample of its next
 question. A sample that the pipeline changed between two calls (inpainting) is told along. A pipeline that begins in the
 middle of ``timesteps`` (image to image) gets a scheme laid out anew on the rest of the grid, with an empty history.
 
@@ -104,9 +104,10 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         steps_offset: int = 0,
         set_alpha_to_one: bool = True,
     ) -> None:
-        if trained_betas is None:
-            trained_betas = betas(num_train_timesteps, beta_start, beta_end, beta_schedule)
-        self.schedule = Discrete(betas=trained_betas, name="diffusers")
+        table: Any = trained_betas
+        if table is None:
+            table = betas(num_train_timesteps, beta_start, beta_end, beta_schedule)
+        self.schedule = Discrete(betas=table, name="diffusers")
         if prediction_type not in PREDICTIONS:
             suggest(prediction_type, PREDICTIONS, "prediction_type")
         choice("start", start, ("lower", "runge-kutta"))

@@ -1,0 +1,359 @@
+"""The command line: what it prints is what the library says, and a mistake is one line that names it."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+import numdiff as nd
+from numdiff import cli
+from numdiff.cli import parser, selection, values
+from numdiff.methods import FAMILIES
+
+NAMES = [(name, key) for key, family in FAMILIES.items() for name in (key, *family.aliases)]
+
+HEAVY = {"torch", "sympy", "mpmath", "scipy", "matplotlib", "sklearn", "tqdm", "safetensors"}
+
+
+def run(capsys, *arguments):
+    """Return (exit code, standard output, standard error)."""
+    code = cli.main([str(a) for a in arguments])
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+def answer(capsys, *arguments):
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, ""), err
+    return out
+
+
+# --- the door ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["derive", "--help"], ["study", "--help"], ["--version"], ["derive"]]
+)
+def test_parsing_loads_nothing_heavy(arguments):
+    code = f"import sys; from numdiff.cli import main; main({arguments!r}); print('LOADED', *sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = {name.split(".")[0] for name in found.split("LOADED")[1].split()}
+    assert "numpy" in loaded
+    assert not loaded & HEAVY
+
+
+def test_help_answers_at_once():
+    """CPU seconds, the best of several: the wall clock of a busy machine says nothing about the program."""
+    best = float("inf")
+    for _ in range(8):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "numdiff", "--help"], capture_output=True, check=True)
+        after = os.times()
+        best = min(best, after.children_user + after.children_system - before.children_user - before.children_system)
+        if best < 0.5:
+            return
+    pytest.fail(f"numdiff --help takes {best:.2f} s of CPU; it must stay below 0.5 s")
+
+
+def test_module_and_entry_point_are_the_same_program():
+    for command in ([sys.executable, "-m", "numdiff"], [os.path.join(os.path.dirname(sys.executable), "numdiff")]):
+        found = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert found.stdout == f"numdiff {nd.__version__}\n"
+
+
+def test_every_option_of_every_command_is_documented():
+    (commands,) = (a for a in parser.build()._actions if isinstance(a, argparse._SubParsersAction))
+    assert set(commands.choices) == set(parser.COMMANDS)
+    for name, command in commands.choices.items():
+        for action in command._actions:
+            assert action.help, f"{name}: {action.option_strings or action.dest}"
+        assert command.format_help()  # a stray % in a help text would raise
+
+
+MISTAKES = {
+    "": "no command given",
+    "deriv ab": "did you mean 'derive'",
+    "derive": "required: METHOD",
+    "derive ghbv --order 2": "did you mean 'ghvb'",
+    "derive ab --order 0": "--order: '0' is not an integer of at least 1",
+    "derive ab --order 9": "order must be between 1 and 8, got 9",
+    "derive ab2 --order 3": "ab2 has order 2, but --order says 3",
+    "derive ab2 --beta 0.8": "unknown option of ab 'beta'",
+    "derive ghvb2 --beta 0": "beta must lie in (0, 2], got 0",
+    "derive ghvb2 --beta 2.5": "beta must lie in (0, 2], got 5/2",
+    "derive ghvb2 --beta gamma": "'gamma' is neither a number (0.8, 4/5) nor the symbol 'beta'",
+    "derive ghvb2 --beta 1/0": "divides by zero",
+    "derive ab2 --formulation noise/rato": "did you mean 'noise/ratio'",
+    "derive dpmpp --order 3 --rule half": "use it with order=2",
+    "derive dpmpp --ratio 2": "use ratio=1",
+    "derive heun --base ab": "only hb and nt are built around one",
+    "derive hb3 --base plms": "write hb --base plms3",
+    "derive ab2 --markdown --json": "not allowed with",
+    "stability dpmpp": "give a number, h=0.1",
+    "stability ab2 --out region.gif": "must end in .png or .pdf or .svg",
+    "stability ab2 --out /no/such/folder/region.png": "does not exist",
+    "stability ghvb2 --beta beta --out region.png": "needs a number for --beta",
+    "stability ab2 --window=1,0,0,1": "left < right",
+    "order ab2 --problem ricatti": "did you mean 'riccati'",
+    "order ab2 --steps 10,20": "three or more",
+    "order ab2 --steps 40,20,10": "increasing",
+    "order ab2 --grid log-snr": "grid log-snr needs a diffusion",
+    "order ab8 --steps 5,10,20": "needs at least 8 steps, got 5",
+    "order ab2 --start rungekutta": "did you mean 'runge-kutta'",
+    "sample ddim": "required: --out",
+    "sample plms4 --steps 3 --out digits.png": "needs at least 4 steps, got 3",
+    "sample ddim --labels 9-0 --out digits.png": "runs backwards; write 0-9",
+    "sample ddim --labels 0-12 --out digits.png": "label 11 is no class",
+    "sample ddim --model no-such-model --out digits.png": "there is no model 'no-such-model'",
+    "sample ddim --guidance nan --out digits.png": "'nan' is not a number",
+    "sample dpmpp --order 2 --steps 4 --grid quadratc --out digits.png": "did you mean 'quadratic'",
+    "study --seed -1": "-1",
+    "methods nonsense": "unknown method 'nonsense'",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_mistakes_are_one_line_and_exit_code_2(line, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *line.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("numdiff: error: ")
+    assert err.count("\n") == 1
+    assert MISTAKES[line] in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_debug_shows_the_traceback_and_keeps_the_code(capsys):
+    for arguments in (["--debug", "derive", "ghbv"], ["derive", "ghbv", "--debug"]):
+        code, _, err = run(capsys, *arguments)
+        assert code == 2
+        assert "Traceback" in err
+        assert err.splitlines()[-1].startswith("numdiff: error: unknown method")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (
+            RuntimeError("broken\npipe dream"),
+            1,
+            "numdiff: internal error: RuntimeError: broken pipe dream (--debug shows",
+        ),
+        (KeyboardInterrupt(), 130, "numdiff: interrupted"),
+        (PermissionError(13, "Permission denied", "there"), 2, "numdiff: error: there: Permission denied"),
+        (ModuleNotFoundError("needs torch"), 2, "numdiff: error: needs torch"),
+    ],
+)
+def test_what_goes_wrong_decides_the_exit_code(error, code, text, capsys, monkeypatch):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr("numdiff.cli.methods.run", fail)
+    found, out, err = run(capsys, "methods")
+    assert (found, out) == (code, "")
+    assert err.startswith(text)
+    assert err.count("\n") == 1
+
+
+def test_a_reader_that_leaves_is_no_error():
+    command = f"{sys.executable} -m numdiff methods --json | head -1"
+    found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "[\n", "")
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    "__import__('os').mkdir('x')",
+    "beta.__class__",
+    "1e99999999",
+    "9" * 40,
+    "1_000",
+    "0x10",
+    "inf",
+    "nan",
+    "",
+    " ",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("option", ["--beta", "--ratio", "--step"])
+def test_nothing_is_evaluated(option, text, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "derive", "ghvb2", f"{option}={text}")
+    assert code == 2
+    assert f"argument {option}" in err
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(1, 10**9), st.integers(0, 9))
+def test_numbers_are_read_exactly(numerator, denominator, digits):
+    assert values.number(f"{numerator}/{denominator}") == Fraction(numerator, denominator)
+    decimal = f"{numerator / 10**digits:.{digits}f}"
+    assert values.number(decimal) == Fraction(decimal)
+
+
+@given(st.text("0123456789+-./eE_ x", max_size=8))
+def test_a_number_is_refused_or_read_as_fractions_reads_it(text):
+    try:
+        found = values.number(text)
+    except argparse.ArgumentTypeError:
+        return
+    assert found == Fraction(text)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=8))
+def test_labels_are_read_in_their_order(numbers):
+    assert values.labels(",".join(map(str, numbers))) == tuple(numbers)
+    assert values.labels(f"0-{numbers[0]}") == tuple(range(numbers[0] + 1))
+
+
+def test_families_and_aliases_are_found_in_any_case_and_with_an_order():
+    for name, key in NAMES:
+        assert selection.split(name.upper()) == (name, None)
+        if "order" in FAMILIES[key].options:
+            assert selection.split(f"{name}3") == selection.split(f"{name}-3") == (name, 3)
+    assert selection.split("heun3") == ("heun3", None)  # a family without an order
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def test_methods_lists_every_family_and_finds_by_alias(capsys):
+    listed = json.loads(answer(capsys, "methods", "--json"))
+    assert {name for entry in listed for name in (entry["family"], *entry["aliases"])} == {name for name, _ in NAMES}
+    text = answer(capsys, "methods")
+    for name, key in NAMES:
+        (entry,) = json.loads(answer(capsys, "methods", name.upper(), "--json"))
+        assert entry["family"] == key
+        assert name in text
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_derive_is_the_same_for_the_symbol_and_its_values(k, capsys):
+    """GHVB_k at beta = 4/5 is GHVB_k(beta) with 4/5 put in: coefficients, constant, interval, polynomial."""
+    general = json.loads(answer(capsys, "derive", f"ghvb{k}", "--beta", "beta", "--json"))
+    special = json.loads(answer(capsys, "derive", "ghvb", "--order", k, "--beta", "0.8", "--json"))
+    assert general["order"] == special["order"] == special["claimed_order"] == k
+    pairs = [(general[key], special[key]) for key in ("error_constant", "real_interval", "polynomial")]
+    for symbolic, number in pairs + list(zip(general["weights"], special["weights"], strict=True)):
+        difference = sp.sympify(symbolic["exact"]).subs("beta", sp.Rational(4, 5)) - sp.sympify(number["exact"])
+        assert sp.expand(difference) == 0
+    assert [Fraction(w["exact"]) for w in special["weights"]] == list(nd.GHVB(k, Fraction(4, 5)).coefficients())
+
+
+def test_derive_with_a_step_ratio_gives_variable_step_adams(capsys):
+    """AB2 with step ratio r has the weights 1 + r/2 and -r/2 (Hairer, Norsett, Wanner, III.5)."""
+    found = json.loads(answer(capsys, "derive", "ab2", "--ratio", "r", "--json"))
+    assert [
+        sp.sympify(w["exact"]) - e for w, e in zip(found["weights"], sp.sympify(["1 + r/2", "-r/2"]), strict=True)
+    ] == [0, 0]
+    assert found["real_interval"] is None
+    assert any("equal steps" in note for note in found["notes"])
+
+
+def test_derive_of_an_exponential_method_takes_a_step(capsys):
+    """DPM-Solver++ 2M's weights on a step h sum to 1 - e^-h, so that a constant prediction is exact."""
+    found = json.loads(answer(capsys, "derive", "dpmpp2", "--rule", "half", "--step", "0.5", "--json"))
+    assert sum(w["float"] for w in found["weights"]) == pytest.approx(1 - np.exp(-0.5), rel=1e-15)
+    assert found["real_interval"]["float"] == pytest.approx(
+        float(nd.stability.real_interval(nd.DPMSolverPP(2, rule="half"), h=0.5))
+    )
+
+
+def test_derive_in_every_form_says_the_same(capsys):
+    arguments = ["derive", "hb", "--base", "plms4", "--beta", "1/2"]
+    text, markdown, latex = (answer(capsys, *arguments, *form) for form in ([], ["--markdown"], ["--latex"]))
+    assert "HB(AB4 noise/ratio uniform, 1/2)" in text
+    assert "x = 9/10 = 0.9" in text
+    assert "| real interval | 9/10 |" in markdown
+    assert r"real interval & $\frac{9}{10}$ \\" in latex
+    assert latex.count(r"\begin") == latex.count(r"\end") == 1
+
+
+@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_stability_draws_the_region_and_prints_the_library_s_intervals(ending, magic, capsys, tmp_path):
+    target = tmp_path / f"region.{ending}"
+    out = answer(capsys, "stability", "ghvb3", "--beta", "0.5", "--out", target, "--points", 50, "--json")
+    found, method = json.loads(out), nd.GHVB(3, Fraction(1, 2))
+    assert found["real"]["exact"] == str(nd.stability.real_interval(method)) == "18/23"
+    assert found["imaginary"]["float"] == float(nd.stability.imaginary_interval(method))
+    assert target.read_bytes().startswith(magic)
+    assert [p.name for p in tmp_path.iterdir()] == [target.name]
+
+
+def test_order_tells_published_weights_from_those_of_the_actual_steps(capsys):
+    """On a log-SNR grid, with a same-order start, equal-step weights reach order 2 and the right ones order 3."""
+    slopes = {}
+    for method in ("plms3", "lms3"):
+        arguments = ["order", method, "--problem", "correlated", "--grid", "log-snr", "--points", 8, "--json"]
+        found = json.loads(answer(capsys, *arguments))
+        assert found["claimed"] == 3
+        assert len(found["errors"]) == len(found["steps"]) == 5
+        slopes[method] = found["slope"]
+    assert slopes["plms3"] == pytest.approx(2, abs=0.3)  # 0.3: less than half way to the next order
+    assert slopes["lms3"] == pytest.approx(3, abs=0.3)
+    assert re.search(r"observed order  1\.\d+ \+- .*\nclaimed order   2", answer(capsys, "order", "ab2"))
+
+
+def test_sample_is_the_library_s_sample(capsys, tmp_path):
+    import torch
+
+    target = tmp_path / "digits.npz"
+    arguments = ["sample", "dpmpp2", "--steps", 6, "--grid", "quadratic", "--labels", "7,1-3", "--guidance", "2.5"]
+    out = answer(capsys, *arguments, "--n", 10, "--seed", 5, "--out", target)
+    assert "6 steps, 6 evaluations" in out
+    saved = np.load(target)
+    assert saved["labels"].tolist() == [7, 1, 2, 3, 7, 1, 2, 3, 7, 1]
+    noise = torch.randn(10, 64, generator=torch.Generator().manual_seed(5))
+    model = nd.models.digits()
+    scheme = nd.DPMSolverPP(2).discretize(model.schedule, nd.grids.power(model.schedule, 6))
+    with torch.no_grad():
+        expected = nd.sample(scheme, model.conditioned(torch.tensor(saved["labels"]), 2.5), noise, prediction="v")
+    np.testing.assert_array_equal(saved["noise"], noise.numpy())
+    # the same arithmetic in the same order, up to how many threads share a matrix product
+    np.testing.assert_allclose(saved["samples"].reshape(10, 64), expected.numpy(), atol=1e-4)
+
+
+def test_sample_draws_one_enlarged_digit_after_the_other(capsys, tmp_path):
+    from matplotlib.image import imread
+
+    target = tmp_path / "digits.png"
+    answer(capsys, "sample", "ddim", "--steps", 3, "--n", 13, "--labels", "0-4", "--out", target)
+    picture = imread(target)
+    assert picture.shape[:2] == (3 * 60, 5 * 60)  # 8 pixels and a frame of 1, six times enlarged; 13 = 5 + 5 + 3
+    assert (picture[120:, 180:, :3] == 1).all()  # no digit, no ink
+    assert picture[..., :3].min() < 0.2
+
+
+def test_sample_takes_a_saved_model_and_refuses_a_damaged_one(capsys, tmp_path):
+    nd.models.save(nd.models.digits(), tmp_path / "mine")
+    arguments = ["sample", "ddim", "--steps", 2, "--n", 3, "--out"]
+    answer(capsys, *arguments, tmp_path / "a.npz")
+    answer(capsys, *arguments, tmp_path / "b.npz", "--model", tmp_path / "mine.safetensors")
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["samples"], np.load(tmp_path / "b.npz")["samples"])
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    code, _, err = run(capsys, *arguments, tmp_path / "c.npz", "--model", tmp_path / "mine")
+    assert code == 2
+    assert "is truncated" in err
+    assert not (tmp_path / "c.npz").exists()
+
+
+def test_study_refuses_a_file_for_a_folder(capsys, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for place in ("file", "file/below"):
+        code, out, err = run(capsys, "study", "--fast", "--out", tmp_path / place)
+        assert (code, out) == (2, "")
+        assert "there is a file where a folder should be; choose another --out" in err
+    assert (tmp_path / "file").read_text() == "mine"
