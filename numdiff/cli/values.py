@@ -18,12 +18,11 @@ from typing import Any
 from numdiff._names import suggest
 
 # Digits are limited because Fraction("1e999999999") would build that integer.
-_NUMBER = re.compile(
-    r"[+-]?(\d{1,30}(/\d{1,30})?|\d{0,30}\.?\d{1,30}([eE][+-]?\d{1,2})?|\d{1,30}\.([eE][+-]?\d{1,2})?)"
-)
+_NUMBER = re.compile(r"[+-]?(\d{1,30}/\d{1,30}|(\d{1,30}\.?|\d{0,30}\.\d{1,30})([eE][+-]?\d{1,2})?)")
 _RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 MOST_STEPS = 1_000_000
+LARGEST = 2**63 - 1
 
 
 class UsageError(ValueError):
@@ -71,16 +70,14 @@ def real(text: str) -> float:
     return float(number(text))
 
 
-def whole(low: int, high: int = 2**63 - 1) -> Callable[[str], int]:
+def whole(low: int, high: int = LARGEST) -> Callable[[str], int]:
     """Return a type for an integer from `low` to `high`."""
 
     def parse(text: str) -> int:
         value = int(text) if re.fullmatch(r"[+-]?\d{1,19}", text) else None
         if value is None or not low <= value <= high:
-            upper = f"{low} to {high}" if high < 2**63 - 1 else f"at least {low}"
-            raise ArgumentTypeError(
-                f"{text!r} is not an integer of {upper}" if value is None else f"{value} is not {upper}"
-            )
+            bounds = f"from {low} to {high}" if high < LARGEST else f"of at least {low}"
+            raise ArgumentTypeError(f"{text!r} is not an integer {bounds}")
         return value
 
     return parse
