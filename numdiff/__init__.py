@@ -65,7 +65,6 @@ _LAZY = {
     "symbolic": "numdiff.symbolic",
     "models": "numdiff.models",
     "plotting": "numdiff.plotting",
-    "testing": "numdiff.testing",
 }
 
 
