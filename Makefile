@@ -1,6 +1,8 @@
 # `make` alone prints this help. Everything runs in .venv, which is made on first use.
 PYTHON ?= python3
 BIN := .venv/bin
+# One thread per test process: the matrices are small, and the processes already share the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 STAMP := .venv/.installed
 
 .PHONY: help study study-fast test test-slow lint types format bench wheel clean
@@ -20,10 +22,10 @@ study-fast: $(STAMP)  ## the same, reduced to seconds
 	$(BIN)/numdiff study --fast --out results/study-fast
 
 test: $(STAMP)  ## the fast test suite
-	$(BIN)/pytest -n auto
+	$(PYTEST)
 
 test-slow: $(STAMP)  ## the tests that take minutes
-	$(BIN)/pytest -n auto -m slow
+	$(PYTEST) -m slow
 
 lint: $(STAMP)  ## ruff: rules and formatting
 	$(BIN)/ruff check .

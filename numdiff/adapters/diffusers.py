@@ -2,9 +2,10 @@
 
 A pipeline calls ``set_timesteps``, evaluates its network at each of ``timesteps`` and passes the output to ``step``.
 That is the ask/tell machine turned inside out: ``timesteps`` lists one time per *evaluation* (a two-stage method has
-two per grid step, which is why ``order`` is 1), ``step`` tells the machine the output and returns the sample of its next
-question. A sample that the pipeline changed between two calls (inpainting) is told along. A pipeline that begins in the
-middle of ``timesteps`` (image to image) gets a scheme laid out anew on the rest of the grid, with an empty history.
+two per grid step, which is why ``order`` is 1), ``step`` tells the machine the output and returns the sample of its
+next question. A sample that the pipeline changed between two calls (inpainting) is told along. A pipeline that begins
+in the middle of ``timesteps`` (image to image) gets a scheme laid out anew on the rest of the grid, with an empty
+history.
 
 Schedules are tables of noise levels, as in diffusers: alpha_t = sqrt(abar_t), sigma_t = sqrt(1 - abar_t).
 """
