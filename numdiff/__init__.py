@@ -75,6 +75,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'numdiff' has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    """List the heavier parts too."""
+    return sorted([*globals(), *_LAZY])
+
+
 __all__ = [
     "DATA_LOG_SNR",
     "DATA_RATIO",

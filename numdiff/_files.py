@@ -18,8 +18,16 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises
     ------
     OSError
-        If the folder cannot be written to.
+        If the file cannot be written, with `path` and a remedy.
     """
+    try:
+        _write(path, data)
+    except OSError as error:  # under the name that the caller knows, not the temporary one
+        text = f"cannot be written ({error.strerror}); choose another place, or free this one"
+        raise OSError(error.errno, text, str(path)) from error
+
+
+def _write(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

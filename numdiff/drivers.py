@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,18 @@ from numdiff.parameterizations import get
 from numdiff.tableau import Row, to_float
 
 Model = Callable[[Array, Any], Array]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the arguments of a driver are called in its messages."""
+
+    state: str = "the sample"
+    model: str = "the model"
+    time: str = "model time"
+
+
+ODE_WORDS = Words("y0", "fun", "t =")
 
 _programs: WeakKeyDictionary[Scheme, dict[Any, tuple[Native, ...]]] = WeakKeyDictionary()
 
@@ -98,26 +111,29 @@ def sample(
     TypeError
         If `x` is not a floating array or the model returns another type or dtype.
     """
-    if scheme.schedule is None:
-        raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp")
-    if not scheme.levels[0].log_snr < scheme.levels[-1].log_snr:
-        first, last = scheme.ends
-        raise ValueError(
-            f"the grid runs from data to noise (t = {first:.6g} to {last:.6g}); reverse it to sample, or use invert"
-        )
+    _check_sampling(scheme)
     draw = _noise(x, generator) if noise is None else noise
     return _drive(scheme, model, x, get(prediction), draw, callback, trajectory, exact, copies)
 
 
-def invert(scheme: Scheme, model: Model, x: Array, *, prediction: Any = "noise", trajectory: bool = False) -> Array:
+def invert(
+    scheme: Scheme,
+    model: Model,
+    x: Array,
+    *,
+    prediction: Any = "noise",
+    callback: Callable[[int, Any, Array], None] | None = None,
+    trajectory: bool = False,
+    copies: bool = False,
+) -> Array:
     """Run a scheme's method backwards over its grid, from data to noise (DDIM inversion for `DDIM`).
 
-    The method is laid out anew on the reversed grid, so the result is that method's approximation of the inverse flow
-    and agrees with the inverse of `sample` to the method's order.
+    The method is laid out anew on the reversed grid (``orders`` reversed too), so the result is that method's
+    approximation of the inverse flow and agrees with the inverse of `sample` to the method's order.
 
     Parameters
     ----------
-    scheme, model, prediction, trajectory
+    scheme, model, prediction, callback, trajectory, copies
         As in `sample`; the scheme is the one that samples, from noise to data.
     x
         The data x_0, shape (...).
@@ -132,11 +148,14 @@ def invert(scheme: Scheme, model: Model, x: Array, *, prediction: Any = "noise",
     ValueError
         As in `sample`; also where the formulation cannot start at the data end (data prediction at sigma = 0).
     """
-    if scheme.schedule is None:
-        raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp on reversed times")
+    _check_sampling(scheme)
     options = {k: v for k, v in scheme.options if k != "final"}
+    if options["start"] == "exact":
+        raise ValueError('invert cannot run a scheme with start="exact"; discretize with start="runge-kutta"')
+    if options["orders"] is not None:
+        options["orders"] = tuple(options["orders"])[::-1]
     back = scheme.method.discretize(scheme.schedule, list(scheme.levels[::-1]), **options)
-    return _drive(back, model, x, get(prediction), None, None, trajectory, None, False)
+    return _drive(back, model, x, get(prediction), None, callback, trajectory, None, copies)
 
 
 def solve_ivp(
@@ -178,6 +197,9 @@ def solve_ivp(
     ValueError, TypeError
         As in `sample` and `Method.discretize`.
     """
+    if not isinstance(method, Method):
+        raise TypeError(f"method must be a method such as nd.AdamsBashforth(3), got {method!r}")
+    _check_callable(fun, "fun")
     scheme = method.discretize(None, t_grid, start=start)
     if not hasattr(y0, "dtype") or (kind(y0) == "numpy" and y0.dtype.kind in "iu"):
         y0 = np.asarray(y0, dtype=np.result_type(np.float64, np.asarray(y0).dtype))
@@ -186,11 +208,35 @@ def solve_ivp(
     def model(y: Array, t: Any) -> Array:
         return _like(fun(to_float(t), y), y0)
 
-    return _drive(scheme, model, y0, get("velocity"), None, None, trajectory, at, False)
+    # right-hand sides that fill one dydt buffer again and again are common among ODE codes, so their values are copied
+    return _drive(scheme, model, y0, get("velocity"), None, None, trajectory, at, True, ODE_WORDS)
 
 
 def _like(value: Any, y0: Array) -> Array:
-    return np.asarray(value, dtype=y0.dtype) if kind(y0) == "numpy" and not hasattr(value, "dtype") else value
+    """Return what a right-hand side gave as an array like y0, if it is no array yet."""
+    if kind(y0) != "numpy" or hasattr(value, "dtype"):
+        return value
+    array = np.asarray(value)
+    return array.astype(y0.dtype) if np.can_cast(array.dtype, y0.dtype, "same_kind") else array
+
+
+def _check_sampling(scheme: Any) -> None:
+    """Raise unless `scheme` is laid out from noise to data."""
+    if not isinstance(scheme, Scheme):
+        raise TypeError(f"scheme must be what method.discretize(schedule, grid) returns, got {scheme!r}")
+    if scheme.schedule is None:
+        raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp")
+    if not scheme.levels[0].log_snr < scheme.levels[-1].log_snr:
+        first, last = scheme.ends
+        raise ValueError(
+            f"the grid runs from data to noise (t = {first:.6g} to {last:.6g}); lay the method out from noise to data, "
+            "then sample or invert"
+        )
+
+
+def _check_callable(value: Any, name: str) -> None:
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {value!r}")
 
 
 def _drive(
@@ -203,13 +249,17 @@ def _drive(
     trajectory: bool,
     exact: Callable[[Any], Array] | None,
     copies: bool,
+    words: Words = Words(),
 ) -> Any:
     """Loop over the machine's questions."""
-    _check_state(x)
+    _check_state(x, words)
+    _check_callable(model, words.model)
+    if exact is not None:
+        _check_callable(exact, "exact")
     if scheme.exact_starts and exact is None:
         raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
     machine = Machine(program(scheme, prediction), x, noise=noise, copies=copies)
-    check = _Check(x)
+    check = _Check(x, words)
     path, nodes, asked = [x], _node_ends(scheme), 0
 
     def report() -> None:
@@ -223,7 +273,10 @@ def _drive(
 
     report()
     while (question := machine.ask()) is not None:
-        Y = exact(question.level) if exact is not None and 1 <= asked <= scheme.exact_starts else None
+        Y = None
+        if exact is not None and 1 <= asked <= scheme.exact_starts:
+            Y = exact(question.level)
+            check.array(Y, "exact", f"at {words.time} {question.level.time}")
         F = model(question.x if Y is None else Y, _bare(question.level.model_time))
         check(F, question)
         if Y is not None and trajectory:
@@ -232,7 +285,7 @@ def _drive(
         del F  # unless it is history, its memory is free while the model works
         asked += 1
         report()
-    check.finish()
+    check.finish(machine.sample)
     return path if trajectory else machine.sample
 
 
@@ -247,12 +300,30 @@ def _node_ends(scheme: Scheme) -> dict[int, int]:
     return {i: n + 1 for n, i in enumerate(ends)}
 
 
-def _check_state(x: Any) -> None:
+def _check_state(x: Any, words: Words) -> None:
+    """Raise unless `x` is a floating array that is finite."""
     which = kind(x) if hasattr(x, "dtype") else None
-    floating = x.is_floating_point() if which == "torch" else which == "numpy" and np.issubdtype(x.dtype, np.inexact)
-    if not floating:
+    inexact = x.is_floating_point() or x.is_complex() if which == "torch" else which == "numpy" and x.dtype.kind in "fc"
+    if not inexact:
         what = f"an array of dtype {x.dtype}" if which else type(x).__name__
-        raise TypeError(f"the initial sample must be a floating NumPy array or torch tensor, got {what}")
+        raise TypeError(f"{words.state} must start as a floating NumPy array or torch tensor, got {what}; convert it")
+    if _on_host(x) and not _finite(x):
+        raise ValueError(f"{words.state} is not finite at the start; drop the points that are NaN or infinite")
+
+
+def _on_host(x: Array) -> bool:
+    return kind(x) == "numpy" or x.device.type == "cpu"
+
+
+def _total(x: Array) -> Any:
+    """Return the sum of a tensor, wide enough that only what is not finite makes it so (or a sum beyond float32)."""
+    return x.detach().sum(dtype=sys.modules["torch"].float32 if x.dtype.itemsize < 4 else None)
+
+
+def _finite(x: Array) -> bool:
+    if kind(x) == "numpy":
+        return bool(np.isfinite(x).all())
+    return bool(abs(_total(x)) < math.inf) or bool(x.isfinite().all())
 
 
 class _Check:
@@ -262,40 +333,52 @@ class _Check:
     run is over.
     """
 
-    def __init__(self, x: Array) -> None:
-        self.x, self.count = x, 0
-        self.deferred: list[tuple[Array, str]] | None = [] if kind(x) == "torch" and x.device.type != "cpu" else None
+    def __init__(self, x: Array, words: Words) -> None:
+        self.x, self.words, self.count = x, words, 0
+        self.deferred: list[tuple[Array, str]] = []
 
     def __call__(self, F: Any, question: Question) -> None:
         self.count += 1
-        x, when = self.x, question.level.model_time
-        where = f"at evaluation {self.count}, step {question.index + 1} (model time {when})"
-        if type(F) is not type(x) and not (hasattr(F, "dtype") and kind(F) == kind(x)):
-            raise TypeError(f"the model returned {type(F).__name__} {where}; expected {type(x).__name__}")
-        if F.shape != x.shape:
-            shapes = f"shape {tuple(F.shape)} {where}; expected {tuple(x.shape)}"
-            raise ValueError(f"the model returned {shapes}, the sample's")
-        if F.dtype != x.dtype:
-            raise TypeError(f"the model returned dtype {F.dtype} {where}; expected {x.dtype}, the sample's; cast one")
-        if kind(x) == "numpy":
-            if not np.isfinite(F).all():
-                raise ValueError(f"the model returned a value that is not finite {where}")
-            return
-        if F.device != x.device:
-            raise ValueError(f"the model returned a tensor on {F.device} {where}; the sample is on {x.device}")
-        total = F.detach().sum(dtype=sys.modules["torch"].float32 if F.dtype.itemsize < 4 else None)
-        if self.deferred is not None:
-            self.deferred.append((total, where))
-        elif not math.isfinite(total) and not F.isfinite().all():
-            raise ValueError(f"the model returned a value that is not finite {where}")
+        when = f"{self.words.time} {question.level.model_time}"
+        where = f"at evaluation {self.count}, step {question.index + 1} ({when})"
+        self.array(F, self.words.model, where)
+        if not _on_host(F):
+            self.deferred.append((_total(F), where))
+        elif not _finite(F):
+            self._refuse(question.x, where)
 
-    def finish(self) -> None:
-        """Look at the deferred sums, in one transfer."""
+    def array(self, F: Any, who: str, where: str) -> None:
+        """Raise unless `F`, returned by `who`, is an array like the sample."""
+        x, state = self.x, self.words.state
+        if type(F) is not type(x) and not (hasattr(F, "dtype") and kind(F) == kind(x)):
+            raise TypeError(f"{who} returned {type(F).__name__} {where}; expected {type(x).__name__}")
+        if F.shape != x.shape:
+            raise ValueError(f"{who} returned shape {tuple(F.shape)} {where}; expected {tuple(x.shape)}, as {state}")
+        if F.dtype != x.dtype:
+            raise TypeError(f"{who} returned dtype {F.dtype} {where}; expected {x.dtype}, as {state}; cast one of them")
+        if kind(x) == "torch" and F.device != x.device:
+            raise ValueError(f"{who} returned a tensor on {F.device} {where}; {state} is on {x.device}")
+
+    def _refuse(self, Y: Array, where: str) -> None:
+        """Say whether the model or what it was given is to blame."""
+        if not _finite(Y):
+            raise ValueError(self._overflow(where))
+        raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
+
+    def _overflow(self, where: str) -> str:
+        state = "y" if self.words is ODE_WORDS else self.words.state
+        remedy = "take smaller steps, a more stable method or a wider dtype"
+        return f"{state} is no longer finite {where}: it outgrew {self.x.dtype}; {remedy}"
+
+    def finish(self, x: Array) -> None:
+        """Look at the deferred sums, in one transfer, and at the last sample."""
         if self.deferred:
-            totals = sys.modules["torch"].stack([total for total, _ in self.deferred]).tolist()
+            totals = sys.modules["torch"].stack([total.abs() for total, _ in self.deferred]).tolist()
             for total, (_, where) in zip(totals, self.deferred, strict=True):
                 if not math.isfinite(total):
-                    raise ValueError(f"the model returned a value that is not finite {where}")
+                    raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
+        if not _finite(x):
+            raise ValueError(self._overflow("after the last step"))
 
 
 def _noise(x: Any, generator: Any) -> Callable[[int, int], Array]:

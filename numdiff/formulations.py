@@ -115,7 +115,7 @@ class Formulation:
         Raises
         ------
         ValueError
-            If the scaled sample does not exist at `start` (see the ends, above).
+            If the scaled sample does not exist at `start` (see the ends, above), or a velocity's step has no end.
         """
         (a_s, b_s), (a_t, b_t) = self.scales(start), self.scales(end)
         if vanishes(a_s):
@@ -127,6 +127,11 @@ class Formulation:
             scale, sign = -a_t * b_s / a_s, 1 if self.prediction == "noise" else -1
             return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)], infinite=True)
         h = self.node(end) - self.node(start)
+        if not self.is_finite(end):
+            raise ValueError(
+                f"formulation {self.name} cannot arrive at time {end.time}, where the schedule has sigma = 0; "
+                'use final="denoise" (the default), or end the grid at a positive sigma'
+            )
         kappa = self.kappa(end)
         return Span(xi, h, [kappa * mu for mu in moments(h, self.c, order)])
 

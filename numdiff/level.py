@@ -2,7 +2,8 @@
 
 At a level the sample is x = alpha x_0 + sigma eps. A level keeps
 
-- ``time``: the schedule's own variable t, which the velocity formulation integrates over;
+- ``time``: the clock t of the velocity dx/dt, which the velocity formulation integrates over: the schedule's own
+  variable (for flow matching with a shift, the shifted one);
 - ``alpha``, ``sigma``: signal and noise scale;
 - ``model_time``: what the network is given (a discrete model's step number, say). It is kept apart from
   (alpha, sigma) because published codes round or truncate the one and not the other;
@@ -27,7 +28,7 @@ class Level:
     Parameters
     ----------
     time
-        Schedule time t.
+        The clock t.
     alpha, sigma
         Signal and noise scale at t, not both zero.
     model_time

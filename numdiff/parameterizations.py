@@ -24,9 +24,8 @@ name         m                           (a, b)                           d = a 
 with s = sigma_data and N = sqrt(sigma^2 + s^2 alpha^2). The last row is D = c_skip y + c_out F on y = x/alpha at the
 noise level rho = sigma/alpha (Karras et al. 2022, arXiv:2206.00364, table 1 and eq. 7), solved for F; the powers of
 alpha cancel, so that it holds on every schedule and at both ends. "v" is Salimans and Ho's (arXiv:2202.00512) and
-needs no derivative. "velocity" is the derivative in the schedule's own time, x_t' = alpha' x_0 + sigma' eps; a flow-
-matching network predicts "flow", which is the same thing on ``Flow(shift=1)`` and differs by the factor d sigma/dt
-where the schedule's time is shifted.
+needs no derivative. "velocity" is the derivative in the level's clock, x_t' = alpha' x_0 + sigma' eps; on flow
+schedules it is what a flow-matching network predicts, "flow", whatever the shift.
 
 Accuracy. No d in the table subtracts nearly equal numbers (alpha' <= 0 <= sigma' on every schedule), so q is accurate
 to a few ulp; p to a few ulp of (|a b2| + |a2 b|) / |d|, and of itself wherever source or target is noise, data or

@@ -10,14 +10,24 @@ with l_jm the coefficients of the Lagrange basis polynomial l_j. c = 0 is variab
 classical weights. Callers measure u in units of the step, so that no power of a small h is ever formed.
 
 **The velocity filter** v+ = (1 - beta) v + beta f of the generalized heavy ball sees f only through an average.
-Feeding it the monomials u^m gives moments M^m, and weights w_i on the velocities v_i that integrate every polynomial
-of degree < k solve
+Feeding it the monomials u^m gives moments M^m, which stay centred on a node: moving the centre by d is the binomial
+shift M^m -> sum_j binom(m, j) (-d)^{m-j} M^j. Weights w_i on the k newest velocities that integrate every polynomial
+of degree < k solve sum_i w_i M_i^m = mu_m. That system is not solved as it stands: where steps shrink, the velocities
+share a distant past and differ by little. But they span what the k - 1 newest evaluations span with the oldest
+velocity, of moments M, and on these the weights are b_j and a:
 
-    sum_i w_i M_i^m = mu_m,    m < k.
+    P = prod_{j<k-1} (u - u_j),    a = mu[P]/M[P],    b_j = (mu - a M)[l_j],
 
-The moments stay centred on the present node: moving the centre by d is the binomial shift M^m -> sum_j binom(m, j)
-(-d)^{m-j} M^j. On a grid of constant step ratio r (r = 1: equal steps), in units of the present step, the moments of
-the present node have the fixed point
+where mu[P] = sum_m p_m mu_m. Since f_n = (v_{n+1} - (1-beta) v_n)/beta,
+
+    w_0 = b_0/beta,    w_i = (b_i - (1-beta) b_{i-1})/beta,    w_{k-1} = a - (1-beta) b_{k-2}/beta.
+
+For beta <= 1 the oldest velocity is an average over nodes at and before u_{k-1}, where P has one sign, so that M[P] is
+not zero on any grid; about u_{k-1} all terms of M[P] and M[l_j] have one sign too, and nothing cancels. For beta > 1
+M[P] may vanish.
+
+On a grid of constant step ratio r (r = 1: equal steps), in units of the present step, the moments of the present node
+have the fixed point
 
     M^0 = 1,    M^m = (1-beta) r^-m sum_{j<=m} binom(m, j) (-1)^{m-j} M^j.
 
@@ -34,7 +44,7 @@ from functools import cache
 from itertools import pairwise
 from math import comb, factorial, prod
 
-from numdiff.elementary import Number, kind
+from numdiff.elementary import Number, kind, vanishes
 from numdiff.phi import phis
 
 Vector = Sequence[Number]
@@ -43,7 +53,7 @@ MAX_ORDER = 8
 """Highest order of a multistep method; (*) needs phi_1 ... phi_order."""
 
 SINGULAR = 1e-12
-"""Smallest relative pivot that `solve` accepts in floating point: below it fewer than four digits survive."""
+"""Smallest share of a sum that `filtered` divides by: below it fewer than four digits survive."""
 
 
 def exact(x: Number) -> Number:
@@ -103,36 +113,44 @@ def adams(nodes: Vector, h: Number, c: Number = 0) -> list[Number]:
     return interpolatory([u / h for u in nodes], moments(h, c, len(nodes)))
 
 
-def solve(rows: Sequence[Vector], rhs: Vector) -> list[Number]:
-    """Solve a small linear system over any field by Gauss-Jordan elimination.
+def filtered(nodes: Vector, M: Vector, beta: Number, mu: Vector) -> list[Number]:
+    """Return the weights w_i on the velocities v_{n+1}, ..., v_{n+2-k} that integrate every polynomial of degree < k.
 
-    Floats are pivoted by size; exact fields need no pivoting here, since the filter's systems are totally positive for
-    beta <= 1.
+    Parameters
+    ----------
+    nodes
+        The k >= 2 newest nodes, from the present one, u_0 = 0.
+    M
+        Moments M^m, m < k, of the oldest velocity, centred on the last of the nodes.
+    beta
+        Damping of the filter.
+    mu
+        Moments of the kernel, m < k, centred on the present node.
 
     Raises
     ------
     ValueError
-        If a pivot vanishes, or is below `SINGULAR` times the largest entry of its row in floating point.
+        If no such weights exist; for beta > 1 in floating point also if they exist by less than `SINGULAR`.
     """
-    work = [[*row, b] for row, b in zip(rows, rhs, strict=True)]
-    kinds = {kind(x) for row in work for x in row}
-    inexact = "sympy" not in kinds and not kinds.isdisjoint(("float", "numpy", "torch"))
-    field = to_float if inexact else exact
-    work = [[field(x) for x in row] for row in work]
-    lowest = list if inexact else tidy
-    size = [max(_magnitude(x) for x in row[:-1]) if inexact else 1.0 for row in work]
-    for i in range(len(work)):
-        if inexact:
-            best = max(range(i, len(work)), key=lambda j: _magnitude(work[j][i]) / (size[j] or 1.0))
-            work[i], work[best], size[i], size[best] = work[best], work[i], size[best], size[i]
-        if _magnitude(work[i][i]) <= SINGULAR * size[i] if inexact else work[i][i] == 0:
-            raise ValueError("the linear system for the weights is singular or too ill-conditioned to solve")
-        pivot = lowest([x / work[i][i] for x in work[i]])
-        work = [
-            pivot if j == i else lowest([x - row[i] * p for x, p in zip(row, pivot, strict=True)])
-            for j, row in enumerate(work)
-        ]
-    return [row[-1] for row in work]
+    newer, M = nodes[:-1], tidy(M)
+    apart = [u - nodes[-1] for u in newer]
+    terms = [p * m for p, m in zip(_with_roots(apart), M, strict=True)]
+    seen = sum(terms)
+    inexact = kind(seen) in ("float", "numpy", "torch")
+    if vanishes(seen) or (inexact and beta > 1 and abs(seen) <= SINGULAR * sum(map(abs, terms))):
+        raise ValueError("the velocities do not determine the integral of a polynomial, or barely do")
+    (a,) = tidy([sum(p * m for p, m in zip(_with_roots(newer), mu, strict=True)) / seen])
+    b = tidy([x - a * y for x, y in zip(interpolatory(newer, mu), interpolatory(apart, M), strict=True)])
+    older = [0, *[(1 - beta) * x for x in b]]
+    return tidy([(x - y) / beta for x, y in zip(b, older, strict=False)] + [a - older[-1] / beta])
+
+
+def _with_roots(roots: Vector) -> list[Number]:
+    """Return the coefficients of prod_j (u - u_j), lowest power first."""
+    P: list[Number] = [1]
+    for u in roots:
+        P = [-u * P[0], *[x - u * y for x, y in pairwise(P)], P[-1]]
+    return P
 
 
 def to_float(x: Number) -> Number:
@@ -140,12 +158,8 @@ def to_float(x: Number) -> Number:
     return float(x) if kind(x) == "exact" else x
 
 
-def _magnitude(x: Number) -> float:
-    return abs(x) if type(x) is float else abs(float(x.detach() if kind(x) == "torch" else x))
-
-
 def tidy(row: Vector) -> list[Number]:
-    """Bring SymPy expressions to lowest terms, so that elimination does not swell."""
+    """Bring SymPy expressions to lowest terms."""
     return [x.cancel() if kind(x) == "sympy" else x for x in row]
 
 
@@ -178,7 +192,7 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1) -> list[Number]:
     Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is
     its fixed point.
     """
-    field = to_float if kind(beta) == "torch" else exact
+    field = exact if kind(beta) in ("exact", "sympy") else to_float
     beta, ratio = field(beta), field(ratio)
     M: list[Number] = [field(1)]
     for m in range(1, count):
@@ -188,5 +202,5 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1) -> list[Number]:
                 f"the velocity filter has no steady state at beta = {beta} on steps of ratio {ratio}: the steps change "
                 "faster than its memory fades; use a ratio nearer to 1 or a larger beta"
             )
-        M.append(gain / (1 - gain) * sum(comb(m, j) * (-1) ** (m - j) * M[j] for j in range(m)))
+        M += tidy([gain / (1 - gain) * sum(comb(m, j) * (-1) ** (m - j) * M[j] for j in range(m))])
     return M

@@ -100,7 +100,7 @@ def test_beta_out_of_range(build, beta):
 
 @pytest.mark.parametrize("beta", [None, "0.8", True, np.array([0.5, 0.6]), 1j], ids=repr)
 def test_beta_that_is_no_number(beta):
-    with refuses(TypeError, "beta must be one number or a SymPy symbol, got|unsupported number type complex; use"):
+    with refuses(TypeError, "beta must be one (real )?number or a SymPy symbol, got"):
         nd.Nesterov(nd.DDIM(), beta=beta)
 
 
@@ -147,7 +147,7 @@ def test_formulations_that_a_schedule_does_not_have():
 def test_grids_that_run_the_wrong_way():
     up = nd.DDIM().discretize(VP, TIMES[::-1])
     with refuses(
-        ValueError, r"the grid runs from data to noise \(t = 0.1 to 0.9\); reverse it to sample, or use invert"
+        ValueError, r"the grid runs from data to noise \(t = 0.1 to 0.9\); lay the method out from noise to data"
     ):
         nd.sample(up, model, X)
     times = torch.tensor(TIMES[::-1], requires_grad=True)
@@ -166,7 +166,7 @@ def test_schemes_of_the_other_kind():
     "x", [[1.0, 2.0], 1.0, np.array([1, 2]), np.array(["a"]), torch.tensor([1, 2]), None], ids=repr
 )
 def test_samples_that_are_no_floating_arrays(x):
-    with refuses(TypeError, "the initial sample must be a floating NumPy array or torch tensor, got"):
+    with refuses(TypeError, "the sample must start as a floating NumPy array or torch tensor, got .*; convert it"):
         nd.sample(SCHEME, model, x)
 
 
@@ -216,8 +216,8 @@ def poisoned(value):
 MODELS = [
     (poisoned(math.nan), ValueError, "a value that is not finite"),
     (poisoned(math.inf), ValueError, "a value that is not finite"),
-    (lambda x: x[:1], ValueError, r"shape \(1,\) .*; expected \(2,\), the sample's"),
-    (lambda x: x[None], ValueError, r"shape \(1, 2\) .*; expected \(2,\), the sample's"),
+    (lambda x: x[:1], ValueError, r"shape \(1,\) .*; expected \(2,\), as the sample"),
+    (lambda x: x[None], ValueError, r"shape \(1, 2\) .*; expected \(2,\), as the sample"),
     (
         lambda x: x.astype(np.float32) if isinstance(x, np.ndarray) else x.float(),
         TypeError,
@@ -259,5 +259,5 @@ def test_right_sides_that_return_something_else():
         nd.solve_ivp(nd.RK4(), lambda t, y: [1.0], [0, 1], [1.0, 2.0])
     with refuses(ValueError, "a value that is not finite at evaluation 1, step 1"):
         nd.solve_ivp(nd.RK4(), lambda t, y: [math.nan, 1.0], [0, 1], [1.0, 2.0])
-    with refuses(TypeError, "the initial sample must be a floating NumPy array or torch tensor"):
+    with refuses(TypeError, "y0 must start as a floating NumPy array or torch tensor"):
         nd.solve_ivp(nd.RK4(), lambda t, y: y, [0, 1], "one")

@@ -78,7 +78,7 @@ def test_a_constant_prediction_is_exact_in_every_step(formulation, schedule, fra
                 a_t, b_t = formulation.scales(level)
                 on_the_line = a_t * other + b_t * constant
                 if formulation is nd.VELOCITY_TIME:
-                    on_the_line = x + (level.time - grid[0]) * constant
+                    on_the_line = x + (level.time - levels[0].time) * constant
                 # Steps of ten operations on numbers of the size of x and a x_0, b eps; weights may be ten times W, and
                 # log-SNR steps of 0.01 know W = h phi_1 from lambda = 10 to three digits less.
                 size = np.abs(a_t * other) + np.abs(b_t * constant) + np.abs(x)

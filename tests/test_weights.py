@@ -5,7 +5,6 @@ from fractions import Fraction
 from math import comb
 
 import mpmath
-import numpy as np
 import pytest
 import sympy as sp
 import torch
@@ -16,13 +15,13 @@ from numdiff.weights import (
     MAX_ORDER,
     adams,
     exact,
+    filtered,
     interpolatory,
     lagrange,
     moments,
     observe,
     recentre,
     rescale,
-    solve,
     steady_filter,
     tidy,
 )
@@ -117,27 +116,6 @@ def test_weights_carry_gradients_with_respect_to_step_and_nodes():
     assert torch.autograd.gradcheck(value, (h, d))  # torch's own finite differences and tolerance, in float64
 
 
-@given(st.integers(1, 6), st.integers(0, 10**6))
-def test_solve_is_exact_over_the_rationals(n, seed):
-    rng = np.random.default_rng(seed)
-    # Lower triangle plus a dominant diagonal: regular without pivoting, as the filter's systems are.
-    rows = [[Fraction(int(x)) for x in row] for row in rng.integers(-3, 4, (n, n))]
-    for i in range(n):
-        rows[i][i] += 20
-    solution = [Fraction(int(x), 7) for x in rng.integers(-9, 10, n)]
-    rhs = [sum(a * x for a, x in zip(row, solution, strict=True)) for row in rows]
-    assert solve(rows, rhs) == solution
-
-
-def test_solve_pivots_floats_and_refuses_what_it_cannot_solve():
-    assert solve([[0.0, 2.0], [4.0, 0.0]], [6.0, 8.0]) == [2.0, 3.0]
-    assert solve([[1.0, 1.0, 1.0], [1.0, 1.0, 2.0], [1.0, 2.0, 1.0]], [6.0, 9.0, 8.0]) == [1.0, 2.0, 3.0]
-    assert solve([[1e-200, 0.0], [0.0, 1e200]], [1e-200, 1e200]) == [1.0, 1.0]  # badly scaled, not badly conditioned
-    for rows in ([[1.0, 2.0], [2.0, 4.0]], [[Fraction(1), Fraction(2)], [Fraction(2), Fraction(4)]], [[0.0]]):
-        with pytest.raises(ValueError, match="singular or too ill-conditioned"):
-            solve(rows, [1] * len(rows))
-
-
 # --- the velocity filter ----------------------------------------------------------------------------------------------
 
 
@@ -157,6 +135,30 @@ def test_the_filter_sees_what_the_velocity_recursion_makes_of_monomials(count, b
             for i in range(1, n + 1):
                 v = (1 - beta) * v + beta * (s[i] - s[n]) ** m
             assert M[m] == v
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(2, 6),
+    st.fractions(Fraction(1, 5), 1, max_denominator=9),
+    st.lists(rationals, min_size=7, max_size=9),
+)
+def test_filtered_weights_solve_the_system_of_the_velocities(k, beta, steps):
+    """sum_i w_i v_{n+1-i} integrates u^m, with the velocities from their recursion and any moments of the kernel."""
+    s = [sum(steps[:n], Fraction(0)) for n in range(len(steps) + 1)]
+    s, mu = [x - s[-1] for x in s], [Fraction(m + 2, 2 * m + 1) for m in range(k)]  # any numbers will do
+
+    def velocities(m, centre):
+        out = [(s[0] - centre) ** m]
+        for u in s[1:]:
+            out.append((1 - beta) * out[-1] + beta * (u - centre) ** m)
+        return out
+
+    oldest = [velocities(m, s[-k])[-k] for m in range(k)]
+    w = filtered([s[-1 - i] for i in range(k)], oldest, beta, mu)
+    for m in range(k):
+        v = velocities(m, 0)
+        assert sum(w[i] * v[-1 - i] for i in range(k)) == mu[m]
 
 
 @given(rationals, st.lists(rationals, min_size=1, max_size=6))

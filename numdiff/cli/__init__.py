@@ -17,11 +17,16 @@ remedy; ``--debug`` shows where it was raised. Results go to standard output, pr
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from numdiff.cli.parser import build, parse
 from numdiff.cli.values import UsageError
+
+# The library says beta=0.8 and weights="uniform" where the command line says --beta 0.8 and --weights uniform.
+_KEYWORD = re.compile(r"\b(h|beta|order|ratio|rule|weights|formulation|variant|start|base)=\"?([\w./-]*\w)\"?")
+_OPTION = {"h": "step"}
 
 OK, INTERNAL, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -44,11 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SystemExit as leave:  # --help and --version
         return int(leave.code or 0)
-    except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED, debug)
+    except KeyboardInterrupt as interrupt:
+        return _complain(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
         return _closed_pipe()
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         return _complain(f"error: {_line(error)}", MISTAKE, debug)
     except Exception as error:
         text = f"internal error: {type(error).__name__}: {_line(error)} (--debug shows the traceback)"
@@ -60,7 +65,8 @@ def _line(error: BaseException) -> str:
     """Return the message as one line."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return _KEYWORD.sub(lambda found: f"--{_OPTION.get(found[1], found[1])} {found[2]}", text)
 
 
 def _complain(text: str, code: int, debug: bool) -> int:

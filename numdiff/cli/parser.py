@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +34,8 @@ COMMANDS = {
 EPILOG = """\
 METHOD is the name of a family (numdiff methods lists them), also with its order: ghvb, ab3, plms4.
 Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mistake, 130 interrupted.
+
+Intervals are those of z = h d for X' = c X + d X in X = x/kappa, where only exponential methods have c != 0.
 
 examples:
   numdiff derive ghvb --order 3 --beta beta
@@ -63,11 +66,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     word = next((argument for argument in arguments if not argument.startswith("-")), None)
     if word is not None and word not in COMMANDS:
         suggest(word, COMMANDS, "command")
-    options = build().parse_args(arguments)
+    options = build().parse_args(_joined(arguments))
     if options.name is None:
         raise values.UsageError(f"no command given; choose from {', '.join(COMMANDS)} (numdiff --help explains)")
     options.command = _runner(options.name)
     return options
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Write ``--window -3,1,-2,2`` as ``--window=-3,1,-2,2``: argparse takes what begins with a minus for an option."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] == "--window" and re.match(r"-[\d.]", argument):
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
 
 
 def _runner(name: str) -> Callable[[argparse.Namespace], None]:
@@ -184,7 +198,7 @@ def _stability(parser: Any) -> None:
         "--window",
         type=values.window,
         metavar="L,R,B,T",
-        help="drawn part of the z plane: left, right, bottom, top, as in --window=-3,1,-2,2 (default: fits the region)",
+        help="drawn part of the z plane: left, right, bottom, top, as in -3,1,-2,2 (default: fits the region)",
     )
     parser.add_argument(
         "--points",
@@ -245,7 +259,13 @@ def _sample(parser: Any) -> None:
     add("--grid", values.named("grid", TIME_GRIDS), "log-snr", "GRID", spacing)
     _start(parser, ("lower", "runge-kutta"), "lower")
     add("--labels", values.labels, tuple(range(10)), "L", "classes: 3, 0-9 or 1,4,7-9 (default 0-9)")
-    add("--guidance", values.real, 1.0, "G", "strength of classifier-free guidance; 1 is none (default 1)")
+    add(
+        "--guidance",
+        values.strength,
+        1.0,
+        "G",
+        "strength of guidance, 0 (without a class) to 100; 1 is none (default 1)",
+    )
     add("--n", values.whole(1, 100_000), 50, "N", "number of samples, classes taking turns (default 50)")
     _seed(parser, "the initial noise")
     add("--threads", values.whole(1, 1024), 1, "N", "threads of torch (default 1)")

@@ -38,17 +38,24 @@ def chosen(options: argparse.Namespace) -> Any:
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError
         For unknown names, options that the family does not have, and values out of range.
     """
+    try:
+        return _built(options)
+    except TypeError as error:  # an option that the family lacks: here it came from the command line, so a mistake
+        raise UsageError(str(error)) from error
+
+
+def _built(options: argparse.Namespace) -> Any:
     name, order = split(options.method)
     given = {key: symbolic(getattr(options, key)) for key in OPTIONS if getattr(options, key) is not None}
     if options.base is None:
         return build(name, _with_order(given, order, options.method))
     if order is not None:
-        raise UsageError(
-            f"{options.method} gives an order, but that belongs to --base; write {name} --base {options.base}{order}"
-        )
+        base, own = split(options.base)
+        remedy = f"{name} --base {base}{order if own is None else own}"
+        raise UsageError(f"{options.method} gives an order, but that belongs to --base; write {remedy}")
     base, order = split(options.base)
     inner = _with_order({key: value for key, value in given.items() if key != "beta"}, order, options.base)
     return build(name, {"beta": given["beta"]} if "beta" in given else {}, build(base, inner))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from numdiff.cli.derive import shown
+from numdiff.cli.derive import MEANING_OF_Z, shown
 from numdiff.cli.layout import columns, dump
 from numdiff.cli.selection import chosen
 from numdiff.cli.values import Symbol, UsageError
@@ -14,14 +14,16 @@ from numdiff.cli.values import Symbol, UsageError
 def run(options: argparse.Namespace) -> None:
     """Print the intervals, and draw the region if a file is named."""
     from numdiff.properties import stability
-    from numdiff.study.expressions import expression
+    from numdiff.study.expressions import expression, measured
 
     if options.out is not None and isinstance(options.beta, Symbol):
         raise UsageError("--out draws a region, which needs a number for --beta; write --beta 0.8")
     method, h = chosen(options), None if options.step is None else float(options.step)
+    exponential = method.kernel != 0
     found: dict[str, Any] = {"method": method.name}
     for name, interval in (("real", stability.real_interval), ("imaginary", stability.imaginary_interval)):
-        found[name] = expression(interval(method, h=h))
+        end = interval(method, h=h if exponential else None)
+        found[name] = expression(measured(end) if exponential else end)
     if options.out is not None:
         found["figure"] = _draw(method, options, h, float(found["real"]["float"] or 0))
     if options.json:
@@ -29,6 +31,8 @@ def run(options: argparse.Namespace) -> None:
         return
     rows = [(title, shown(title, found[title.split()[0]])) for title in ("real interval", "imaginary interval")]
     print(f"{method.name}\n{columns(rows, indent=2)}")
+    if exponential:
+        print(MEANING_OF_Z)
     if options.out is not None:
         print(f"wrote {found['figure']}")
 

@@ -12,4 +12,7 @@ from numdiff.study import run as study
 def run(options: argparse.Namespace) -> None:
     """Run the study and print where its report is."""
     settings = replace(FAST if options.fast else FULL, seed=options.seed)
-    print(study(options.out, settings, force=options.force, threads=options.threads))
+    try:
+        print(study(options.out, settings, force=options.force, threads=options.threads))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("what was done is kept, and the same command goes on from there") from None

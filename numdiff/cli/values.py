@@ -23,6 +23,7 @@ _RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 MOST_STEPS = 1_000_000
 LARGEST = 2**63 - 1
+STRONGEST = 100
 
 
 class UsageError(ValueError):
@@ -70,13 +71,22 @@ def real(text: str) -> float:
     return float(number(text))
 
 
+def strength(text: str) -> float:
+    """Return a strength of guidance, from 0 (no class) to `STRONGEST`."""
+    value = real(text)
+    if not 0 <= value <= STRONGEST:
+        raise ArgumentTypeError(f"{text!r} is not from 0 (without a class) to {STRONGEST}; 1 is no guidance, 4 strong")
+    return value
+
+
 def whole(low: int, high: int = LARGEST) -> Callable[[str], int]:
     """Return a type for an integer from `low` to `high`."""
 
     def parse(text: str) -> int:
-        value = int(text) if re.fullmatch(r"[+-]?\d{1,19}", text) else None
+        value = int(text) if re.fullmatch(r"[+-]?\d{1,99}", text) else None
         if value is None or not low <= value <= high:
-            bounds = f"from {low} to {high}" if high < LARGEST else f"of at least {low}"
+            too_large = value is not None and value > high
+            bounds = f"from {low} to {high}" if high < LARGEST or too_large else f"of at least {low}"
             raise ArgumentTypeError(f"{text!r} is not an integer {bounds}")
         return value
 
@@ -145,6 +155,8 @@ def output(*endings: str) -> Callable[[str], Path]:
             raise ArgumentTypeError(f"{text!r} must end in {' or '.join(endings)}")
         if path.is_dir():
             raise ArgumentTypeError(f"{text!r} is a folder; give the name of a file")
+        if path.parent.exists() and not path.parent.is_dir():
+            raise ArgumentTypeError(f"{str(path.parent)!r} is a file, not a folder; choose another place than {text!r}")
         if not path.parent.is_dir():
             raise ArgumentTypeError(f"the folder of {text!r} does not exist; make it first")
         return path

@@ -13,7 +13,11 @@ from numdiff.methods.runge_kutta import KNOWN, RungeKutta
 
 
 def DDIM(formulation: Formulation | str | None = None) -> AdamsBashforth:
-    """Return DDIM (Song et al., 2021), which is Adams-Bashforth of order 1; every formulation gives the same step."""
+    """Return DDIM (Song et al., 2021), which is Adams-Bashforth of order 1.
+
+    Every noise and data formulation gives the same step, and so does the velocity on flow schedules, where alpha and
+    sigma are linear in time; on other schedules velocity/time is Euler's method for dx/dt and not DDIM.
+    """
     return AdamsBashforth(1, formulation)  # type: ignore[arg-type]
 
 

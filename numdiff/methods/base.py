@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from numdiff.elementary import Number, is_zero, kind, log, vanishes
 from numdiff.formulations import DATA_RATIO, NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.level import Level
 from numdiff.methods.scheme import Scheme
+from numdiff.schedules import Schedule
 from numdiff.tableau import Tableau
 
 STARTS = ("lower", "runge-kutta", "exact")
@@ -110,6 +112,10 @@ class Method(abc.ABC):
             For a grid that is not monotone, finite and of at least two points; for too few steps for the order; for a
             level at which the formulation does not exist; for unknown options.
         """
+        if not (schedule is None or isinstance(schedule, Schedule)):
+            raise TypeError(
+                f"schedule must be a noise schedule such as nd.schedules.VPLinear(), or None, got {schedule!r}"
+            )
         levels = grids.levels(schedule, grid)
         layout = Layout(
             method=self,
@@ -220,8 +226,10 @@ class Layout:
         """Tell whether step `n` is the last one and must return the denoised estimate."""
         if n + 1 < self.steps or self.schedule is None or not vanishes(self.levels[-1].sigma):
             return False
-        if self.formulation.prediction == "velocity" or self.final is not None:
+        if self.final is not None:
             return self.final == "denoise"
+        if self.formulation.prediction == "velocity":
+            return not math.isfinite(float(self.levels[-1].time))  # a clean end without a time, as after VE's sigma_min
         return self.formulation.prediction == "data" or not self.limited
 
     @property
@@ -252,7 +260,7 @@ class Layout:
         if self.schedule is None:
             return Level.of_time(s)
         if variable == VELOCITY_TIME:
-            return self.schedule.level(s)
+            return self.schedule.level_at(s)
         return self.schedule.level(self.schedule.time(-log(s) if variable == NOISE_RATIO else log(s)))
 
 
@@ -278,6 +286,8 @@ def _orders(method: Method, orders: Sequence[int] | None, steps: int) -> tuple[i
                 "lower the order or take more steps"
             )
         return (points,) * steps
+    if isinstance(orders, (str, int)) or not hasattr(orders, "__len__"):
+        raise TypeError(f"orders must be a sequence of {steps} ints, one per step, got {orders!r}")
     orders = tuple(orders)
     if len(orders) != steps:
         raise ValueError(f"orders must have one entry per step ({steps}), got {len(orders)}")
@@ -300,7 +310,10 @@ def check_beta(beta: Number) -> Number:
     """Return `beta` if it lies in (0, 2] or is a symbol, or raise; arrays of one number and tensors become doubles."""
     if isinstance(beta, (bool, str)) or beta is None or getattr(beta, "ndim", None):
         raise TypeError(f"beta must be one number or a SymPy symbol, got {beta!r}")
-    which = kind(beta)
+    try:
+        which = kind(beta)
+    except TypeError:
+        raise TypeError(f"beta must be one real number or a SymPy symbol, got {beta!r}") from None
     if which == "sympy" and not beta.is_number:
         return beta
     if not 0 < beta <= 2:

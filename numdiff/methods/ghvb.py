@@ -27,15 +27,23 @@ from numdiff.methods.adams import WEIGHTS
 from numdiff.methods.base import check_beta, check_order, choice
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
-from numdiff.weights import MAX_ORDER, exact, observe, recentre, rescale, solve, steady_filter, to_float
+from numdiff.weights import MAX_ORDER, exact, filtered, observe, recentre, rescale, steady_filter, to_float
 
 
 @dataclass(frozen=True)
 class FilterState:
-    """Moments of the velocity filter after the last nodes, newest first, centred on the last, in units of its step."""
+    """The velocity filter after the last nodes, newest first: moments centred on their own node, with their unit.
 
-    rows: tuple[list[Number], ...]
-    unit: Number
+    In a steady state the present node is among them already, and the unit is the present step.
+    """
+
+    rows: tuple[tuple[list[Number], Number], ...]
+    steady: bool = False
+
+    def moments(self, i: int, point: Point) -> list[Number]:
+        """Return the moments after node n - i about that node, in units of the step at `point`."""
+        M, unit = self.rows[i]
+        return rescale(M, unit if self.steady else unit / point.span.unit)
 
 
 @dataclass(frozen=True)
@@ -111,23 +119,22 @@ class GHVB(Multistep):
         return self._fixed_point(self.beta, 1 if self.weights == "uniform" else ratio)
 
     def _fixed_point(self, beta: Number, ratio: Number) -> FilterState:
-        field = to_float if kind(beta) == "torch" else exact
-        rows = [steady_filter(beta, self.order, ratio)]
+        field = exact if kind(beta) in ("exact", "sympy") else to_float
+        M, units = steady_filter(beta, self.order, ratio), [field(1)]
         for _ in range(1, self.order):
-            rows.append(rescale(recentre(rows[-1], 1), 1 / field(ratio)))
-        return FilterState(tuple(rows), None)
+            units.append(units[-1] / field(ratio))
+        return FilterState(tuple((M, unit) for unit in units), steady=True)
 
     def _observe(self, state: FilterState | None, point: Point) -> FilterState:
         """Let the filter see the present node; the published weights take it to be at its fixed point all along."""
         if self.weights == "uniform":
             return state or self._fixed_point(self._beta_at(point), 1)
         if state is None or point.first:
-            return FilterState(([1, *[0] * (self.order - 1)],), point.span.unit)
-        if state.unit is None:
+            return FilterState((([1, *[0] * (self.order - 1)], point.span.unit),))
+        if state.steady:
             return state
-        factor = state.unit / point.span.unit
-        moved = [recentre(rescale(M, factor), -point.nodes[1]) for M in state.rows]
-        return FilterState((observe(moved[0], self._beta_at(point)), *moved)[: self.order], point.span.unit)
+        seen = observe(recentre(state.moments(0, point), -point.nodes[1]), self._beta_at(point))
+        return FilterState(((seen, point.span.unit), *state.rows)[: self.order])
 
     def _beta_at(self, point: Point) -> Number:
         """Return beta, as a float on a grid of floats: mixed with them a Fraction is slow and no more exact."""
@@ -136,10 +143,13 @@ class GHVB(Multistep):
     def weights_at(self, state: FilterState, point: Point) -> list[Number]:
         """Return kappa w_i for the `order` newest velocities."""
         k, mu = point.order, point.span.moments
+        if k == 1:
+            return [mu[0]]
+        nodes = point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)]
         if point.span.infinite and self.weights == "uniform":
             mu = [mu[0], *[0] * (k - 1)]  # nodes spaced by an infinite step: only the constant is left
         try:
-            return filter_weights(state.rows[:k], mu)
+            return filtered(nodes, state.moments(k - 1, point)[:k], self._beta_at(point), mu[:k])
         except ValueError as error:
             remedy = "use beta <= 1, a lower order or a smoother grid"
             raise ValueError(f"{self.name} on this grid: {error}; {remedy}") from None
@@ -156,12 +166,6 @@ class GHVB(Multistep):
         w = [*w, *[0] * (r - len(w))]
         row = [beta * w[0], point.span.xi, product(1 - beta, w[0]) + w[1], *w[2:]]
         return one_stage(row, velocity), state
-
-
-def filter_weights(rows: Any, mu: Any) -> list[Number]:
-    """Solve sum_i w_i M_i^m = mu_m for m < k = len(rows)."""
-    k = len(rows)
-    return solve([[M[m] for M in rows] for m in range(k)], list(mu[:k]))
 
 
 def show(beta: Any) -> str:

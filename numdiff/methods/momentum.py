@@ -15,7 +15,7 @@ heavy ball has order 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from numdiff.elementary import Number, is_zero, product
@@ -49,7 +49,7 @@ class Momentum(Multistep):
     """What heavy ball and Nesterov share; use one of those."""
 
     base: Multistep
-    beta: Any = field(kw_only=True)
+    beta: Any
 
     short: ClassVar[str] = ""
     reference: ClassVar[str] = "Wizadwongsa et al., Diffusion Sampling with Momentum, ICLR 2024"
@@ -57,7 +57,7 @@ class Momentum(Multistep):
     def __post_init__(self) -> None:
         """Check the parameters."""
         if not isinstance(self.base, Multistep):
-            raise TypeError(f"base must be a multistep method such as AdamsBashforth(2), got {self.base!r}")
+            raise TypeError(f"base must be a multistep method such as AdamsBashforth(2), got {self.base}")
         object.__setattr__(self, "beta", check_beta(self.beta))
 
     @property

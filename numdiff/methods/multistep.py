@@ -30,6 +30,30 @@ from numdiff.tableau import Tableau
 from numdiff.weights import exact, tidy
 
 
+def positive_ratio(ratio: Number, name: str) -> Number:
+    """Return a step ratio h_n/h_{n-1}, refusing what cannot be one.
+
+    Steps go one way and none has length 0, so a ratio is positive and finite. A symbol passes unless its assumptions
+    say otherwise.
+
+    Raises
+    ------
+    ValueError
+        If it is zero, negative, infinite or nan.
+    """
+    signs = [getattr(ratio, sign, None) for sign in ("is_positive", "is_finite")]  # SymPy's; None is "not known"
+    if getattr(ratio, "is_number", True):
+        wrong = not 0 < ratio < float("inf")
+    else:
+        wrong = False in signs
+    if wrong:
+        raise ValueError(
+            f"{name} must be positive and finite, the length of a step over that of the one before it, got "
+            f"{ratio}; give a number such as 2 or 4/5, or a symbol"
+        )
+    return ratio
+
+
 @dataclass(frozen=True)
 class Point:
     """Where a multistep method stands when it makes a step.
@@ -82,7 +106,8 @@ class Multistep(Method):
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the tableau of one step among equal (or geometric) steps; see `Method.steady`."""
-        point = self._point(self._steady_h(h, ratio), (ratio,) * (self.points - 1))
+        h = self._steady_h(h, positive_ratio(ratio, "ratio"))
+        point = self._point(h, (ratio,) * (self.points - 1))
         return self.advance(self.steady_state(ratio), point)[0]
 
     def coefficients(self, *, h: Number | None = None, ratios: Sequence[Number] | None = None) -> tuple[Number, ...]:
@@ -105,11 +130,14 @@ class Multistep(Method):
         Raises
         ------
         ValueError
-            For the wrong number of ratios, or unequal ones where the method has a filter.
+            For the wrong number of ratios, one that is not positive and finite, or unequal ones where the method has a
+            filter.
         """
         ratios = (1,) * (self.points - 1) if ratios is None else tuple(ratios)
         if len(ratios) != self.points - 1:
             raise ValueError(f"ratios must have {self.points - 1} entries for {self.name}, got {len(ratios)}")
+        for j, ratio in enumerate(ratios):
+            positive_ratio(ratio, f"ratios[{j}]")
         point = self._point(self._steady_h(h, 1), ratios)
         return tuple(tidy(self.weights_at(self.state_at(ratios), point)))
 

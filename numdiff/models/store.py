@@ -131,6 +131,10 @@ def _read(path: Path) -> bytes:
         raise FileNotFoundError(
             f"{path} does not exist; a model is NAME.safetensors beside NAME.json: {_REMEDY}"
         ) from None
+    except IsADirectoryError:
+        raise WeightsError(
+            f"{path} is a folder where a file should be; give the path of another, or {_REMEDY}"
+        ) from None
 
 
 def _read_header(path: Path) -> dict[str, Any]:

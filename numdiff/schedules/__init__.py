@@ -10,8 +10,9 @@ from typing import Any
 
 from numdiff._names import suggest
 from numdiff.schedules.base import Schedule
-from numdiff.schedules.continuous import EDM, VE, Cosine, Flow, SubVP, VPLinear
+from numdiff.schedules.continuous import EDM, VE, Cosine, SubVP, VPLinear
 from numdiff.schedules.discrete import Discrete
+from numdiff.schedules.flow import Flow
 
 __all__ = ["EDM", "VE", "Cosine", "Discrete", "Flow", "Schedule", "SubVP", "VPLinear", "get", "names"]
 

@@ -195,6 +195,10 @@ class Schedule(ABC):
         slopes = (self.d_alpha(t), self.d_sigma(t)) if self.has_derivatives else (None, None)
         return Level(t, self.alpha(t), self.sigma(t), self.model_time(t), *slopes)
 
+    def level_at(self, clock: Number) -> Level:
+        """Return the level whose ``time``, the clock of its velocity, is `clock`; only `Flow` has one other than t."""
+        return self.level(clock)
+
     def _checked(self, t: Any) -> Number:
         return within(real(t, "t"), 0.0, self.T, "t") + 0.0  # -0.0 becomes 0.0, and sigma never -0.0
 

@@ -36,7 +36,17 @@ import math
 from dataclasses import dataclass
 
 from numdiff.elementary import Number, exp, expm1, log, log1p, sin, sqrt
-from numdiff.schedules.base import Schedule, arctan, clamp, from_log_alpha, log_alpha_of, positive, ratio, real, within
+from numdiff.schedules.base import (
+    Schedule,
+    arctan,
+    clamp,
+    from_log_alpha,
+    log_alpha_of,
+    positive,
+    ratio,
+    real,
+    within,
+)
 
 
 class Continuous(Schedule):
@@ -321,68 +331,3 @@ class EDM(Continuous):
 
     def _d_sigma(self, t: Number) -> Number:
         return 1.0 + 0.0 * t
-
-
-@dataclass(frozen=True)
-class Flow(Continuous):
-    """Flow matching on straight lines, x = (1 - t') x_0 + t' eps with the shifted time t' = s t/(1 + (s-1) t).
-
-    Parameters
-    ----------
-    shift
-        s > 0; values above 1 spend more of [0, 1] at high noise. lambda is that of shift 1, minus log s.
-    t_end
-        Default last time of a sampling grid.
-    time_scale
-        The network is given ``time_scale * t'``, the shifted time, which is sigma.
-
-    Notes
-    -----
-    alpha = 0 at t = 1, where lambda = -inf. A network trained on eps - x_0 predicts "flow"; dx/dt, "velocity", is that
-    times dt'/dt = s/(1 + (s-1) t)^2.
-    """
-
-    shift: float = 1.0
-    t_end: float = 1e-3
-    time_scale: float = 1.0
-
-    name = "flow"
-    T = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse parameters that make no schedule."""
-        self._validate("shift")
-
-    @property
-    def is_flow(self) -> bool:
-        """True."""
-        return True
-
-    def from_model_time(self, m: Number) -> Number:
-        """Return the time t at which the network is given `m` = time_scale t'."""
-        shifted = super().from_model_time(m)
-        return shifted / (self.shift * (1 - shifted) + shifted)
-
-    def _model_time(self, t: Number) -> Number:
-        return self.time_scale * self._sigma(t)
-
-    def _denominator(self, t: Number) -> Number:
-        return (1 - t) + self.shift * t  # exactly 1 and s at the ends, so that sigma(1) = 1
-
-    def _alpha(self, t: Number) -> Number:
-        return (1 - t) / self._denominator(t)
-
-    def _sigma(self, t: Number) -> Number:
-        return self.shift * t / self._denominator(t)
-
-    def _log_snr(self, t: Number) -> Number:
-        return log(1 - t) - log(t) - math.log(self.shift)
-
-    def _time(self, log_snr: Number) -> Number:
-        return 1 / (1 + self.shift * exp(log_snr))
-
-    def _d_alpha(self, t: Number) -> Number:
-        return -self._d_sigma(t)
-
-    def _d_sigma(self, t: Number) -> Number:
-        return self.shift / self._denominator(t) ** 2

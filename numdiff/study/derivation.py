@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from numdiff.study.expressions import expression
+from numdiff.study.expressions import expression, measured
 from numdiff.study.progress import Progress
 from numdiff.study.settings import SYMBOL, SchemeSettings, Spec
 
@@ -70,10 +70,12 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
     ValueError, TypeError
         For options that do not fit the method.
     """
+    from numdiff.methods.multistep import positive_ratio
     from numdiff.properties import order, stability
     from numdiff.symbolic.polynomials import stability_polynomial, to_sympy
     from numdiff.symbolic.steady import exact_method, steady
 
+    positive_ratio(ratio, "ratio")
     method = exact_method(method)
     geometric = ratio != 1
     tableau = method.steady(ratio=ratio) if geometric else steady(method, h)
@@ -94,7 +96,10 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
             return None
         return ask(what, question)
 
-    subject = method if h is None else steady(method, float(h))  # decimals, so that roots can be isolated
+    # An exponential method's coefficients are transcendental: decimals, so that roots can be isolated.
+    exponential = h is not None and method.kernel != 0
+    subject = steady(method, float(h)) if exponential else method
+    rounded = measured if exponential else _as_it_is
     return Derived(
         name=method.name,
         reference=method.reference,
@@ -103,10 +108,14 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         weights=weights,
         polynomial=stability_polynomial(tableau),
         error_constant=on_equal_steps("error constant", lambda: order.error_constant(method)),
-        real=on_equal_steps("real interval", lambda: stability.real_interval(subject)),
-        imaginary=on_equal_steps("imaginary interval", lambda: stability.imaginary_interval(subject)),
+        real=on_equal_steps("real interval", lambda: rounded(stability.real_interval(subject))),
+        imaginary=on_equal_steps("imaginary interval", lambda: rounded(stability.imaginary_interval(subject))),
         notes=tuple(notes),
     )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _options(method: Any, h: Any, ratio: Any) -> dict[str, Any]:

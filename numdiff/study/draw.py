@@ -76,6 +76,8 @@ def rendered(ax: Any, suffix: str) -> bytes:
 
 def save(folder: store.Folder, name: str, ax: Any, formats: Iterable[str] = FORMATS) -> list[str]:
     """Write the figure of `ax` to figures/NAME with each of the suffixes, atomically; return the names of the files."""
+    ax.figure.draw_without_rendering()
+    ax.figure.set_layout_engine("none")  # the layout is found once, not once a format
     written = [f"figures/{name}.{suffix}" for suffix in formats]
     for path, suffix in zip(written, formats, strict=True):
         folder.write(path, rendered(ax, suffix))

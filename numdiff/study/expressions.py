@@ -14,9 +14,15 @@ MINUS = "<mo>&#8722;</mo>"
 LONGEST = 32
 """Characters of an exact number beyond which a decimal is shown."""
 
+DIGITS = 6
+"""Significant digits of a decimal."""
+
 
 def expression(value: Any) -> dict[str, Any] | None:
-    """Return a SymPy expression as plain data: short text, exact text, float (None with symbols), LaTeX and MathML."""
+    """Return a SymPy expression as plain data: short text, exact text, float (None with symbols), LaTeX and MathML.
+
+    The exact text is None where only a decimal is known.
+    """
     if value is None:
         return None
     import sympy as sp
@@ -25,11 +31,18 @@ def expression(value: Any) -> dict[str, Any] | None:
 
     return {
         "text": text(value),
-        "exact": sp.sstr(value),
+        "exact": None if value.has(sp.Float) else sp.sstr(value),
         "float": float(value) if value.is_number and value.is_finite else None,
         "latex": latex.math(value),
         "mathml": f"<math>{mathml(short(value))}</math>",
     }
+
+
+def measured(value: Any) -> Any:
+    """Return a number that was found in decimals as a decimal, so that it does not pass for an exact fraction."""
+    import sympy as sp
+
+    return value if value is None or not (value.is_finite and value.is_nonzero) else sp.Float(value)
 
 
 def text(value: Any) -> str:
@@ -39,7 +52,7 @@ def text(value: Any) -> str:
     value = short(value)
     if isinstance(value, sp.Piecewise):
         return "; ".join(f"{part} ({_condition(when)})" for part, when in value.args)
-    return str(value)
+    return f"{float(value):.{DIGITS}g}" if value.is_Float else str(value)
 
 
 def short(value: Any) -> Any:
@@ -48,8 +61,8 @@ def short(value: Any) -> Any:
 
     from numdiff.symbolic.intervals import CriticalRoot
 
-    if value.is_number and value.is_finite and (value.has(sp.CRootOf) or len(str(value)) > LONGEST):
-        return sp.N(value, 6)
+    if value.is_number and value.is_finite and (value.has(sp.CRootOf, sp.Float) or len(str(value)) > LONGEST):
+        return sp.N(value, DIGITS)
     roots = value.atoms(CriticalRoot)
     return value.xreplace({r: sp.Symbol(f"root{r.args[0]}(P_{_degree(r)})") for r in roots}) if roots else value
 
@@ -70,13 +83,18 @@ def _condition(when: Any) -> str:
     return f"{when.args[0]} {sign} {when.args[1]}" if sign else str(when)
 
 
-def mathml(value: Any) -> str:
-    """Return the presentation MathML of an expression, without the outer ``math`` element."""
+def mathml(value: Any, sample: str = "1/2") -> str:
+    """Return the presentation MathML of an expression, without the outer ``math`` element.
+
+    Factors of a rational function are written so that they are positive where its symbol is `sample`: dampings lie in
+    (0, 2), and the last piece of a piecewise function reaches up to 2.
+    """
     import sympy as sp
 
     if isinstance(value, sp.Piecewise):
         return "<mtext>;&#160; </mtext>".join(
-            f"<mrow>{mathml(part)}<mspace width='0.4em'/>{_when(when)}</mrow>" for part, when in value.args
+            f"<mrow>{mathml(part, '2' if when == sp.true else sample)}<mspace width='0.4em'/>{_when(when)}</mrow>"
+            for part, when in value.args
         )
     if (
         isinstance(value, sp.Expr)
@@ -84,7 +102,7 @@ def mathml(value: Any) -> str:
         and len(value.free_symbols) == 1
         and value.is_rational_function()
     ):
-        return _fraction(value)
+        return _fraction(value, sp.Rational(sample))
     return _printed(value)
 
 
@@ -102,11 +120,11 @@ def _printed(value: Any) -> str:
     )
 
 
-def _fraction(value: Any) -> str:
-    """Return a rational function of one symbol with numerator and denominator in factors, each positive at 1/2."""
+def _fraction(value: Any, sample: Any) -> str:
+    """Return a rational function of one symbol with numerator and denominator in factors, none negative at `sample`."""
     import sympy as sp
 
-    (symbol,), sample = value.free_symbols, sp.Rational(1, 2)
+    (symbol,) = value.free_symbols
     content, parts = sp.Integer(1), []
     for part, sign in zip(sp.fraction(sp.cancel(value)), (1, -1), strict=True):
         number, factors = sp.factor_list(part, symbol)

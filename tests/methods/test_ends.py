@@ -118,6 +118,25 @@ def test_defaults_are_the_limit_for_noise_and_velocity_and_the_denoised_estimate
     assert [(t.V, t.B) for t in default] == [(t.V, t.B) for t in chosen]
 
 
+@pytest.mark.parametrize(
+    "method", [nd.FlowEuler(), nd.AdamsBashforth(3, nd.VELOCITY_TIME), nd.RK4(nd.VELOCITY_TIME)], ids=str
+)
+def test_a_clean_end_without_a_time_is_reached_by_denoising(method):
+    """A variance-exploding schedule has sigma > 0 at every time; its clean end is a level at t = -inf."""
+    schedule, seen = nd.schedules.VE(), []
+    grid = nd.grids.uniform_log_snr(schedule, steps=30, final_zero=True)
+    assert grid[-1].time == -math.inf
+    model = DATA.model(schedule, "data")
+    scheme = method.discretize(schedule, grid)
+    assert all(map(math.isfinite, coefficients(scheme)))
+    found = nd.sample(scheme, lambda x, t: seen.append(model(x, t)) or seen[-1], 50 * X, prediction="data")
+    # The velocity divides by sigma = 0.01 and is multiplied by it again, on x of size 1: two digits.
+    np.testing.assert_allclose(found, seen[-1], rtol=0, atol=1e-13)
+    if not isinstance(method, nd.RungeKutta):
+        with pytest.raises(ValueError, match=r'velocity/time cannot arrive at time -inf.*; use final="denoise"'):
+            method.discretize(schedule, grid, final="limit")
+
+
 # --- leaving alpha = 0 ------------------------------------------------------------------------------------------------
 
 FROM_NOISE = np.array([1.0, 0.85, 0.7, 0.5, 0.42, 0.3, 0.1])

@@ -100,6 +100,40 @@ def test_on_equal_steps_the_variable_weights_become_the_published_ones():
             assert abs(start.B[0][0] - early.B[0][0]) > 1e-3  # not yet in the steps after the start
 
 
+def tableaus(method, nodes):
+    """The weights of a run over given nodes, in their own numbers: rationals stay exact."""
+    state, rows = None, []
+    for n in range(len(nodes) - 1):
+        h, order = nodes[n + 1] - nodes[n], min(method.order, n + 1)
+        relative = tuple((nodes[n - j] - nodes[n]) / h for j in range(min(n + 1, max(order, 2))))
+        point = Point(Span(1, h, moments(h, 0, order)), relative, order, first=n == 0)
+        tableau, state = method.advance(state, point)
+        rows.append([float(x) for x in (*tableau.V[0][1:], *tableau.B[0])])
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("beta", [0.2, 0.8])
+@pytest.mark.parametrize("ratio", [0.25, 0.75, 1.0, 1.5])
+@pytest.mark.parametrize("k", [2, 5, 8])
+def test_no_digits_are_lost_on_graded_grids(k, ratio, beta):
+    """Steps that shrink by r a step leave the filter a past that outweighs the present by ((1-beta)/r^k)^n."""
+    nodes = np.arange(31.0) if ratio == 1 else np.sign(ratio - 1) * ratio ** np.arange(31.0)
+    found = tableaus(nd.GHVB(k, beta), nodes.tolist())
+    exact = tableaus(nd.GHVB(k, Fraction(beta)), [Fraction(x) for x in nodes])
+    # Each weight to the rounding of the largest of its row: of the order of k^2 = 64 operations, some of which lose a
+    # digit where the steps grow and the nodes, seen from the last one, crowd.
+    assert (np.abs(found - exact).max(axis=1) <= 1e-13 * np.abs(exact).max(axis=1)).all()
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 8), st.floats(0.01, 1.0), st.lists(st.floats(-3.0, 3.0), min_size=8, max_size=14))
+def test_up_to_beta_one_no_grid_is_refused(k, beta, exponents):
+    """However steps of 10^-3 to 10^3 follow each other."""
+    grid = np.cumsum([0.0, *(10.0 ** np.array(exponents))])
+    scheme = nd.GHVB(k, beta).discretize(None, grid)
+    assert all(np.isfinite(x) for t in scheme for row in (*t.V, *t.B) for x in row)
+
+
 # --- the published weights --------------------------------------------------------------------------------------------
 
 

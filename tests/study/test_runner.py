@@ -77,7 +77,7 @@ def test_a_damaged_result_is_computed_again_and_nothing_else(tmp_path):
     [
         (ZeroDivisionError("by zero"), StageError, "stage b: ZeroDivisionError: by zero"),
         (FileNotFoundError("no weights"), FileNotFoundError, "no weights"),
-        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+        (KeyboardInterrupt("now"), KeyboardInterrupt, "now"),
     ],
 )
 def test_a_failure_loses_its_own_stage_only(tmp_path, error, raised, message):
