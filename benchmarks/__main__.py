@@ -15,9 +15,11 @@ PACKAGES = ("torch", "diffusers", "scipy", "sympy", "nodepy")
 def main() -> None:
     """Run them one after the other and print all tables."""
     parser = argparse.ArgumentParser(description="numdiff's benchmarks, each against a peer in the same run")
-    parser.add_argument("--fast", action="store_true", help="one round each: does it run, not how fast")
+    parser.add_argument("--fast", action="store_true", help="one round each, fewer points: does it run, not how fast")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     options = parser.parse_args()
+    if options.fast:
+        stability.POINTS, discretize.STEPS, executor.TURN = 60, 100, 0.0
     reports = [r for module, rounds in ROUNDS.items() for r in module.run(1 if options.fast else rounds)]
     write(reports, environment(PACKAGES), options.json)
 

@@ -70,7 +70,9 @@ def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int, war
 
 
 def spread(seconds: np.ndarray, unit: float = 1e-6) -> str:
-    """Return "median (lower quartile - upper quartile)" in `unit` seconds."""
+    """Return "median (lower quartile - upper quartile)" in `unit` seconds; one sample has no quartiles."""
+    if len(seconds) == 1:
+        return _short(seconds[0] / unit)
     low, middle, high = np.quantile(seconds, [0.25, 0.5, 0.75]) / unit
     return f"{_short(middle)} ({_short(low)}-{_short(high)})"
 

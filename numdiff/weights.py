@@ -52,8 +52,8 @@ Vector = Sequence[Number]
 MAX_ORDER = 8
 """Highest order of a multistep method; (*) needs phi_1 ... phi_order."""
 
-SINGULAR = 1e-12
-"""Smallest share of a sum that `filtered` divides by: below it fewer than four digits survive."""
+SINGULAR = 1e-3
+"""Smallest share of its terms that `filtered` divides by for beta > 1; below it weights pass a thousand times W."""
 
 
 def exact(x: Number) -> Number:

@@ -255,9 +255,9 @@ def test_large_finite_values_are_not_mistaken_for_infinite_ones():
 
 
 def test_right_sides_that_return_something_else():
-    with refuses(ValueError, r"shape \(1,\) .*expected \(2,\)"):
+    with refuses(ValueError, r"fun returned shape \(1,\) at .* step 1 \(t = 0.0\); expected \(2,\), as y0"):
         nd.solve_ivp(nd.RK4(), lambda t, y: [1.0], [0, 1], [1.0, 2.0])
-    with refuses(ValueError, "a value that is not finite at evaluation 1, step 1"):
+    with refuses(ValueError, "fun returned a value that is not finite at evaluation 1, step 1"):
         nd.solve_ivp(nd.RK4(), lambda t, y: [math.nan, 1.0], [0, 1], [1.0, 2.0])
     with refuses(TypeError, "y0 must start as a floating NumPy array or torch tensor"):
         nd.solve_ivp(nd.RK4(), lambda t, y: y, [0, 1], "one")

@@ -27,7 +27,7 @@ from torch import Tensor
 
 import numdiff as nd
 from experiments.digits.data import Split, digits
-from experiments.digits.loop import versions
+from experiments.digits.loop import from_the_door, versions
 from numdiff import models
 from numdiff._files import write_atomically
 
@@ -72,6 +72,7 @@ def judge(classifier: models.DigitsClassifier, x: Tensor, labels: Tensor, train:
 
 def evaluate(weights: Path, folder: Path, settings: Evaluation) -> dict[str, Any]:
     """Sample and judge; write and return the scores."""
+    folder.mkdir(parents=True, exist_ok=True)  # before the sampling: a bad --out should not cost minutes
     denoiser = models.load(weights / "digits", models.Denoiser)
     classifier = models.load(weights / "digits_classifier", models.DigitsClassifier)
     train, held_out = digits()
@@ -86,7 +87,6 @@ def evaluate(weights: Path, folder: Path, settings: Evaluation) -> dict[str, Any
             key = f"{name}, {settings.steps} steps, guidance {guidance:g}"
             scores[key] = judge(classifier, x, labels, train, count) | {"seconds": round(seconds, 3)}
             pictures[key] = x.numpy()
-    folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "samples.npz", **pictures)
     result = {"scores": scores, "seed": settings.seed, "threads": torch.get_num_threads(), "versions": versions()}
     write_atomically(folder / "evaluation.json", json.dumps(result, indent=1).encode())
@@ -112,4 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from_the_door(main)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.digits.data import digits
+from experiments.digits.loop import from_the_door
 from numdiff import models
 
 ROWS = 10
@@ -78,14 +79,30 @@ def training(record: dict[str, Any]) -> plt.Figure:
     return figure
 
 
+def load_samples(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays that ``evaluate`` wrote.
+
+    Raises
+    ------
+    ValueError
+        If there are none at `path`, or the file is damaged.
+    """
+    remedy = "run python -m experiments.digits.evaluate with the same --out first"
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; {remedy}")
+    try:
+        return dict(np.load(path))
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} holds no samples ({error}); {remedy}") from None
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=models.WEIGHTS, metavar="DIR", help="default: those shipped")
     parser.add_argument("--out", type=Path, default=Path("results/digits"), metavar="DIR", help="where evaluate wrote")
     given = parser.parse_args()
-    samples = dict(np.load(given.out / "samples.npz"))
-    record = json.loads((given.weights / "digits.json").read_text())["record"]
+    samples, record = load_samples(given.out / "samples.npz"), models.load(given.weights / "digits").record
     figures = {"digits": grid(samples), "nearest": nearest(samples), "training": training(record)}
     for name, figure in figures.items():
         figure.savefig(given.out / f"{name}.png", dpi=130)
@@ -93,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from_the_door(main)

@@ -92,7 +92,4 @@ def train(settings: DenoiserRun, folder: Path, progress: loop.Progress = iter) -
 
 if __name__ == "__main__":
     arguments = loop.arguments(__doc__)
-    try:
-        print(train(DENOISER_FAST if arguments.fast else DENOISER, arguments.out, loop.bar))
-    except KeyboardInterrupt:
-        raise SystemExit(loop.INTERRUPTED) from None
+    loop.from_the_door(lambda: print(train(DENOISER_FAST if arguments.fast else DENOISER, arguments.out, loop.bar)))

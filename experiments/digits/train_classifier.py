@@ -87,7 +87,4 @@ def train(settings: ClassifierRun, folder: Path, progress: loop.Progress = iter)
 
 if __name__ == "__main__":
     arguments = loop.arguments(__doc__)
-    try:
-        print(train(CLASSIFIER_FAST if arguments.fast else CLASSIFIER, arguments.out, loop.bar))
-    except KeyboardInterrupt:
-        raise SystemExit(loop.INTERRUPTED) from None
+    loop.from_the_door(lambda: print(train(CLASSIFIER_FAST if arguments.fast else CLASSIFIER, arguments.out, loop.bar)))

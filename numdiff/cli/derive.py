@@ -11,7 +11,6 @@ from numdiff.cli.values import symbolic
 from numdiff.study.derivation import derive, record
 from numdiff.study.tables import Cell, Table, formula
 
-
 MEANING_OF_Z = (
     "z = h d, where X' = c X + d X in X = x/kappa: c is what the exponential step of length h solves exactly, and d X "
     "the linear model's prediction; without an exponential (c = 0), z = h d is the usual h times lambda"
@@ -54,13 +53,14 @@ def shown(name: str, value: dict[str, Any] | None) -> str:
     """Return an expression with what it stands for, and its decimal value where it has one."""
     if value is None:
         return "-"
-    ends = {"real interval": "(-x, 0), x = ", "imaginary interval": "(-i y, i y), y = "}.get(name, "")
+    ends = {"real interval": "(-x, 0), x ", "imaginary interval": "(-i y, i y), y "}.get(name, "")
+    equals = "= " if ends else ""
     if value["float"] is None:
-        return f"{ends}{value['text']}"
+        return f"{ends}{equals}{value['text']}"
     if value["text"] != value["exact"]:  # a decimal stands for something longer, or for what has no exact form
         return f"{ends}≈ {value['text']}"
     decimal = f"{value['float']:.6g}"
-    return f"{ends}{value['text']}" + (f" = {decimal}" if decimal != value["text"] else "")
+    return f"{ends}{equals}{value['text']}" + (f" = {decimal}" if decimal != value["text"] else "")
 
 
 def _table(found: dict[str, Any]) -> Table:

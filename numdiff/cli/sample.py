@@ -42,8 +42,8 @@ def _check(denoiser: Any, options: argparse.Namespace) -> None:
     wrong = [label for label in options.labels if label >= denoiser.null]
     if wrong:
         raise UsageError(
-            f"label {wrong[0]} is no class of this model; use --labels 0-{denoiser.null - 1}, or --guidance 0 for samples "
-            "without a class"
+            f"label {wrong[0]} is no class of this model; use --labels 0-{denoiser.null - 1}, or --guidance 0 for "
+            "samples without a class"
         )
 
 

@@ -151,7 +151,7 @@ class GHVB(Multistep):
         try:
             return filtered(nodes, state.moments(k - 1, point)[:k], self._beta_at(point), mu[:k])
         except ValueError as error:
-            remedy = "use beta <= 1, a lower order or a smoother grid"
+            remedy = 'use weights="uniform", beta <= 1 or another order'
             raise ValueError(f"{self.name} on this grid: {error}; {remedy}") from None
 
     def advance(self, state: FilterState | None, point: Point) -> tuple[Tableau, FilterState]:

@@ -41,12 +41,11 @@ def positive_ratio(ratio: Number, name: str) -> Number:
     ValueError
         If it is zero, negative, infinite or nan.
     """
-    signs = [getattr(ratio, sign, None) for sign in ("is_positive", "is_finite")]  # SymPy's; None is "not known"
     if getattr(ratio, "is_number", True):
-        wrong = not 0 < ratio < float("inf")
-    else:
-        wrong = False in signs
-    if wrong:
+        fits = 0 < ratio < float("inf")
+    else:  # SymPy's answers are True, False, or None for "not known"
+        fits = ratio.is_positive is not False and ratio.is_finite is not False
+    if not fits:
         raise ValueError(
             f"{name} must be positive and finite, the length of a step over that of the one before it, got "
             f"{ratio}; give a number such as 2 or 4/5, or a symbol"

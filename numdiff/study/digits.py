@@ -64,6 +64,7 @@ def _compare(bench: Bench, progress: Progress) -> dict[str, Any]:
         "guidance": bench.guidance,
         "samples": settings.samples,
         "parameters": sum(p.numel() for p in bench.denoiser.parameters()),
+        "problem": bench.problem(),
         "reference": reference,
         "runs": runs,
         "shape": list(bench.denoiser.config.image_shape),
@@ -92,13 +93,24 @@ class Bench:
         times = sampling.grid(self.denoiser.schedule, grid, steps)
         return sampling.run(self.denoiser, method, times, self.noise, self.labels, self.guidance, start=start)
 
+    def problem(self) -> dict[str, Any]:
+        """Return the schedule, and the levels between which every method runs."""
+        schedule = self.denoiser.schedule
+
+        def end(t: float) -> dict[str, float]:
+            return {"time": t, "log_snr": float(schedule.log_snr(t)), "sigma": float(schedule.sigma(t))}
+
+        title = {"vp-linear": "VP linear"}.get(schedule.name, schedule.name)
+        return {"schedule": title, "from": end(float(schedule.T)), "to": end(float(schedule.t_end))}
+
     def reference(self, progress: Progress) -> dict[str, Any]:
         """Compute the reference and its error, and judge it."""
         import numdiff as nd
 
         steps, found = self.settings.reference_steps, []
         fine = nd.DPMSolverPP(3)
-        for method, count in ((fine, steps), (fine, steps // 2), (nd.AdamsBashforth(4, nd.NOISE_RATIO), steps)):
+        other = nd.AdamsBashforth(4, nd.NOISE_RATIO)
+        for method, count in ((fine, steps), (fine, steps // 2), (other, steps)):
             found.append(self.run(method, "log-snr", count, "runge-kutta").samples)
             progress.advance(f"reference, {count} steps")
         self.truth = found[0]
@@ -107,6 +119,7 @@ class Bench:
             "method": fine.name,
             "steps": steps,
             "to_half_resolution": distances[0],
+            "other_method": f"{other.name} in {other.formulation.name}, {steps} steps",
             "to_other_method": distances[1],
             "error": max(distances),
             **self.verdict(self.truth),

@@ -1,8 +1,9 @@
 """From results to figures, through `numdiff.plotting`. Nothing is computed here.
 
 Every function returns the axes of a new figure; `save` writes curves and regions as PDF, PNG and SVG, and mosaics of
-images, which are pixels anyway, as PNG. One colour a family: black for DDIM, blue for Adams methods, orange for
-momentum, green for DPM-Solver++, grey for Runge-Kutta; markers and line styles tell the members apart.
+images, which are pixels anyway, as PNG. Errors of the trained model are drawn in two rows, methods without and with
+momentum, each row with the curves of the other in grey behind it; within a row every method has a colour and a marker of
+its own. Methods with momentum have dashed lines and hollow markers, so that one legend serves both rows.
 """
 
 from __future__ import annotations
@@ -21,15 +22,11 @@ from numdiff.study.summaries import beta, pick
 
 FORMATS = ("pdf", "png", "svg")
 
-FAMILY_COLOURS = {
-    "adams": "#0072B2",
-    "momentum": "#D55E00",
-    "exponential": "#009E73",
-    "runge-kutta": "#777777",
-    "euler": "#000000",
-}
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
+"""Okabe and Ito's colours, which most people can tell apart; yellow, too faint for a line, is replaced by violet."""
 MARKERS = "osD^vP*X"
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+BEHIND = {"color": "#d9d9d9", "linestyle": "-", "marker": "", "linewidth": 0.8, "zorder": 1}
+"""The curves of the other row."""
 
 COMPARED = ("AB3", "PLMS3 (published)", "HB(AB2, 4/5)", "GHVB3(4/5)", "GHVB3(4/5) (published)")
 """What the figure of observed orders shows: published against variable weights."""
@@ -142,43 +139,47 @@ def orders(result: Mapping[str, Any]) -> Any:
 
 
 def style(spec: Spec, settings: DigitsSettings) -> dict[str, Any]:
-    """Return colour, line style and marker of a method: colour by family, the rest by its place among its kin."""
-    kind = _kind(spec)
-    place = [s.label for s in settings.methods if _kind(s) == kind].index(spec.label)
-    return {
-        "color": FAMILY_COLOURS[kind],
-        "linestyle": LINES[place % len(LINES)],
-        "marker": MARKERS[place % len(MARKERS)],
-    }
+    """Return colour, line and marker of a method: by its place among those with, or without, momentum."""
+    group = [s.label for s in settings.methods if has_momentum(s) == has_momentum(spec)]
+    place = group.index(spec.label)
+    chosen = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)], "linewidth": 1.2}
+    return chosen | ({"linestyle": "--", "markerfacecolor": "white"} if has_momentum(spec) else {"linestyle": "-"})
 
 
-def _kind(spec: Spec) -> str:
-    if spec.family in ("hb", "nt", "ghvb"):
-        return "momentum"
-    return {"ddim": "euler", "dpmpp": "exponential", "dpm-solver": "exponential", "heun": "runge-kutta"}.get(
-        spec.family, "adams"
-    )
+def has_momentum(spec: Spec) -> bool:
+    """Return whether a method averages, by its family."""
+    return spec.family in ("hb", "nt", "ghvb")
 
 
 def errors(digits: Mapping[float, Mapping[str, Any]], settings: DigitsSettings, key: str = "rmse") -> Any:
-    """Draw errors against evaluations: one row for each strength of guidance, one column for each grid."""
-    axes = panels(
-        len(digits), len(settings.grids), 3.5 * max(len(settings.grids), 2), 3.3 * len(digits) + 1, sharex=True
-    )
-    for row, (guidance, result) in zip(axes, digits.items(), strict=True):
+    """Draw errors against evaluations: two rows for each strength of guidance, one column for each grid."""
+    kinds = list(dict.fromkeys(has_momentum(spec) for spec in settings.methods))
+    wide, rows = 3.5 * max(len(settings.grids), 2), [(w, kind) for w in digits for kind in kinds]
+    axes = panels(len(rows), len(settings.grids), wide, 2.9 * len(rows) + 1, sharex=True)
+    for row, (guidance, kind) in zip(axes, rows, strict=True):
         for ax, grid in zip(row, settings.grids, strict=True):
-            for spec in settings.methods:
-                runs = [r for r in pick(result["runs"], grid=grid, method=spec.label) if not r["diverged"]]
-                points = ([r["evaluations"] for r in runs], [r[key] for r in runs])
-                plotting.error_against_nfe({spec.label: points}, ax, **(style(spec, settings) | {"linewidth": 1.1}))
-            ax.set_xticks(settings.nfe, map(str, settings.nfe))
-            ax.set_title(f"guidance {guidance:g}, {grid}", fontsize="medium")
-            ax.set_ylabel({"rmse": "RMSE", "median": "median error"}[key])
-        bottom = min(ax.get_ylim()[0] for ax in row)
-        for ax in row:
+            _error_panel(ax, pick(digits[guidance]["runs"], grid=grid), settings, key, kind)
+            what = "with" if kind else "without"
+            ax.set_title(f"guidance {guidance:g}, {grid}, {what} momentum", fontsize="medium")
+    for k in range(0, len(rows), len(kinds)):  # the same scale for one strength of guidance
+        same = axes[k : k + len(kinds)].flat
+        bottom = min(ax.get_ylim()[0] for ax in same)
+        for ax in same:
             ax.set_ylim(bottom, WORST)
-    legend_below(axes, 5)
+    legend_below(axes, 4)
     return axes.flat[0]
+
+
+def _error_panel(ax: Any, every: list[Mapping[str, Any]], settings: DigitsSettings, key: str, kind: bool) -> None:
+    """Draw the methods of one kind, those of the other in grey and without a name behind them."""
+    for spec in sorted(settings.methods, key=lambda spec: has_momentum(spec) == kind):
+        runs = [r for r in pick(every, method=spec.label) if not r["diverged"]]
+        points = ([r["evaluations"] for r in runs], [r[key] for r in runs])
+        mine = has_momentum(spec) == kind
+        name, look = (spec.label, style(spec, settings)) if mine else (f"_{spec.label}", BEHIND)  # _ keeps it unnamed
+        plotting.error_against_nfe({name: points}, ax, **look)
+    ax.set_xticks(settings.nfe, map(str, settings.nfe))
+    ax.set_ylabel({"rmse": "RMSE", "median": "median error"}[key])
 
 
 def mosaic(digits: Mapping[float, Mapping[str, Any]], settings: DigitsSettings, grid: str, nfe: int) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 MINUS = "<mo>&#8722;</mo>"
+APPROXIMATELY = "<mo>&#8776;</mo>"
 
 LONGEST = 32
 """Characters of an exact number beyond which a decimal is shown."""
@@ -34,7 +35,7 @@ def expression(value: Any) -> dict[str, Any] | None:
         "exact": None if value.has(sp.Float) else sp.sstr(value),
         "float": float(value) if value.is_number and value.is_finite else None,
         "latex": latex.math(value),
-        "mathml": f"<math>{mathml(short(value))}</math>",
+        "mathml": f"<math>{APPROXIMATELY if value.has(sp.Float) else ''}{mathml(short(value))}</math>",
     }
 
 
@@ -42,7 +43,7 @@ def measured(value: Any) -> Any:
     """Return a number that was found in decimals as a decimal, so that it does not pass for an exact fraction."""
     import sympy as sp
 
-    return value if value is None or not (value.is_finite and value.is_nonzero) else sp.Float(value)
+    return value if value is None or not (value.is_finite and value.is_nonzero) else sp.Float(float(value))
 
 
 def text(value: Any) -> str:
