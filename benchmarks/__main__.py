@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     options = parser.parse_args()
     if options.fast:
-        stability.POINTS, discretize.STEPS, executor.TURN = 60, 100, 0.0
+        stability.POINTS, discretize.STEPS, executor.TURN = 60, 100, 1e-9
     reports = [r for module, rounds in ROUNDS.items() for r in module.run(1 if options.fast else rounds)]
     write(reports, environment(PACKAGES), options.json)
 

@@ -127,9 +127,10 @@ class Formulation:
             scale, sign = -a_t * b_s / a_s, 1 if self.prediction == "noise" else -1
             return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)], infinite=True)
         h = self.node(end) - self.node(start)
-        if not self.is_finite(end):
+        if not (self.is_finite(start) and self.is_finite(end)):
+            verb, level = ("start", start) if self.is_finite(end) else ("arrive", end)
             raise ValueError(
-                f"formulation {self.name} cannot arrive at time {end.time}, where the schedule has sigma = 0; "
+                f"formulation {self.name} cannot {verb} at time {level.time}, where the schedule has sigma = 0; "
                 'use final="denoise" (the default), or end the grid at a positive sigma'
             )
         kappa = self.kappa(end)

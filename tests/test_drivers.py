@@ -362,6 +362,20 @@ def test_inversion_undoes_sampling_to_the_order_of_the_method(method):
     assert np.log2(gap(64) / gap(128)) > method.order - 0.35
 
 
+def test_inversion_reverses_the_orders_and_sees_every_level():
+    x, orders = np.array([1.5, -0.25]), [1, 2, 2, 1, 2, 1]
+    scheme = nd.AdamsBashforth(2).discretize(VP, TIMES, orders=orders)
+    seen = []
+    path = nd.invert(scheme, model, x, trajectory=True, callback=lambda n, level, y: seen.append((n, level.time)))
+    by_hand = nd.AdamsBashforth(2).discretize(VP, TIMES[::-1], orders=orders[::-1])
+    y = [x, 0 * x]
+    for tableau in by_hand:
+        y = nd.step(tableau, y, lambda Y, level: model(Y, level.time))
+        y[1] = 0 * x if y[1] is None else y[1]
+    np.testing.assert_allclose(path[-1], y[0], rtol=1e-14)  # the same operations on the same numbers
+    assert seen == list(enumerate(TIMES[::-1][1:], start=1))
+
+
 def test_noise_comes_from_the_generator_or_the_callers_function():
     level = [VP.level(t) for t in (0.9, 0.6, 0.3)]
     noisy = tuple(

@@ -167,12 +167,11 @@ def arguments(description: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def from_the_door(command: Callable[[], object]) -> NoReturn:
-    """Run a command line and leave; a mistake of the user, or an interrupt, is one line and not a traceback."""
+def from_the_door(command: Callable[[], object]) -> None:
+    """Run a command line; a mistake of the user, or an interrupt, is one line and not a traceback."""
     try:
         command()
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint, if it makes any", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except OSError as error:
         named = error.strerror is not None and error.filename is not None
@@ -180,7 +179,6 @@ def from_the_door(command: Callable[[], object]) -> NoReturn:
         raise SystemExit(f"error: {text}; is this the right --out or --weights?") from None
     except ValueError as error:
         raise SystemExit(f"error: {' '.join(str(error).split())}") from None
-    raise SystemExit(0)
 
 
 def bar(steps: range) -> Iterable[int]:

@@ -2,8 +2,8 @@
 
 Every function returns the axes of a new figure; `save` writes curves and regions as PDF, PNG and SVG, and mosaics of
 images, which are pixels anyway, as PNG. Errors of the trained model are drawn in two rows, methods without and with
-momentum, each row with the curves of the other in grey behind it; within a row every method has a colour and a marker of
-its own. Methods with momentum have dashed lines and hollow markers, so that one legend serves both rows.
+momentum, each row with the curves of the other in grey behind it; within a row every method has a colour and a marker
+of its own. Methods with momentum have dashed lines and hollow markers, so that one legend serves both rows.
 """
 
 from __future__ import annotations
@@ -175,9 +175,10 @@ def _error_panel(ax: Any, every: list[Mapping[str, Any]], settings: DigitsSettin
     for spec in sorted(settings.methods, key=lambda spec: has_momentum(spec) == kind):
         runs = [r for r in pick(every, method=spec.label) if not r["diverged"]]
         points = ([r["evaluations"] for r in runs], [r[key] for r in runs])
-        mine = has_momentum(spec) == kind
-        name, look = (spec.label, style(spec, settings)) if mine else (f"_{spec.label}", BEHIND)  # _ keeps it unnamed
-        plotting.error_against_nfe({name: points}, ax, **look)
+        if has_momentum(spec) == kind:
+            plotting.error_against_nfe({spec.label: points}, ax, **style(spec, settings))
+        else:
+            ax.loglog(*points, **BEHIND)
     ax.set_xticks(settings.nfe, map(str, settings.nfe))
     ax.set_ylabel({"rmse": "RMSE", "median": "median error"}[key])
 

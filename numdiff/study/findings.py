@@ -222,7 +222,8 @@ def momentum(digits: Digits, settings: DigitsSettings) -> list[str]:
         ratio = math.exp(sum(math.log(a["rmse"] / b["rmse"]) for a, b in both) / len(both))
         sentences.append(
             f"{strength(guidance)} momentum lowers the RMSE of its base in {closer} of {len(both)} comparisons and "
-            f"brings the overshoot closer to the reference's in {calmer}; the geometric mean of the RMSE ratios is {ratio:.2f}."
+            f"brings the overshoot closer to the reference's in {calmer}; the geometric mean of the RMSE "
+            f"ratios is {ratio:.2f}."
         )
     return sentences
 

@@ -55,7 +55,8 @@ def _abstract(page: Page, settings: Settings, results: Mapping[str, Any], digits
         serves to derive it, to prove its order and stability, and to run it."""
     page.paragraph([opening, *findings.schemes(results["schemes"]["schemes"]), findings.orders(results["orders"])[0]])
     setting = f"""A trained, class-conditional model of handwritten digits is sampled by {len(part.methods)} methods
-        from the same {part.samples} noises, and compared with a fine reference solution of its own differential equation."""
+        from the same {part.samples} noises, and compared with a fine reference solution of its own differential
+        equation."""
     middle = part.nfe[len(part.nfe) // 2]
     page.paragraph([setting, *findings.bests(digits, middle), *findings.momentum(digits, part)])
     page.raw("</div>")
@@ -108,7 +109,7 @@ def _orders(page: Page, settings: Settings, result: Row) -> None:
         that order; at most 2 after a lower-order start; and from weights made for equal steps (published) at most 2 on
         a smooth grid and 1 on alternating steps. Published GHVB is expected at 2 on equal steps too: its weights are
         those of a velocity that has been averaged forever, while a run begins with v₀ = f₀, which differs from that
-        velocity by O(h). The difference decays by 1 − β a step; what it adds up to in the first few steps
+        velocity by O(h). The difference decays by |1 {M} β| a step; what it adds up to in the first few steps
         is O(h²), and stays in the sample."""
     )
     page.paragraph(findings.orders(result))
@@ -131,18 +132,18 @@ def joined_shape(shape: list[int]) -> str:
 
 def _setting(page: Page, settings: Settings, digits: Digits) -> None:
     part, first = settings.digits, next(iter(digits.values()))
+    strengths = joined(f"{w:g}" for w in digits)
     page.section("A trained model: the comparison")
     page.paragraph(
         f"""The model is a class-conditional denoiser of {joined_shape(first["shape"])} digits with
         {first["parameters"] / 1e6:.1f} million parameters, trained on real scans. {part.samples} samples, spread evenly
         over the classes, start from the same noises for every method. Methods get {joined(map(str, part.nfe))} model
-        evaluations (NFE), start with lower orders, and run on one schedule, {_schedule(first["problem"])}. One with s evaluations a step makes ⌊NFE/s⌋ steps and is marked † where that leaves some
-        unused, as Heun's two a step do of an odd number. The grids ({joined(part.grids)}) end at the same small noise
-        level, so that no method needs a special last step. Classifier-free guidance of strength w mixes in the null
-        class and counts as one evaluation; w = 1 is the plain conditional model."""
+        evaluations (NFE) and start with lower orders; one with s evaluations a step makes ⌊NFE/s⌋ steps and is marked †
+        where that leaves some unused, as Heun's two a step do of an odd number. The schedule is
+        {_schedule(first["problem"])}. The grids ({joined(part.grids)}) end at that same small noise level, so that no
+        method needs a special last step. Classifier-free guidance of strength w ({strengths}) mixes in the null class
+        and counts as one evaluation; w = 1 is the plain conditional model."""
     )
-    strengths = joined(f"{w:g}" for w in digits)
-    page.paragraph(f"Strengths of guidance: {strengths}. Seed of the noises: {settings.seed}.")
     page.paragraph(
         f"""The error of a sample is the root mean square over pixels (grey values from {M}1 to 1) of its distance to a
         reference solution from the same noise. The RMSE is taken over all samples; the few that end elsewhere dominate
@@ -155,7 +156,7 @@ def _schedule(problem: Row) -> str:
     """Return the schedule with its two ends, in words and numbers."""
     return (
         f"{problem['schedule']}, from t = {problem['from']['time']:g} (log-SNR {problem['from']['log_snr']:.2f}) to "
-        f"t = {problem['to']['time']:g} (log-SNR {problem['to']['log_snr']:.2f}, noise level σ = "
+        f"t = {problem['to']['time']:g} (log-SNR {problem['to']['log_snr']:.2f}, sigma = "
         f"{significant(problem['to']['sigma'], 3)})".replace("-SNR -", f"-SNR {M}")
     )
 

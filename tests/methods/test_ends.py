@@ -135,6 +135,8 @@ def test_a_clean_end_without_a_time_is_reached_by_denoising(method):
     if not isinstance(method, nd.RungeKutta):
         with pytest.raises(ValueError, match=r'velocity/time cannot arrive at time -inf.*; use final="denoise"'):
             method.discretize(schedule, grid, final="limit")
+    with pytest.raises(ValueError, match="velocity/time cannot start at time -inf"):
+        method.discretize(schedule, grid[::-1])
 
 
 # --- leaving alpha = 0 ------------------------------------------------------------------------------------------------

@@ -211,7 +211,9 @@ def test_geometric_grids_have_steady_weights_and_unequal_ratios_do_not():
 
 def test_beta_above_one_is_refused_where_the_weights_are_singular():
     # At beta = 2 on equal steps the filter's moments -h, h, ... put M_0 = M_1 at the third node.
-    with pytest.raises(ValueError, match=r"GHVB2\(2\) on this grid: .*use weights=.uniform., beta <= 1 or another order"):
+    with pytest.raises(
+        ValueError, match=r"GHVB2\(2\) on this grid: .*use weights=.uniform., beta <= 1 or another order"
+    ):
         nd.GHVB(2, 2).discretize(None, np.linspace(0, 1, 9))
 
 
