@@ -60,6 +60,8 @@ class Report:
 def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> Times:
     """Return the seconds that each contestant reports in each of `rounds` rounds, after `warm_up` thrown away."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    gc.collect()
+    gc.freeze()  # the modules stay: looking through them again before every run would take longer than the runs
     for turn in range(warm_up + rounds):
         for name, run in contestants.items():
             gc.collect()

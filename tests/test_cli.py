@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import numdiff as nd
 from numdiff import cli
+from numdiff._files import write_atomically
 from numdiff.cli import parser, selection, values
 from numdiff.methods import FAMILIES
 
@@ -93,12 +94,15 @@ MISTAKES = {
     "derive ghvb2 --beta gamma": "'gamma' is neither a number (0.8, 4/5) nor the symbol 'beta'",
     "derive ghvb2 --beta 1/0": "divides by zero",
     "derive ab2 --formulation noise/rato": "did you mean 'noise/ratio'",
-    "derive dpmpp --order 3 --rule half": "use it with order=2",
-    "derive dpmpp --ratio 2": "use ratio=1",
+    "derive dpmpp --order 3 --rule half": "use it with --order 2",
+    "derive dpmpp --ratio 2": "use --ratio 1",
+    "derive ab2 --ratio 0": "ratio must be positive and finite",
+    "derive heun --ratio -1": "got -1; give a number such as",
+    "derive hb3 --base ab2": "write hb --base ab2",
     "derive heun --base ddim": "only hb and nt are built around one",
     "derive hb3 --base plms": "write hb --base plms3",
     "derive ab2 --markdown --json": "not allowed with",
-    "stability dpmpp": "give a number, h=0.1",
+    "stability dpmpp": "give a number, --step 0.1",
     "stability ab2 --out region.gif": "must end in .png or .pdf or .svg",
     "stability ab2 --out /no/such/folder/region.png": "does not exist",
     "stability ghvb2 --beta beta --out region.png": "needs a number for --beta",
@@ -112,11 +116,13 @@ MISTAKES = {
     "sample ddim": "required: --out",
     "sample plms4 --steps 3 --out digits.png": "needs at least 4 steps, got 3",
     "sample ddim --labels 9-0 --out digits.png": "runs backwards; write 0-9",
-    "sample ddim --labels 0-12 --out digits.png": "label 11 is no class",
+    "sample ddim --labels 0-12 --out digits.png": "label 10 is no class of this model; use --labels 0-9, or --guidance 0",
+    "sample ddim --guidance -1 --out digits.png": "'-1' is not from 0 (without a class) to 100",
     "sample ddim --model no-such-model --out digits.png": "there is no model 'no-such-model'",
     "sample ddim --guidance nan --out digits.png": "'nan' is not a number",
     "sample dpmpp --order 2 --steps 4 --grid quadratc --out digits.png": "did you mean 'quadratic'",
     "study --seed -1": "-1",
+    "study --seed 9223372036854775808": "from 0 to 9223372036854775807",
     "methods nonsense": "unknown method 'nonsense'",
 }
 
@@ -272,6 +278,36 @@ def test_derive_of_an_exponential_method_takes_a_step(capsys):
     assert found["real_interval"]["float"] == pytest.approx(
         float(nd.stability.real_interval(nd.DPMSolverPP(2, rule="half"), h=0.5))
     )
+
+
+def test_a_number_found_in_decimals_is_no_fraction(capsys):
+    for command in ("derive", "stability"):
+        arguments = [command, "dpmpp2", "--step", "0.1"]
+        found = json.loads(answer(capsys, *arguments, "--json"))
+        real = found["real_interval" if command == "derive" else "real"]
+        assert real["exact"] is None
+        text = answer(capsys, *arguments)
+        assert f"(-x, 0), x ≈ {real['float']:.6g}\n" in text
+        assert "z = h d, where X' = c X + d X" in text
+
+
+def test_a_window_may_begin_with_a_minus(capsys):
+    assert answer(capsys, "stability", "ab2", "--window", "-3,1,-2,2") == answer(capsys, "stability", "ab2")
+
+
+def test_order_says_when_a_formulation_plays_no_part(capsys):
+    few = ["--steps", "10,20,40"]
+    assert "formulation data/log-snr plays no part, as riccati" in answer(capsys, "order", "dpmpp2", *few)
+    assert "plays no part" not in answer(capsys, "order", "ab2", *few)
+
+
+def test_a_file_that_cannot_be_written_is_named_as_the_user_did(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    _, _, err = run(capsys, "stability", "ab2", "--out", tmp_path / "file" / "r.png")
+    assert "is a file, not a folder; choose another place" in err
+    with pytest.raises(OSError, match="cannot be written") as caught:
+        write_atomically(tmp_path / "none" / "r.png", b"")
+    assert caught.value.filename == str(tmp_path / "none" / "r.png")
 
 
 def test_derive_in_every_form_says_the_same(capsys):

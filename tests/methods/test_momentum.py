@@ -140,3 +140,23 @@ def test_a_base_without_a_mix_is_refused():
         with pytest.raises(TypeError, match=r"base must be a multistep method such as AdamsBashforth\(2\), got"):
             wrap(nd.Heun(), beta=0.8)
     assert nd.HeavyBall(nd.PLMS(2), beta=0.8).name == "HB(AB2 noise/ratio uniform, 0.8)"
+
+
+def test_the_26_step_toy():
+    """x' = [[0,1],[-9,-10]] x with 26 steps to T = 3 (ICLR 2024): AB2 diverges, Euler and the momentum variants do not.
+
+    The fast eigenvalue is -9, so h lambda = -27/26 lies just outside AB2's interval (-1, 0) and inside the others'.
+    """
+    toy = nd.problems.momentum_toy()
+
+    def ends(method):
+        path = nd.solve_ivp(method, toy.fun, np.linspace(*toy.t_span, 27), toy.y0, trajectory=True)
+        return [float(np.abs(y).max()) for y in path]
+
+    heavy = [nd.HeavyBall(nd.AdamsBashforth(2), beta) for beta in (0.8, 0.9)]
+    for method in (nd.DDIM(), *heavy, nd.GHVB(2, 0.8), nd.GHVB(2, 0.9)):
+        assert nd.stability.real_interval(method) > 27 / 26
+        assert ends(method)[-1] < 0.2  # the solution has fallen to 9/8 e^-3 = 0.056
+    assert nd.stability.real_interval(nd.AdamsBashforth(2)) < 27 / 26
+    growth = ends(nd.AdamsBashforth(2))
+    assert growth[-1] > growth[-3] > growth[-5]
