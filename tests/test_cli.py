@@ -116,7 +116,7 @@ MISTAKES = {
     "sample ddim": "required: --out",
     "sample plms4 --steps 3 --out digits.png": "needs at least 4 steps, got 3",
     "sample ddim --labels 9-0 --out digits.png": "runs backwards; write 0-9",
-    "sample ddim --labels 0-12 --out digits.png": "label 10 is no class of this model; use --labels 0-9, or --guidance 0",
+    "sample ddim --labels 0-12 --out digits.png": "no class of this model; use --labels 0-9, or --guidance 0",
     "sample ddim --guidance -1 --out digits.png": "'-1' is not from 0 (without a class) to 100",
     "sample ddim --model no-such-model --out digits.png": "there is no model 'no-such-model'",
     "sample ddim --guidance nan --out digits.png": "'nan' is not a number",

@@ -119,7 +119,7 @@ class Bench:
             "method": fine.name,
             "steps": steps,
             "to_half_resolution": distances[0],
-            "other_method": f"{other.name} in {other.formulation.name}, {steps} steps",
+            "other_method": f"{other.name}, {steps} steps",
             "to_other_method": distances[1],
             "error": max(distances),
             **self.verdict(self.truth),

@@ -162,11 +162,13 @@ def errors(digits: Mapping[float, Mapping[str, Any]], settings: DigitsSettings, 
             what = "with" if kind else "without"
             ax.set_title(f"guidance {guidance:g}, {grid}, {what} momentum", fontsize="medium")
     for k in range(0, len(rows), len(kinds)):  # the same scale for one strength of guidance
-        same = axes[k : k + len(kinds)].flat
+        same = list(axes[k : k + len(kinds)].flat)
         bottom = min(ax.get_ylim()[0] for ax in same)
         for ax in same:
             ax.set_ylim(bottom, WORST)
-    legend_below(axes, 4)
+    for ax in axes[:-1].flat:
+        ax.set_xlabel("")
+    legend_below(axes, 3 if len(settings.grids) < 3 else 5)
     return axes.flat[0]
 
 

@@ -75,6 +75,15 @@ def test_a_missing_file_is_named(saved, ending):
         models.load(saved[1])
 
 
+@pytest.mark.parametrize("ending", ["json", "safetensors"])
+def test_a_folder_in_place_of_a_file_is_named(saved, ending):
+    path = saved[1].with_suffix(f".{ending}")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(models.WeightsError, match="is a folder where a file should be"):
+        models.load(saved[1])
+
+
 def test_truncated_weights(saved):
     file = saved[1].with_suffix(".safetensors")
     file.write_bytes(file.read_bytes()[:-1])

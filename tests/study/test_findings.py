@@ -70,7 +70,8 @@ def test_momentum_is_counted_against_its_own_base():
     for run in results[1.0]["runs"]:
         if not run["diverged"]:
             run["rmse"] = {"PLMS4": 0.2, "HB(PLMS4)": 0.1, "GHVB4": 0.4}.get(run["method"], 1.0)
-            run["overshoot"] = {"PLMS4": 0.2}.get(run["method"], 0.1)
+            # the reference's is 0.1: HB meets it; GHVB4's is smaller than its base's, and further away from it
+            run["overshoot"] = {"PLMS4": 0.15, "GHVB4": 0.01}.get(run["method"], 0.1)
     sentence = findings.momentum(results, SETTINGS)[0]
     # 4 pairs of HB, half the error each; 2 of GHVB4 on the grid where it stayed finite, twice the error
     assert "in 4 of 6 comparisons and brings the overshoot closer to the reference's in 4" in sentence
