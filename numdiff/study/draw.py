@@ -160,7 +160,7 @@ def errors(digits: Mapping[float, Mapping[str, Any]], settings: DigitsSettings, 
         for ax, grid in zip(row, settings.grids, strict=True):
             _error_panel(ax, pick(digits[guidance]["runs"], grid=grid), settings, key, kind)
             what = "with" if kind else "without"
-            ax.set_title(f"guidance {guidance:g}, {grid}, {what} momentum", fontsize="medium")
+            ax.set_title(f"guidance {guidance:g}, {grid}, {what} momentum", fontsize="small")
     for k in range(0, len(rows), len(kinds)):  # the same scale for one strength of guidance
         same = list(axes[k : k + len(kinds)].flat)
         bottom = min(ax.get_ylim()[0] for ax in same)
