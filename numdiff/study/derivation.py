@@ -83,18 +83,14 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
     weights = tuple(to_sympy(w) for w in getattr(found, "b", found))
     notes: list[str] = []
 
-    def ask(what: str, question: Any) -> Any:
+    def on_equal_steps(what: str, question: Any) -> Any:
         try:
+            if geometric:
+                raise ValueError(f"it refers to equal steps; ratio is {ratio}")
             return question()
         except ValueError as error:
             notes.append(f"{what}: {error}")
             return None
-
-    def on_equal_steps(what: str, question: Any) -> Any:
-        if geometric:
-            notes.append(f"{what}: it refers to equal steps; ratio is {ratio}")
-            return None
-        return ask(what, question)
 
     # An exponential method's coefficients are transcendental: decimals, so that roots can be isolated.
     exponential = h is not None and method.kernel != 0
