@@ -6,6 +6,7 @@ scheme *is* lives in its tableaus; nothing here depends on the method.
 
 from __future__ import annotations
 
+import cmath
 import math
 import sys
 from collections.abc import Callable
@@ -323,7 +324,7 @@ def _total(x: Array) -> Any:
 def _finite(x: Array) -> bool:
     if kind(x) == "numpy":
         return bool(np.isfinite(x).all())
-    return bool(abs(_total(x)) < math.inf) or bool(x.isfinite().all())
+    return cmath.isfinite(_total(x).item()) or bool(x.isfinite().all())
 
 
 class _Check:
