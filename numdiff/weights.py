@@ -53,7 +53,7 @@ MAX_ORDER = 8
 """Highest order of a multistep method; (*) needs phi_1 ... phi_order."""
 
 SINGULAR = 1e-3
-"""Smallest share of its terms that `filtered` divides by for beta > 1; below it weights pass a thousand times W."""
+"""Smallest share of its terms that `filtered` divides by for beta > 1; below it three digits cancel in a divisor."""
 
 
 def exact(x: Number) -> Number:
