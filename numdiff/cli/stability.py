@@ -13,8 +13,8 @@ from numdiff.cli.values import Symbol, UsageError
 
 def run(options: argparse.Namespace) -> None:
     """Print the intervals, and draw the region if a file is named."""
+    from numdiff.answers.expressions import expression, measured
     from numdiff.properties import stability
-    from numdiff.study.expressions import expression, measured
 
     if options.out is not None and isinstance(options.beta, Symbol):
         raise UsageError("--out draws a region, which needs a number for --beta; write --beta 0.8")

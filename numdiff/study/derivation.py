@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from numdiff.study.expressions import expression, measured
+from numdiff.answers.expressions import expression, measured
 from numdiff.study.progress import Progress
 from numdiff.study.settings import SYMBOL, SchemeSettings, Spec
 

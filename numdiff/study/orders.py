@@ -1,7 +1,7 @@
 r"""Stage 3: the order that runs show, beside the one that is claimed.
 
 A method runs with N, 2N, 4N, ... steps on a problem whose solution is known; the slope of log(error) against log(step)
-is its observed order (`numdiff.properties.observed`). Toy equations have closed solutions, mixtures a reference flow.
+is its observed order (`numdiff.properties.order`). Toy equations have closed solutions, mixtures a reference flow.
 
 **Grids.** "uniform" in t; "log-snr": uniform in log-SNR (mixtures); "alternating": steps h, 2h, h, 2h, ...; "random":
 each step uniform on [h/2, 3h/2], anew for every N. The last two are laid out in t for an equation and in log-SNR for a

@@ -130,7 +130,7 @@ DASH = Cell("\N{EN DASH}", latex="--")
 
 
 def formula(value: dict[str, str] | None) -> Cell:
-    """Return the cell of an expression that `numdiff.study.expressions.expression` wrote down; a dash for None."""
+    """Return the cell of an expression that `numdiff.answers.expressions.expression` wrote down; a dash for None."""
     return DASH if value is None else Cell(value["text"], latex=f"${value['latex']}$", html=value["mathml"])
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import numdiff as nd
-from numdiff.properties.observed import SPREAD, observed
+from numdiff.properties.order.regression import SPREAD, observed
 
 STEPS = (10, 20, 40, 80, 160, 320)
 

@@ -80,7 +80,7 @@ def test_shapes_and_kinds():
 
 def test_chunks_do_not_show(monkeypatch):
     z = np.tile([-0.3, 0.3], 500)  # inside, outside, inside, ...
-    monkeypatch.setattr(nd.stability, "CHUNK", 7)
+    monkeypatch.setattr("numdiff.properties.stability.linear.CHUNK", 7)
     assert nd.stability.region(nd.AdamsBashforth(3), z).tolist() == [True, False] * 500
 
 

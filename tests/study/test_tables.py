@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import numdiff as nd
+from numdiff.answers import expressions
 from numdiff.properties.schemes import scheme_table
-from numdiff.study import expressions
 from numdiff.study.tables import Cell, Table, formula, number, significant
 
 TABLE = Table(

@@ -14,7 +14,7 @@ too:
 the global error C h^p times the solution of the variational equation. So constants of different methods compare
 directly.
 
-**Observed.** See `numdiff.properties.observed`.
+**Observed.** See `numdiff.properties.order.regression`.
 
 Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.2-III.4; Butcher, General linear methods, Acta Numerica 15 (2006).
 """
@@ -25,7 +25,6 @@ from typing import Any
 
 import sympy as sp
 
-from numdiff.properties.observed import OrderEstimate, observed
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.multistep import classical_order, exponential_order, taylor
 from numdiff.symbolic.polynomials import ZETA, Z, multistep_pair, parameters, stability_polynomial, to_fraction
@@ -33,8 +32,6 @@ from numdiff.symbolic.rootcondition import satisfies_root_condition
 from numdiff.symbolic.steady import H, depends_on, steady
 from numdiff.symbolic.trees import tree_order
 from numdiff.tableau import Tableau
-
-__all__ = ["OrderEstimate", "certified", "error_constant", "is_zero_stable", "observed"]
 
 
 def certified(method: Any) -> int:
