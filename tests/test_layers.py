@@ -10,7 +10,10 @@ import pytest
 import numdiff
 
 ROOT = Path(numdiff.__file__).parent
-ORDER = ["_names", "_files", "elementary", "level", "phi", "weights", "tableau", "schedules", "parameterizations", "formulations", "grids", "methods", "executor", "drivers", "problems", "symbolic", "properties", "design", "export", "optimize", "models", "adapters", "testing", "plotting", "answers", "study", "cli", "__main__"]
+ORDER = ["_names", "_files", "elementary", "level", "phi", "weights", "tableau", "schedules", "parameterizations"]
+ORDER += ["formulations", "grids", "methods", "executor", "drivers", "problems", "symbolic", "properties"]
+ORDER += ["design", "export", "optimize", "models", "adapters", "testing", "plotting"]
+ORDER += ["answers", "study", "cli", "__main__"]
 NARROW = {  # some may see less than what lies before them
     "executor": {"_names", "elementary", "level", "tableau", "parameterizations"},
     "problems": {"_names", "elementary", "level", "schedules", "parameterizations"},
