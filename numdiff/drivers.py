@@ -280,8 +280,8 @@ def _drive(
             check.array(Y, "exact", f"at {words.time} {question.level.time}")
         F = model(question.x if Y is None else Y, _bare(question.level.model_time))
         check(F, question)
-        if Y is not None and trajectory:
-            path[-1] = Y
+        if Y is not None and trajectory and question.level is scheme.levels[len(path) - 1]:
+            path[-1] = Y  # a predictor asks for the next node instead, where the step then arrives
         machine.tell(F, Y)
         del F  # unless it is history, its memory is free while the model works
         asked += 1

@@ -206,3 +206,18 @@ def test_deis(diffusers, order, steps):
     x = start(levels[0].time)
     orders = None if steps >= 15 else [order] * (steps - 2) + [min(order, 2), 1]
     check(nd.DEIS(order, "log-rho"), levels, run(scheduler, steps, x), x, orders=orders)
+
+
+@pytest.mark.parametrize("rule", ["bh1", "bh2"])
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize(("predict_x0", "formulation"), [(True, "data/log-snr"), (False, "noise/log-snr")])
+def test_unipc(diffusers, rule, order, predict_x0, formulation):
+    """Orders rise 1, 2, ... and fall ..., 2, 1 at the end; at a final sigma of zero its bh1 is not a number."""
+    final = "zero" if rule == "bh2" and predict_x0 else "sigma_min"
+    config = {"solver_order": order, "solver_type": rule, "predict_x0": predict_x0, "final_sigmas_type": final}
+    scheduler = diffusers("unipc_multistep", "UniPCMultistepScheduler", **config, **TABLE)
+    timesteps(scheduler, 12)
+    levels = scaled_levels(scheduler)
+    x = start(levels[0].time)
+    orders = [min(order, 12 - n) for n in range(12)]
+    check(nd.UniPC(order, formulation, rule=rule), levels, run(scheduler, 12, x), x, orders=orders)

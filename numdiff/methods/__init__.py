@@ -18,6 +18,7 @@ from numdiff.methods.aliases import (
 from numdiff.methods.base import Method
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.momentum import HeavyBall, Nesterov
+from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
 from numdiff.methods.registry import FAMILIES, method, methods
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
@@ -40,9 +41,11 @@ __all__ = [
     "Method",
     "Midpoint",
     "Nesterov",
+    "PredictorCorrector",
     "Ralston",
     "RungeKutta",
     "Scheme",
+    "UniPC",
     "method",
     "methods",
 ]

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numdiff.elementary import Number, kind, vanishes
-from numdiff.formulations import NOISE_RATIO, Span
+from numdiff.formulations import NOISE_RATIO, Formulation, Span
 from numdiff.methods.base import Layout, Method, ratio_of
 from numdiff.methods.butcher import Butcher, of_order
 from numdiff.tableau import Tableau
@@ -94,7 +94,7 @@ class Multistep(Method):
     def _program(self, layout: Layout) -> Iterator[Tableau]:
         state = None
         for n in range(layout.steps):
-            point = _point(layout, n)
+            point = point_at(layout, n)
             tableau, state = self.advance(state, point)
             tableau = tableau.same_shape(levels=(layout.levels[n],), target=layout.levels[n + 1])
             if layout.start == "exact" and not layout.ready(n):
@@ -132,13 +132,18 @@ class Multistep(Method):
             For the wrong number of ratios, one that is not positive and finite, or unequal ones where the method has a
             filter.
         """
+        ratios = self._ratios(ratios)
+        return tuple(tidy(self.weights_at(self.state_at(ratios), self.point(h=h, ratios=ratios))))
+
+    def point(self, *, h: Number | None = None, ratios: Sequence[Number] | None = None) -> Point:
+        """Return where the method stands in the step that `coefficients` describes, and raise as that does."""
+        return self._point(self._steady_h(h, 1), self._ratios(ratios))
+
+    def _ratios(self, ratios: Sequence[Number] | None) -> tuple[Number, ...]:
         ratios = (1,) * (self.points - 1) if ratios is None else tuple(ratios)
         if len(ratios) != self.points - 1:
             raise ValueError(f"ratios must have {self.points - 1} entries for {self.name}, got {len(ratios)}")
-        for j, ratio in enumerate(ratios):
-            positive_ratio(ratio, f"ratios[{j}]")
-        point = self._point(self._steady_h(h, 1), ratios)
-        return tuple(tidy(self.weights_at(self.state_at(ratios), point)))
+        return tuple(positive_ratio(ratio, f"ratios[{j}]") for j, ratio in enumerate(ratios))
 
     def state_at(self, ratios: Sequence[Number]) -> Any:
         """Return the state in which `coefficients` are taken on steps of these ratios."""
@@ -153,27 +158,30 @@ class Multistep(Method):
         """Return the weights kappa omega_j of the step at `point`, newest first."""
 
     def _point(self, h: Number, ratios: Sequence[Number]) -> Point:
-        """Return a step of length `h` after steps of the given ratios, in X = x/kappa."""
-        nodes, gap = [exact(0)], exact(1)
-        for ratio in ratios:
-            gap = gap / exact(ratio)
-            nodes.append(nodes[-1] - gap)
-        span = (self.formulation or NOISE_RATIO).steady_span(h, self.points)
-        return Point(span, tuple(nodes), self.points, first=False)
+        return steady_point(self.formulation or NOISE_RATIO, h, ratios, self.points)
 
     def steady_state(self, ratio: Number) -> Any:
         """Return the state after infinitely many equal (or geometric) steps, ready for `advance`."""
         return None
 
 
-def _point(layout: Layout, n: int) -> Point:
-    """Describe step `n`: its span, its nodes, its order."""
+def steady_point(formulation: Formulation, h: Number, ratios: Sequence[Number], moments: int) -> Point:
+    """Return a step of length `h` after steps of the given ratios, in X = x/kappa, with that many moments."""
+    nodes, gap = [exact(0)], exact(1)
+    for ratio in ratios:
+        gap = gap / exact(ratio)
+        nodes.append(nodes[-1] - gap)
+    return Point(formulation.steady_span(h, moments), tuple(nodes), len(nodes), first=False)
+
+
+def point_at(layout: Layout, n: int, *, extra: int = 0) -> Point:
+    """Describe step `n`: its span with `extra` moments beyond its order, its nodes, its order."""
     formulation, levels = layout.formulation, layout.levels
     denoises = layout.denoises(n)
     count = min(layout.orders[n], layout.history(n))
     order = 1 if denoises else count
     here, there = levels[n], levels[n + 1]
-    span = formulation.denoising_span(here, there) if denoises else formulation.span(here, there, order)
+    span = formulation.denoising_span(here, there) if denoises else formulation.span(here, there, order + extra)
     if span.max_order < order or (span.infinite and order > 1 and not layout.limited):
         raise ValueError(_no_limit(layout, n))
     if not formulation.is_finite(here):

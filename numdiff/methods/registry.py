@@ -18,6 +18,7 @@ from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.base import Method
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.momentum import HeavyBall, Nesterov
+from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ def _on_adams(wrap: Callable[..., Method]) -> Callable[..., Method]:
     return build
 
 
+def _pec(order: int, **options: Any) -> Method:
+    return PredictorCorrector(order, **options)
+
+
 ADAMS = ("order", "formulation", "weights", "rule")
 
 FAMILIES = {
@@ -64,6 +69,10 @@ FAMILIES = {
     "dpmpp": Family(
         aliases.DPMSolverPP, ("order", "rule"), "DPM-Solver++: exponential Adams on data", ("dpm-solver++", "dpm++")
     ),
+    "pec": Family(
+        _pec, ("order", "formulation", "rule", "beta"), "Adams predictor and corrector, one evaluation a step", ("abm",)
+    ),
+    "unipc": Family(UniPC, ("order", "formulation", "rule", "beta"), "UniPC: exponential predictor-corrector", ()),
     "flow-euler": Family(aliases.FlowEuler, (), "Euler on the velocity", ()),
     "heun": Family(aliases.Heun, ("formulation",), "Heun's Runge-Kutta method (EDM)", ("edm-heun",)),
     "midpoint": Family(aliases.Midpoint, ("formulation",), "explicit midpoint Runge-Kutta", ()),
@@ -120,6 +129,8 @@ def methods() -> dict[str, Method]:
     members += [Nesterov(AdamsBashforth(k), beta=beta) for k in (1, 2)] + [Nesterov(aliases.DPMSolverPP(2), beta=beta)]
     members += [GHVB(k, beta) for k in range(1, 6)] + [GHVB(3, beta, DATA_LOG_SNR), GHVB(2, beta, NOISE_LOG_SNR)]
     members += [GHVB(3, Fraction(1, 2), DATA_RATIO), GHVB(3, beta, NOISE_RATIO, weights="uniform")]
+    members += [PredictorCorrector(k) for k in (1, 3)] + [PredictorCorrector(2, beta=beta), UniPC(2), UniPC(3)]
+    members += [UniPC(2, NOISE_LOG_SNR, rule="bh1"), UniPC(2, rule="bh2", beta=beta)]
     members += [aliases.Heun(), aliases.Midpoint(), aliases.Ralston(), aliases.Kutta3(), aliases.RK4()]
     members += [aliases.Heun(DATA_RATIO), aliases.RK4(VELOCITY_TIME)]
     return {member.name: member for member in members}

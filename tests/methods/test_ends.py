@@ -21,11 +21,11 @@ def coefficients(scheme):
 
 
 def has_no_limit(method, undefined):
-    """Whether several evaluations are extrapolated to where a prediction's row is undefined, or by the half rule."""
+    """Whether several evaluations are extrapolated to where a prediction's row is undefined, or by half a step."""
     formulation = method.formulation
     if isinstance(method, nd.RungeKutta) or method.points == 1 or formulation is None:
         return False
-    return formulation.prediction == undefined or getattr(getattr(method, "base", method), "rule", "exact") == "half"
+    return formulation.prediction == undefined or getattr(getattr(method, "base", method), "rule", "exact") != "exact"
 
 
 # --- arriving at sigma = 0 --------------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def test_a_grid_that_ends_at_sigma_zero_gives_finite_steps_or_a_clear_error(meth
     assert np.isfinite(x).all()
 
 
-@every_method
+@pytest.mark.parametrize("method", [m for m in METHODS.values() if not isinstance(m, nd.PredictorCorrector)], ids=str)
 def test_denoise_returns_the_models_denoised_estimate_at_the_last_evaluation(method):
     seen, model = [], DATA.model(VP, "data")
 
@@ -61,6 +61,26 @@ def test_denoise_returns_the_models_denoised_estimate_at_the_last_evaluation(met
         # x_0 back from noise or velocity: divided and multiplied by alpha and sigma, which are above 0.1 there.
         np.testing.assert_allclose(found, seen[-1], rtol=1e-13)
     assert scheme.tableaus[-1].stages == 1
+
+
+PREDICTOR_CORRECTORS = {name: m for name, m in METHODS.items() if isinstance(m, nd.PredictorCorrector)}
+
+
+@pytest.mark.parametrize("method", PREDICTOR_CORRECTORS.values(), ids=PREDICTOR_CORRECTORS.keys())
+def test_a_predictor_corrector_denoises_its_corrected_sample_by_the_last_evaluation(method):
+    """What it knows at the last node is the prediction at the predicted sample, not at the corrected one."""
+    asked, model = [], DATA.model(VP, "data")
+    scheme = method.discretize(VP, TO_CLEAN, final="denoise")
+    *_, corrected, found = nd.sample(
+        scheme, lambda x, t: asked.append(x) or model(x, t), X, prediction="data", trajectory=True
+    )
+    (p, q), (r, s) = (
+        nd.parameterizations.coefficients(scheme.levels[-2], a, b)
+        for a, b in (("data", scheme.prediction), (scheme.prediction, "data"))
+    )
+    evaluated = p * asked[-1] + q * model(asked[-1], 0.13)
+    np.testing.assert_allclose(found, r * corrected + s * evaluated, rtol=1e-12)
+    assert scheme.tableaus[-1].stages == 0
 
 
 @pytest.mark.parametrize(
@@ -113,7 +133,7 @@ def test_the_half_rule_is_not_extended_to_an_infinite_step():
 @every_method
 def test_defaults_are_the_limit_for_noise_and_velocity_and_the_denoised_estimate_for_data(method):
     default = method.discretize(VP, TO_CLEAN)
-    final = "denoise" if default.prediction == "data" else "limit"
+    final = "denoise" if default.prediction == "data" or not method.has_limit else "limit"
     chosen = method.discretize(VP, TO_CLEAN, final=final)
     assert [(t.V, t.B) for t in default] == [(t.V, t.B) for t in chosen]
 
