@@ -9,22 +9,22 @@ those numdiff derives for the grid, in two formulations, all with a Runge-Kutta 
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import numdiff as nd
 from numdiff import plotting
+from numdiff.study.regions import pack, unpack
+from numdiff.study.script import main
 
 BETA = 0.8
 STEPS = (20, 40, 80, 160, 320, 640)
 
 
-def regions() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def regions(points: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Return real parts, imaginary parts and the stability regions."""
-    x, y = np.linspace(-1.1, 0.25, 541), np.linspace(-0.95, 0.95, 761)
+    x, y = np.linspace(-1.1, 0.25, points), np.linspace(-0.95, 0.95, points)
     z = x + 1j * y[:, None]
     methods = {
         "PLMS4": nd.AdamsBashforth(4),
@@ -34,7 +34,7 @@ def regions() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     return x, y, {name: nd.stability.region(method, z) for name, method in methods.items()}
 
 
-def errors() -> dict[str, tuple[list[int], list[float]]]:
+def errors(counts: tuple[int, ...]) -> dict[str, tuple[list[int], list[float]]]:
     """Return steps and root-mean-square errors of the published and of the derived weights."""
     schedule, problem = nd.schedules.VPLinear(), nd.problems.mixtures()["two-modes"]
     x = np.random.default_rng(0).standard_normal((64, problem.dimension))
@@ -48,33 +48,37 @@ def errors() -> dict[str, tuple[list[int], list[float]]]:
     curves = {}
     for label, method in methods.items():
         found = []
-        for steps in STEPS:
+        for steps in counts:
             grid = nd.grids.uniform_log_snr(schedule, steps=steps)
             end = nd.sample(method.discretize(schedule, grid, start="runge-kutta"), model, x)
             found.append(float(np.sqrt(np.mean((end - reference) ** 2))))
-        curves[label] = (list(STEPS), found)
+        curves[label] = (list(counts), found)
     return curves
 
 
-def main() -> None:
-    """Write the figure and its numbers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("book/_static"), help="folder for readme.png and readme.json")
-    out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def compute(fast: bool) -> dict[str, Any]:
+    """Return the regions as packed bits and the errors."""
+    x, y, masks = regions(200 if fast else 760)
+    return {
+        "beta": BETA,
+        "x": x,
+        "y": y,
+        "regions": {name: pack(mask) for name, mask in masks.items()},
+        "errors": errors(STEPS[:3] if fast else STEPS),
+    }
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    plotting.stability_regions(*regions(), left)
-    curves = errors()
-    plotting.order_plot(curves, right, slopes=(2, 3), ylabel="error of the end point (RMS)")
+
+def draw(numbers: dict[str, Any]) -> Any:
+    """Return the figure: regions and errors side by side."""
+    axes = plotting.figure(1, 2, 10.0, 4.0)
+    left, right = axes[0]
+    shape = (len(numbers["y"]), len(numbers["x"]))
+    masks = {name: unpack(bits, shape) for name, bits in numbers["regions"].items()}
+    plotting.stability_regions(numbers["x"], numbers["y"], masks, left)
+    plotting.order_plot(numbers["errors"], right, slopes=(2, 3), ylabel="error of the end point (RMS)")
     right.set_title(f"GHVB3, beta = {BETA}, on a Gaussian mixture")
-    figure.savefig(out / "readme.png", dpi=120)
-    (out / "readme.json").write_text(json.dumps({"beta": BETA, "errors": curves}, indent=1) + "\n")
+    return axes[0, 0].figure
 
 
 if __name__ == "__main__":
-    main()
+    main("readme", __doc__, compute, draw)

@@ -31,6 +31,10 @@ have the fixed point
 
     M^0 = 1,    M^m = (1-beta) r^-m sum_{j<=m} binom(m, j) (-1)^{m-j} M^j.
 
+**Momentum in the filter**, v+ = v + beta (f - v) + momentum (v - v_before), makes it a filter of second order, two
+filters in a row when its poles are real. The same algebra holds with two old velocities beside the k - 2 newest
+evaluations: their two weights are fixed by P = prod_{j<k-2} (u - u_j) and by (u - u_{k-1}) P.
+
 Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5 (variable-step Adams); Hochbruck and Ostermann, Acta Numerica
 2010 (exponential multistep methods); Wizadwongsa et al., ICLR 2024 (the heavy-ball family, equal steps). The
 variable-step filter is numdiff's.
@@ -43,6 +47,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 from math import comb, factorial, prod
+from typing import Any
 
 from numdiff.elementary import Number, kind, vanishes
 from numdiff.phi import phis
@@ -132,17 +137,78 @@ def filtered(nodes: Vector, M: Vector, beta: Number, mu: Vector) -> list[Number]
     ValueError
         If no such weights exist; for beta > 1 in floating point also if they exist by less than `SINGULAR`.
     """
+    a = on_oldest(nodes, M, beta, mu)
+    return on_velocities(a, on_newer(nodes, M, mu, a), beta)
+
+
+def on_oldest(nodes: Vector, M: Vector, beta: Number, mu: Vector) -> Number:
+    """Return the weight a on the oldest velocity, beside weights on the k - 1 newest evaluations; as `filtered`."""
     newer, M = nodes[:-1], tidy(M)
-    apart = [u - nodes[-1] for u in newer]
-    terms = [p * m for p, m in zip(_with_roots(apart), M, strict=True)]
+    terms = [p * m for p, m in zip(_with_roots([u - nodes[-1] for u in newer]), M, strict=True)]
     seen = sum(terms)
     inexact = kind(seen) in ("float", "numpy", "torch")
     if vanishes(seen) or (inexact and beta > 1 and abs(seen) <= SINGULAR * sum(map(abs, terms))):
         raise ValueError("the velocities do not determine the integral of a polynomial, or barely do")
     (a,) = tidy([sum(p * m for p, m in zip(_with_roots(newer), mu, strict=True)) / seen])
-    b = tidy([x - a * y for x, y in zip(interpolatory(newer, mu), interpolatory(apart, M), strict=True)])
+    return a
+
+
+def on_newer(nodes: Vector, M: Vector, mu: Vector, a: Number) -> list[Number]:
+    """Return the weights b_j = (mu - a M)[l_j] on the k - 1 newest evaluations beside a weight a on the velocity."""
+    newer, apart = nodes[:-1], [u - nodes[-1] for u in nodes[:-1]]
+    return tidy([x - a * y for x, y in zip(interpolatory(newer, mu), interpolatory(apart, M), strict=True)])
+
+
+def on_velocities(a: Number, b: Vector, beta: Number) -> list[Number]:
+    """Return the weights w_i on the velocities, from a on the oldest one and b_j on the evaluations since."""
     older = [0, *[(1 - beta) * x for x in b]]
     return tidy([(x - y) / beta for x, y in zip(b, older, strict=False)] + [a - older[-1] / beta])
+
+
+def filtered_twice(
+    nodes: Vector, newer: Vector, older: Vector, beta: Number, momentum: Number, mu: Vector
+) -> list[Number]:
+    """Return the weights on k velocities of the filter with momentum; see `filtered`.
+
+    Parameters
+    ----------
+    nodes
+        The k >= 2 newest nodes, from the present one, u_0 = 0.
+    newer, older
+        Moments M^m, m < k, of the last velocity but one and of the last, both centred on the last of the nodes.
+    beta, momentum
+        Parameters of the filter.
+    mu
+        Moments of the kernel, m < k, centred on the present node.
+
+    Raises
+    ------
+    ValueError
+        If no such weights exist, or in floating point if they exist by less than `SINGULAR`.
+    """
+    evaluated, origin = nodes[:-2], nodes[-1]
+    apart = [u - origin for u in evaluated]
+    local, about_now = _with_roots(apart), _with_roots(evaluated)
+    lifted = [x - origin * y for x, y in zip([0, *about_now], [*about_now, 0], strict=True)]  # (u - u_{k-1}) P
+    (a, b), (c, d) = ((_paired(row, local), _paired(row[1:], local)) for row in (newer, older))
+    determinant = a * d - b * c
+    inexact = kind(determinant) in ("float", "numpy", "torch")
+    if vanishes(determinant) or (inexact and abs(determinant) <= SINGULAR * (abs(a * d) + abs(b * c))):
+        raise ValueError("the velocities do not determine the integral of a polynomial, or barely do")
+    p, q = _paired(mu, about_now), _paired(mu, lifted)
+    last = tidy([(p * d - q * c) / determinant, (q * a - p * b) / determinant])
+    known = zip(*(interpolatory(at, row) for at, row in ((evaluated, mu), (apart, newer), (apart, older))), strict=True)
+    on_f = [x - last[0] * y - last[1] * z for x, y, z in known] if evaluated else []
+    w = [0] * len(evaluated) + last
+    for j, x in enumerate(on_f):  # beta f_{n-j} = v_{n+1-j} - (1-beta+momentum) v_{n-j} + momentum v_{n-1-j}
+        for i, factor in enumerate((1, beta - 1 - momentum, momentum)):
+            w[j + i] = w[j + i] + x * factor / beta
+    return tidy(w)
+
+
+def _paired(row: Vector, polynomial: Vector) -> Number:
+    """Return the functional with these moments, applied to the polynomial."""
+    return sum(m * p for m, p in zip(row, polynomial, strict=False))
 
 
 def _with_roots(roots: Vector) -> list[Number]:
@@ -160,7 +226,23 @@ def to_float(x: Number) -> Number:
 
 def tidy(row: Vector) -> list[Number]:
     """Bring SymPy expressions to lowest terms."""
-    return [x.cancel() if kind(x) == "sympy" else x for x in row]
+    if all(kind(x) != "sympy" for x in row):
+        return list(row)
+    try:
+        field = _field([x for x in row if kind(x) == "sympy"])
+        return [field.to_sympy(field.from_sympy(x)) if kind(x) == "sympy" else x for x in row]
+    except ValueError:  # roots, decimals, exponentials: more relations than those of a rational function
+        return [x.cancel() if kind(x) == "sympy" else x for x in row]
+
+
+def _field(expressions: Vector) -> Any:
+    """Return the field of rational functions in the symbols and phis of expressions, where arithmetic is fast."""
+    import sympy
+
+    atoms = set().union(*(x.free_symbols | x.atoms(sympy.Function) for x in expressions))
+    if not atoms or any(isinstance(x, sympy.exp) for x in atoms) or any(x.has(sympy.Float) for x in expressions):
+        raise ValueError
+    return sympy.ZZ.frac_field(*sorted(atoms, key=str))
 
 
 def recentre(M: Vector, d: Number) -> list[Number]:
@@ -186,21 +268,30 @@ def observe(M: Vector, beta: Number) -> list[Number]:
     return [(1 - beta) * x + (beta if m == 0 else 0) for m, x in enumerate(M)]
 
 
-def steady_filter(beta: Number, count: int, ratio: Number = 1) -> list[Number]:
+def steady_filter(beta: Number, count: int, ratio: Number = 1, momentum: Number = 0) -> list[Number]:
     """Return the filter's moments M^0 ... M^{count-1} at the newest node of a grid with constant step ratio.
 
     Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is
     its fixed point.
     """
     field = exact if kind(beta) in ("exact", "sympy") else to_float
-    beta, ratio = field(beta), field(ratio)
+    beta, ratio, momentum = field(beta), field(ratio), field(momentum)
     M: list[Number] = [field(1)]
     for m in range(1, count):
-        gain = (1 - beta) / ratio**m
-        if kind(gain) != "sympy" and (abs(gain) > 1 or gain == 1):
+        near, far = (1 - beta + momentum) / ratio**m, momentum / ratio ** (2 * m)
+        if _outweighs(near, far):
             raise ValueError(
                 f"the velocity filter has no steady state at beta = {beta} on steps of ratio {ratio}: the steps change "
                 "faster than its memory fades; use a ratio nearer to 1 or a larger beta"
             )
-        M += tidy([gain / (1 - gain) * sum(comb(m, j) * (-1) ** (m - j) * M[j] for j in range(m))])
+        gap = 1 + 1 / ratio  # the node before the last one, in units of the step before this one
+        past = [(-1) ** (m - j) * (near - far * gap ** (m - j) * ratio ** (m - j)) for j in range(m)]
+        M += tidy([sum(comb(m, j) * past[j] * M[j] for j in range(m)) / (1 - near + far)])
     return M
+
+
+def _outweighs(near: Number, far: Number) -> bool:
+    """Tell whether M -> near M - far M_before forgets nothing, by Jury's conditions; False for symbols."""
+    if "sympy" in (kind(near), kind(far)) and not all(getattr(x, "is_number", True) for x in (near, far)):
+        return False
+    return bool(abs(far) > 1 or abs(near) > 1 + far or near == 1 + far)

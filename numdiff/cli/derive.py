@@ -1,15 +1,23 @@
-"""``numdiff derive``: everything that follows from a method's definition, exactly."""
+"""``numdiff derive``: everything that follows from a method's definition, exactly; also a run of it, as data or code.
+
+Without a topic it is the summary of `numdiff.answers.summary`; with topics, their answers. With ``--scheme`` or
+``--python`` the method is laid out on a grid, and what is printed is that one run (`numdiff.export`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from numdiff.cli.layout import columns, dump
+from numdiff._files import write_atomically
+from numdiff.answers import TOPICS, Answer, ask
+from numdiff.cli.layout import columns
 from numdiff.cli.selection import chosen
-from numdiff.cli.values import symbolic
-from numdiff.study.derivation import derive, record
-from numdiff.study.tables import Cell, Table, formula
+from numdiff.cli.values import Symbol, UsageError, symbolic
 
 MEANING_OF_Z = (
     "z = h d, where X' = c X + d X in X = x/kappa: c is what the exponential step of length h solves exactly, and d X "
@@ -17,19 +25,156 @@ MEANING_OF_Z = (
 )
 """What the stability polynomial of an exponential method is a polynomial in."""
 
+ENDINGS = {"json": ".json", "scheme": ".json", "python": ".py", "markdown": ".md", "latex": ".tex", "text": ".txt"}
+"""Forms of the output, and the endings of files that hold them."""
+
+SYMBOLS = ("beta", "momentum", "error", "real_interval")
+"""Options for which a symbol may stand."""
+
+RUN = ("schedule", "grid", "steps", "start", "final")
+"""Options that lay a method out on a grid."""
+
 
 def run(options: argparse.Namespace) -> None:
-    """Derive the method and print it in the form that is asked for."""
-    ratio = 1 if options.ratio is None else symbolic(options.ratio)
+    """Derive what is asked for and print it, or write it into a file."""
+    form = next((name for name in ENDINGS if getattr(options, name, False)), "text")
+    _check(options, form)
     method = chosen(options)
-    found = record(derive(method, h=options.step, ratio=ratio))
-    if options.json:
-        dump(found)
-    elif options.markdown or options.latex:
-        table = _table(found)
-        print(table.latex() if options.latex else table.markdown(), end="")
+    if form in ("python", "scheme"):
+        text = _laid_out(method, options, form)
+    elif options.topic:
+        text = _answered(method, options, form)
     else:
-        print(_text(found, method.kernel != 0))
+        text = _summary(method, options, form)
+    _give(text, options)
+
+
+def _check(options: argparse.Namespace, form: str) -> None:
+    """Refuse options that would play no part."""
+    lays_out = form in ("python", "scheme")
+    for name in RUN:
+        if getattr(options, name) is not None and not (lays_out or options.topic):
+            raise UsageError(f"--{name} is about a run; add --python, --scheme or a --topic, or leave it out")
+    for name in ("step", "ratio", "topic"):
+        if lays_out and getattr(options, name) is not None:
+            raise UsageError(f"--{name} is about formulas; --{form} prints a run on a grid, so leave one of them out")
+    if options.prediction is not None and form != "python":
+        raise UsageError("--prediction says what the model of a page predicts; add --python, or leave it out")
+    for name in SYMBOLS:
+        if lays_out and isinstance(value := getattr(options, name), Symbol):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{form} needs a number for --{option}, not the symbol {value}")
+    if options.out is not None and options.out.suffix.lower() != ENDINGS[form]:
+        raise UsageError(f"{str(options.out)!r} must end in {ENDINGS[form]}, as it will hold {form}")
+
+
+def _give(text: str, options: argparse.Namespace) -> None:
+    text = text.rstrip("\n") + "\n"
+    if options.out is None:
+        print(text, end="")
+    else:
+        write_atomically(options.out, text.encode())
+        print(f"wrote {options.out}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def _schedule(options: argparse.Namespace) -> Any:
+    from numdiff import schedules
+
+    return None if options.schedule is None else schedules.get(options.schedule)
+
+
+def _grid_name(options: argparse.Namespace, schedule: Any) -> str:
+    """Return the grid's name; a flow begins at an infinite log-SNR, so that its default is uniform in t."""
+    return options.grid or ("uniform-t" if schedule is not None and schedule.is_flow else "log-snr")
+
+
+def _laid_out(method: Any, options: argparse.Namespace, form: str) -> str:
+    from numdiff import export, schedules
+    from numdiff.study.sampling import grid
+
+    schedule = _schedule(options) or schedules.VPLinear()
+    times = grid(schedule, _grid_name(options, schedule), options.steps or 10)
+    scheme = method.discretize(schedule, times, start=options.start or "lower", final=options.final)
+    return export.to_python(scheme, prediction=options.prediction) if form == "python" else export.to_json(scheme)
+
+
+# --- topics -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A topic that does not apply to the method, and why."""
+
+    topic: str
+    reason: str
+
+
+def _answered(method: Any, options: argparse.Namespace, form: str) -> str:
+    """Return the answers to the topics; where all of them are asked, those that do not apply say why."""
+    every = "all" in options.topic
+    found = {name: _asked(method, name, options, every) for name in (TOPICS if every else options.topic)}
+    if form == "json":
+        return _json({"name": method.name, "reference": method.reference, "answers": _data(found)})
+    return "\n\n".join(_show(answer, form).rstrip("\n") for answer in found.values())
+
+
+def _asked(method: Any, topic: str, options: argparse.Namespace, every: bool) -> Answer | _Refused:
+    schedule = _schedule(options)
+    given: dict[str, Any] = {"h": options.step, "ratio": symbolic(options.ratio), "start": options.start}
+    given |= {"final": options.final, "schedule": schedule, "steps": options.steps}
+    given |= {"grid": _grid_name(options, schedule)}
+    try:
+        return ask(method, topic, **{name: value for name, value in given.items() if value is not None})
+    except (TypeError, ValueError) as error:  # a symbol for a number, or the reverse: here a mistake of the user too
+        if every:
+            return _Refused(topic, " ".join(str(error).split()))
+        raise UsageError(f"topic {topic}: {error}") from error
+
+
+def _data(found: dict[str, Answer | _Refused]) -> list[dict[str, Any]]:
+    from numdiff.answers.render import to_data
+
+    return [
+        {"topic": topic, "reason": answer.reason}
+        if isinstance(answer, _Refused)
+        else {"topic": topic} | to_data(answer)
+        for topic, answer in found.items()
+    ]
+
+
+def _show(answer: Answer | _Refused, form: str) -> str:
+    """Return an answer in a form; a refusal is an answer without lines."""
+    from numdiff.answers import render
+
+    if isinstance(answer, _Refused):
+        answer = Answer(answer.topic, (), (f"does not apply: {answer.reason}",))
+    if form == "text":
+        return render.to_text(answer, width=shutil.get_terminal_size((render.WIDTH, 24)).columns)
+    forms: dict[str, Callable[[Answer], str]] = {"markdown": render.to_markdown, "latex": render.to_latex}
+    return forms[form](answer)
+
+
+# --- the summary ------------------------------------------------------------------------------------------------------
+
+
+def _summary(method: Any, options: argparse.Namespace, form: str) -> str:
+    from numdiff.answers.summary import derive, record
+
+    ratio = 1 if options.ratio is None else symbolic(options.ratio)
+    found = record(derive(method, h=options.step, ratio=ratio))
+    if form == "json":
+        return _json(found)
+    if form == "text":
+        return _text(found, method.kernel != 0)
+    table = _table(found)
+    return table.latex() if form == "latex" else table.markdown()
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
@@ -63,7 +208,9 @@ def shown(name: str, value: dict[str, Any] | None) -> str:
     return f"{ends}{equals}{value['text']}" + (f" = {decimal}" if decimal != value["text"] else "")
 
 
-def _table(found: dict[str, Any]) -> Table:
+def _table(found: dict[str, Any]) -> Any:
+    from numdiff.study.tables import Cell, Table, formula
+
     rows: list[list[str | Cell]] = [["certified order", str(found["order"])]]
     rows += [[name, formula(value)] for name, value in _lines(found)]
     return Table(f"{found['name']}, derived", ("quantity", "value"), rows, "ll")

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numdiff
+from numdiff import parameterizations, schedules
 from numdiff._names import suggest
+from numdiff.answers import TOPICS
 from numdiff.cli import values
+from numdiff.cli.layout import columns
 from numdiff.formulations import FORMULATIONS
 from numdiff.methods.adams import RULES, WEIGHTS
-from numdiff.methods.base import STARTS
+from numdiff.methods.base import FINALS, STARTS
+from numdiff.methods.predictor_corrector import RULES as CORRECTOR_RULES
 from numdiff.study.orders import GRIDS as ORDER_GRIDS
 from numdiff.study.sampling import GRIDS as TIME_GRIDS
 
@@ -39,6 +43,8 @@ Intervals are those of z = h d for X' = c X + d X in X = x/kappa, where only exp
 
 examples:
   numdiff derive ghvb --order 3 --beta beta
+  numdiff derive hb --base plms4 --beta 0.8 --topic intervals,leading-error --latex
+  numdiff derive dpmpp --order 2 --python --schedule cosine --steps 20 --out sampler.py
   numdiff stability hb --base plms4 --beta 0.8 --out region.pdf
   numdiff order ghvb3 --beta 0.8 --problem correlated --grid log-snr --start runge-kutta
   numdiff sample dpmpp --order 2 --steps 10 --guidance 2 --out digits.png
@@ -106,7 +112,12 @@ def build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=_topics() if name == "derive" else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter if name == "derive" else argparse.HelpFormatter,
+            allow_abbrev=False,
         )
         command.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
@@ -114,6 +125,15 @@ def build() -> argparse.ArgumentParser:
         command.set_defaults(name=name)
         OPTIONS[name](command)
     return parser
+
+
+def _topics() -> str:
+    """Return the list of topics for the help of derive."""
+    rows = [
+        *((name, topic.summary) for name, topic in TOPICS.items()),
+        ("all", "all of these; what has no answer says why"),
+    ]
+    return f"topics:\n{columns(rows, indent=2)}"
 
 
 def _json(parser: Any, what: str) -> None:
@@ -140,15 +160,21 @@ def _method(parser: Any, symbol: bool) -> None:
     group.add_argument(
         "method", metavar="METHOD", help="family, or family and order: ghvb, ab3, plms4, dpmpp, heun, ..."
     )
-    beta = values.number_or("beta") if symbol else values.number
     group.add_argument("--order", type=values.whole(1), metavar="K", help="number of evaluations combined (1 to 8)")
-    text = "damping in (0, 2] of hb, nt and ghvb: 0.8, 4/5" + (", or beta for a symbol" if symbol else "")
-    group.add_argument("--beta", type=beta, metavar="B", help=f"{text} (hb and nt: default 4/5)")
-    names = {"formulation": FORMULATIONS, "weights": WEIGHTS, "rule": RULES, "variant": ("rho", "log-rho")}
+    for name, (letter, text, default) in NUMBERS.items():
+        or_symbol = f", or {letter} for a symbol" if symbol else ""
+        group.add_argument(
+            f"--{name}",
+            type=values.number_or(letter) if symbol else values.number,
+            metavar="X",
+            help=f"{text}{or_symbol}{default}",
+        )
+    rules = tuple(dict.fromkeys((*RULES, *CORRECTOR_RULES)))
+    names = {"formulation": FORMULATIONS, "weights": WEIGHTS, "rule": rules, "variant": ("rho", "log-rho")}
     texts = {
         "formulation": "what is interpolated in which variable",
         "weights": "for the actual steps, or those of equal steps as published",
-        "rule": "exact integral, or the midpoint substitution of 2M (order 2)",
+        "rule": "exact integral; half: the midpoint substitution of 2M (order 2); bh1, bh2: those of unipc",
         "variant": "variable of DEIS",
     }
     for name, known in names.items():
@@ -163,6 +189,15 @@ def _method(parser: Any, symbol: bool) -> None:
         metavar="METHOD",
         help="what hb or nt are built around (default ab); order, formulation, weights and rule are then the base's",
     )
+
+
+NUMBERS = {
+    "beta": ("beta", "damping in (0, 2] of hb, nt and ghvb: 0.8, 4/5", " (hb and nt: default 4/5)"),
+    "momentum": ("gamma", "momentum of the velocity of filtered-adams", " (default 0)"),
+    "error": ("C", "error constant that filtered-adams is to have", ""),
+    "real-interval": ("x", "length of the real interval of stretched-adams", " (default 3)"),
+}
+"""Numbers that families take: the symbol that may stand for one, what it is, its default."""
 
 
 def _methods(parser: Any) -> None:
@@ -181,10 +216,66 @@ def _derive(parser: Any) -> None:
         metavar="R",
         help="each step over the one before it: a number, or r for a symbol (default 1)",
     )
+    parser.add_argument(
+        "--topic",
+        type=values.listed("topic", (*TOPICS, "all")),
+        action="extend",
+        metavar="TOPIC",
+        help="answer this question instead of the summary; several with commas, all of them with all (list below)",
+    )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="print a Markdown table")
-    form.add_argument("--latex", action="store_true", help="print a LaTeX table (booktabs)")
+    form.add_argument("--markdown", action="store_true", help="print Markdown")
+    form.add_argument("--latex", action="store_true", help="print LaTeX (booktabs, amsmath)")
     _json(form, "everything")
+    form.add_argument(
+        "--python", action="store_true", help="print one run as Python that needs no numdiff: sample(model, x)"
+    )
+    form.add_argument(
+        "--scheme", action="store_true", help="print one run as exact JSON, which numdiff.export.from_json loads"
+    )
+    _run(parser)
+    files = values.output(".txt", ".md", ".tex", ".json", ".py")
+    parser.add_argument("--out", type=files, metavar="FILE", help="write into this file instead of printing")
+
+
+def _run(parser: Any) -> None:
+    """Add the options of one run of a method: its schedule, its grid and both ends."""
+    group = parser.add_argument_group("run", "of --python and --scheme, and of topics about a run")
+    names = tuple(name for name in schedules.names() if name != "discrete")  # a table of one's own: in Python
+    group.add_argument(
+        "--schedule",
+        type=values.named("schedule", names),
+        metavar="NAME",
+        help=f"noise schedule: {', '.join(names)} (default vp-linear)",
+    )
+    group.add_argument(
+        "--grid",
+        type=values.named("grid", TIME_GRIDS),
+        metavar="GRID",
+        help=f"spacing of the times: {', '.join(TIME_GRIDS)} (default log-snr; uniform-t for flow)",
+    )
+    group.add_argument("--steps", type=values.whole(1, 100_000), metavar="N", help="number of steps (default 10)")
+    starts = tuple(name for name in STARTS if name != "exact")  # needs the exact solution
+    group.add_argument(
+        "--start",
+        type=values.named("start", starts),
+        metavar="START",
+        help=f"first steps of a multistep method: {', '.join(starts)} (default lower)",
+    )
+    finals = tuple(name for name in FINALS if name)
+    group.add_argument(
+        "--final",
+        type=values.named("final", finals),
+        metavar="FINAL",
+        help=f"last step, where it ends at sigma = 0: {', '.join(finals)} (default: limit where it is finite)",
+    )
+    predictions = parameterizations.names()
+    group.add_argument(
+        "--prediction",
+        type=values.named("prediction", predictions),
+        metavar="P",
+        help=f"what the model of --python predicts: {', '.join(predictions)} (default: what the method combines)",
+    )
 
 
 def _stability(parser: Any) -> None:

@@ -14,7 +14,7 @@ from numdiff.cli.values import UsageError, symbolic
 from numdiff.methods import FAMILIES
 from numdiff.study.settings import build
 
-OPTIONS = ("order", "beta", "formulation", "weights", "rule", "variant")
+OPTIONS = ("order", "beta", "momentum", "error", "real_interval", "formulation", "weights", "rule", "variant")
 
 
 def known_names() -> dict[str, str]:

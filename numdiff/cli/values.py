@@ -146,6 +146,16 @@ def named(what: str, known: Iterable[str]) -> Callable[[str], str]:
     return parse
 
 
+def listed(what: str, known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return a type for one or more of the known names, with commas between them."""
+    one = named(what, known)
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(one(part.strip()) for part in text.split(","))
+
+    return parse
+
+
 def output(*endings: str) -> Callable[[str], Path]:
     """Return a type for a file to be written, with one of the endings, in a folder that exists."""
 

@@ -16,10 +16,11 @@ from numdiff.methods.aliases import (
     Ralston,
 )
 from numdiff.methods.base import Method
+from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.momentum import HeavyBall, Nesterov
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
-from numdiff.methods.registry import FAMILIES, method, methods
+from numdiff.methods.registry import FAMILIES, method, methods, register
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
 
@@ -34,6 +35,7 @@ __all__ = [
     "AdamsBashforth",
     "DPMSolver",
     "DPMSolverPP",
+    "FilteredAdams",
     "FlowEuler",
     "HeavyBall",
     "Heun",
@@ -45,7 +47,9 @@ __all__ = [
     "Ralston",
     "RungeKutta",
     "Scheme",
+    "StretchedAdams",
     "UniPC",
     "method",
     "methods",
+    "register",
 ]

@@ -89,13 +89,16 @@ class AdamsBashforth(Multistep):
 
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return kappa omega_j for the step's `order` newest nodes."""
+        return interpolatory(*self.interpolant(point))
+
+    def interpolant(self, point: Point) -> tuple[Sequence[Number], Sequence[Number]]:
+        """Return the nodes that are taken for the true ones, and the moments in use."""
         k, mu = point.order, point.span.moments
         if point.span.infinite and self.weights == "uniform" and self.rule == "exact":
-            return [mu[0]]  # nodes spaced by an infinite step: the polynomial is constant where the kernel is not 0
-        nodes = point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)]
+            return [0], mu  # nodes spaced by an infinite step: the polynomial is constant where the kernel is not 0
         if self.rule == "half" and k == 2:
             mu = [mu[0], mu[0] / 2]
-        return interpolatory(nodes, mu)
+        return point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)], mu
 
     def state_at(self, ratios: Sequence[Number]) -> None:
         """Return None: Adams methods carry no state, so any ratios will do."""

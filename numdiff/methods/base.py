@@ -132,6 +132,25 @@ class Method(abc.ABC):
         options = (("start", start), ("final", final), ("orders", orders))
         return Scheme(program, levels, layout.formulation.prediction, self, schedule, starts, options)
 
+    def program(
+        self, levels: Sequence[Level], formulation: Formulation, *, schedule: Any = None, start: str = "lower"
+    ) -> tuple[Tableau, ...]:
+        """Return the tableaus of a run in the number type of the levels: exact and symbolic ones stay so.
+
+        Parameters
+        ----------
+        levels
+            N + 1 levels, taken as they are.
+        formulation
+            What is interpolated, in which variable.
+        schedule
+            What places levels between the given ones, by its ``time`` and ``level``; needed by Runge-Kutta steps.
+        start
+            As in `discretize`.
+        """
+        orders, start = (self.points,) * (len(levels) - 1), choice("start", start, STARTS)
+        return tuple(self._program(Layout(self, schedule, tuple(levels), formulation, start, None, orders)))
+
     def in_floats(self) -> Self:
         """Return the method with its exact parameters as floats: a Fraction and a tensor do not mix."""
         changes: dict[str, Any] = {}

@@ -17,6 +17,7 @@ numdiff's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,7 +28,18 @@ from numdiff.methods.adams import WEIGHTS
 from numdiff.methods.base import check_beta, check_order, choice
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
-from numdiff.weights import MAX_ORDER, exact, filtered, observe, recentre, rescale, steady_filter, to_float
+from numdiff.weights import (
+    MAX_ORDER,
+    exact,
+    observe,
+    on_newer,
+    on_oldest,
+    on_velocities,
+    recentre,
+    rescale,
+    steady_filter,
+    to_float,
+)
 
 
 @dataclass(frozen=True)
@@ -137,22 +149,36 @@ class GHVB(Multistep):
         return FilterState(((seen, point.span.unit), *state.rows)[: self.order])
 
     def _beta_at(self, point: Point) -> Number:
-        """Return beta, as a float on a grid of floats: mixed with them a Fraction is slow and no more exact."""
-        return float(self.beta) if type(point.span.unit) is float and kind(self.beta) == "exact" else self.beta
+        """Return beta, as a float on a grid of floats: mixed with them exact numbers are slow and no more exact."""
+        exactly = kind(self.beta) in ("exact", "sympy")
+        return float(self.beta) if type(point.span.unit) is float and exactly else self.beta
 
     def weights_at(self, state: FilterState, point: Point) -> list[Number]:
         """Return kappa w_i for the `order` newest velocities."""
-        k, mu = point.order, point.span.moments
+        a, b = self.parts_at(state, point)
+        return on_velocities(a, b, self._beta_at(point)) if b else [a]
+
+    def parts_at(self, state: FilterState, point: Point) -> tuple[Number, list[Number]]:
+        """Return kappa a and kappa b_j, the weights on the oldest velocity and on the evaluations since."""
+        k = point.order
+        nodes, mu = self.interpolant(point)
         if k == 1:
-            return [mu[0]]
-        nodes = point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)]
-        if point.span.infinite and self.weights == "uniform":
-            mu = [mu[0], *[0] * (k - 1)]  # nodes spaced by an infinite step: only the constant is left
+            return mu[0], []
         try:
-            return filtered(nodes, state.moments(k - 1, point)[:k], self._beta_at(point), mu[:k])
+            M = state.moments(k - 1, point)[:k]
+            a = on_oldest(nodes, M, self._beta_at(point), mu)
+            return a, on_newer(nodes, M, mu, a)
         except ValueError as error:
             remedy = 'use weights="uniform", beta <= 1 or another order'
             raise ValueError(f"{self.name} on this grid: {error}; {remedy}") from None
+
+    def interpolant(self, point: Point) -> tuple[Sequence[Number], Sequence[Number]]:
+        """Return the nodes that are taken for the true ones, and the moments in use."""
+        k, mu = point.order, point.span.moments
+        nodes = point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)]
+        if point.span.infinite and self.weights == "uniform":
+            mu = [mu[0], *[0] * (k - 1)]  # nodes spaced by an infinite step: only the constant is left
+        return nodes, mu[:k]
 
     def advance(self, state: FilterState | None, point: Point) -> tuple[Tableau, FilterState]:
         """Return the tableau of one step and the filter after it; see `Multistep`."""

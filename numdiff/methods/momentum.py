@@ -90,7 +90,7 @@ class Momentum(Multistep):
         """HB or NT, the base and beta."""
         return f"{self.short}({self.base.name}, {show(self.beta)})"
 
-    def _factors(self) -> tuple[Number, Number]:
+    def factors(self) -> tuple[Number, Number]:
         """Return the factors of W v and of W p in the new sample."""
         raise NotImplementedError
 
@@ -109,7 +109,7 @@ class Momentum(Multistep):
     def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
         """Return the base's tableau with the velocity added; see `Multistep`."""
         tableau, inner = self.base.advance(state[0] if state else None, point)
-        sample = self._factors() if point.momentum else (0, 1)
+        sample = self.factors() if point.momentum else (0, 1)
         return with_velocity(tableau, self.beta, sample, first=state is None), (inner,)
 
 
@@ -132,7 +132,8 @@ class HeavyBall(Momentum):
 
     short: ClassVar[str] = "HB"
 
-    def _factors(self) -> tuple[Number, Number]:
+    def factors(self) -> tuple[Number, Number]:
+        """Return the factors of W v and of W p in the new sample."""
         return 1 - self.beta, self.beta
 
 
@@ -155,5 +156,6 @@ class Nesterov(Momentum):
 
     short: ClassVar[str] = "NT"
 
-    def _factors(self) -> tuple[Number, Number]:
+    def factors(self) -> tuple[Number, Number]:
+        """Return the factors of W v and of W p in the new sample."""
         return (1 - self.beta) ** 2, self.beta * (2 - self.beta)

@@ -5,6 +5,7 @@ Registering a family here puts it under every test of the registry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ from numdiff.formulations import DATA_LOG_SNR, DATA_RATIO, NOISE_LOG_SNR, NOISE_
 from numdiff.methods import aliases
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.base import Method
+from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.momentum import HeavyBall, Nesterov
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
@@ -61,6 +63,18 @@ FAMILIES = {
     "hb": Family(_on_adams(HeavyBall), (*ADAMS, "beta"), "heavy ball on Adams-Bashforth", ("heavy-ball", "heavyball")),
     "nt": Family(_on_adams(Nesterov), (*ADAMS, "beta"), "Nesterov momentum on Adams-Bashforth", ("nesterov",)),
     "ghvb": Family(GHVB, ("order", "beta", "formulation", "weights"), "generalized heavy ball", ()),
+    "filtered-adams": Family(
+        FilteredAdams,
+        ("order", "beta", "momentum", "error", "formulation", "weights"),
+        "Adams on filtered evaluations: GHVB with momentum in the velocity or a given error constant",
+        ("relaxed-ghvb",),
+    ),
+    "stretched-adams": Family(
+        StretchedAdams,
+        ("real_interval", "formulation", "weights"),
+        "second order with a given real stability interval (3 unless told otherwise)",
+        ("second-order-momentum",),
+    ),
     "ddim": Family(aliases.DDIM, ("formulation",), "DDIM: Adams-Bashforth of order 1", ("euler",)),
     "plms": Family(aliases.PLMS, ("order",), "PLMS, equal-step Adams weights on noise", ("pndm", "ipndm")),
     "lms": Family(aliases.LMS, ("order",), "LMS: variable-step Adams on noise in sigma/alpha", ("lmsdiscrete",)),
@@ -94,6 +108,44 @@ def family(name: str) -> Family:
     if not isinstance(name, str) or name.lower() not in known:
         suggest(name, known, "method")
     return known[name.lower()]
+
+
+def register(
+    name: str,
+    build: Callable[..., Method],
+    *,
+    summary: str,
+    options: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+) -> None:
+    """Add a family to the registry of this process, so that `method` and the command line find it by name.
+
+    Parameters
+    ----------
+    name
+        Lower case, in letters, digits and hyphens.
+    build
+        Builds a member from keyword options.
+    summary, options, aliases
+        As in `Family`.
+
+    Raises
+    ------
+    ValueError
+        For a name or alias that is taken or has other characters; for options that `build` does not take.
+    """
+    taken = {alias for key, f in FAMILIES.items() for alias in (key, *f.aliases)}
+    for new in (name, *aliases):
+        if not isinstance(new, str) or not re.fullmatch(r"[a-z][a-z0-9+-]*", new):
+            raise ValueError(f"a family's name must be lower-case letters, digits and hyphens, got {new!r}")
+        if new in taken:
+            raise ValueError(f"method {new!r} is registered already; choose another name")
+    accepted = signature(build).parameters.values()
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in accepted)
+    unknown = [option for option in options if not open_ended and option not in {p.name for p in accepted}]
+    if unknown:
+        raise ValueError(f"build does not take the options {', '.join(unknown)}; drop them")
+    FAMILIES[name] = Family(build, tuple(options), summary, tuple(aliases))
 
 
 def method(name: str, **options: Any) -> Method:
@@ -131,6 +183,10 @@ def methods() -> dict[str, Method]:
     members += [GHVB(3, Fraction(1, 2), DATA_RATIO), GHVB(3, beta, NOISE_RATIO, weights="uniform")]
     members += [PredictorCorrector(k) for k in (1, 3)] + [PredictorCorrector(2, beta=beta), UniPC(2), UniPC(3)]
     members += [UniPC(2, NOISE_LOG_SNR, rule="bh1"), UniPC(2, rule="bh2", beta=beta)]
+    members += [FilteredAdams(k, beta, error=Fraction(1, 2)) for k in (1, 2, 3)]
+    members += [StretchedAdams(2), StretchedAdams(3, formulation=DATA_LOG_SNR)]
+    members += [FilteredAdams.from_dampings(3, beta, Fraction(1, 2)), FilteredAdams(3, 1, Fraction(1, 4), beta)]
+    members += [FilteredAdams(2, beta, Fraction(1, 5), beta, NOISE_RATIO, "uniform")]
     members += [aliases.Heun(), aliases.Midpoint(), aliases.Ralston(), aliases.Kutta3(), aliases.RK4()]
     members += [aliases.Heun(DATA_RATIO), aliases.RK4(VELOCITY_TIME)]
     return {member.name: member for member in members}

@@ -8,7 +8,25 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["intervals", "latex", "multistep", "phi", "polynomials", "rootcondition", "steady", "trees"]
+__all__ = [
+    "bicoloured",
+    "bseries",
+    "closed_forms",
+    "derivations",
+    "differentials",
+    "intervals",
+    "latex",
+    "limits",
+    "multistep",
+    "phi",
+    "polynomials",
+    "rootcondition",
+    "steady",
+    "stiff",
+    "transients",
+    "trees",
+    "variable_order",
+]
 
 
 def __getattr__(name: str) -> Any:

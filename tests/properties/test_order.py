@@ -141,9 +141,6 @@ def test_what_cannot_be_certified_is_refused():
     two_fields = nd.Heun().steady().replace(tags=("a", "b"))
     with pytest.raises(ValueError, match="one field"):
         nd.order.certified(two_fields)
-    exponential = nd.Tableau(A=[(0, 0), (H * phi(1, -H), 0)], U=[(1,), (sp.exp(-H),)], B=[(0, H)], V=[(sp.exp(-H),)])
-    with pytest.raises(ValueError, match="several stages"):
-        nd.order.certified(exponential)
     with pytest.raises(ValueError, match="no multistep method"):
         nd.order.error_constant(nd.RK4())
     for beta in (sp.sqrt(2), sp.sqrt(BETA)):

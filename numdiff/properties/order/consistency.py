@@ -7,8 +7,8 @@ too:
 - one evaluation a step, at the sample: eliminating the memory leaves a linear multistep pair (rho, sigma), which must
   be exact on the monomials up to t^p, or on e^{wu} to O(h^{p+1}) where the coefficients depend on the step length
   (`numdiff.symbolic.multistep`);
-- anything else of kernel exponent 0: the order conditions of all rooted trees with up to p vertices
-  (`numdiff.symbolic.trees`).
+- anything else: the order conditions of all rooted trees with up to p vertices (`numdiff.symbolic.trees`), bicoloured
+  where the coefficients depend on the step length (`numdiff.symbolic.bicoloured`).
 
 **Error constant.** For a multistep pair C_{p+1}/sigma(1): the local error is about C h^{p+1} x^{(p+1)} per step, and
 the global error C h^p times the solution of the variational equation. So constants of different methods compare
@@ -25,6 +25,7 @@ from typing import Any
 
 import sympy as sp
 
+from numdiff.symbolic.bicoloured import exponential_stage_order
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.multistep import classical_order, exponential_order, taylor
 from numdiff.symbolic.polynomials import ZETA, Z, multistep_pair, parameters, stability_polynomial, to_fraction
@@ -54,11 +55,10 @@ def certified(method: Any) -> int:
     TypeError
         If `method` has no steady tableau.
     ValueError
-        For floating-point coefficients, for methods that evaluate more than one field, and for exponential methods with
-        several stages.
+        For floating-point coefficients, and for methods that evaluate more than one field.
     """
-    tableau = _exact_steady(method)
-    order = _multistep_order(tableau)[0] if is_multistep(tableau) else tree_order(_classical(tableau, method))
+    tableau = exact_steady(method)
+    order = _multistep_order(tableau)[0] if is_multistep(tableau) else _several_stages_order(tableau)
     return order if order > 0 and _zero_stable(stability_polynomial(tableau)) else 0
 
 
@@ -79,22 +79,22 @@ def error_constant(method: Any) -> sp.Expr:
     Raises
     ------
     ValueError
-        For methods with several evaluations a step, whose error has one constant per rooted tree.
+        For methods with several evaluations a step, whose error has one constant per rooted tree: see `leading_error`.
     """
-    tableau = _exact_steady(method)
+    tableau = exact_steady(method)
     if not is_multistep(tableau):
         raise ValueError(
-            f"{method} is no multistep method; its error has one constant per rooted tree and not a single one"
+            f"{method} is no multistep method; its error has one constant per rooted tree: see leading_error"
         )
     return _multistep_order(tableau)[1]
 
 
 def is_zero_stable(method: Any) -> bool:
     """Tell whether rho satisfies the root condition for small steps; throughout (0, 2) if the damping is a symbol."""
-    return _zero_stable(stability_polynomial(_exact_steady(method)))
+    return _zero_stable(stability_polynomial(exact_steady(method)))
 
 
-def _exact_steady(method: Any) -> Tableau:
+def exact_steady(method: Any) -> Tableau:
     """Return the steady tableau, or refuse what cannot be certified."""
     tableau = steady(method)
     entries = [x for name in "AUBV" for row in getattr(tableau, name) for x in row]
@@ -120,12 +120,8 @@ def _multistep_order(tableau: Tableau) -> tuple[int, sp.Expr]:
     return exponential_order(rho, sigma) if depends_on(tableau, H) else classical_order(rho, sigma)
 
 
-def _classical(tableau: Tableau, method: Any) -> Tableau:
-    if depends_on(tableau, H):
-        raise ValueError(
-            f"{method} is an exponential method with several stages; its order conditions are not implemented"
-        )
-    return tableau
+def _several_stages_order(tableau: Tableau) -> int:
+    return exponential_stage_order(tableau) if depends_on(tableau, H) else tree_order(tableau)
 
 
 def _zero_stable(pi: sp.Poly) -> bool:

@@ -28,6 +28,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
+from numdiff.elementary import kind
+from numdiff.properties.stability.kappa import exponential_interval
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
 from numdiff.symbolic.steady import H, depends_on, steady
@@ -114,9 +116,11 @@ def real_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPI
     method
         A method, or a steady `Tableau`, with rational parameters or one symbol.
     h
-        Step length, required for exponential methods, where the interval counts from z = 0 too.
+        Step length of an exponential method, where the interval counts from z = 0 too. A float stands for the rational
+        coefficients that it leads to; an exact number, a pair (low, high) or None (every h > 0, as the symbol ``h``)
+        give a formula that is proved for all of them.
     domain
-        Where a symbolic parameter varies, low < beta <= high.
+        Where a symbolic parameter varies, low < beta <= high; for a formula in h too, high is not included.
 
     Returns
     -------
@@ -127,7 +131,7 @@ def real_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPI
     Raises
     ------
     ValueError
-        For two symbols or more, or irrational coefficients.
+        For two symbols or more besides h, or irrational coefficients; where a formula in h could not be proved.
     """
     return _interval(method, "real", h, domain)
 
@@ -173,10 +177,9 @@ def boundary_locus(method: Any, points: int = 400, *, h: float | None = None) ->
 
 
 def _interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
-    tableau = steady(method, h)
-    if depends_on(tableau, H):
-        raise ValueError(f"{method} depends on the step length h: give a number, h=0.1, for its stability interval")
-    return interval(stability_polynomial(tableau), axis, domain)
+    if depends_on(steady(method), H) and (h is None or isinstance(h, (tuple, list, sp.Rational)) or kind(h) == "exact"):
+        return exponential_interval(method, axis, h, domain)
+    return interval(stability_polynomial(steady(method, h)), axis, domain)
 
 
 def _points(z: ArrayLike) -> Complex:

@@ -1,0 +1,31 @@
+"""Figures: functions from data to axes, without computation.
+
+Every function takes arrays that somebody else computed, draws them on `ax` (a new figure's axes if None) and returns
+the axes; colours and labels can be overridden by keywords. Nothing touches pyplot's global state: new figures are
+`matplotlib.figure.Figure` objects with an Agg canvas, so the functions work in scripts, threads and notebooks alike;
+`figure` makes one with several axes, `save` writes one in several formats.
+"""
+
+from numdiff.plotting.images import image_grid
+from numdiff.plotting.lines import curves, error_against_nfe, order_plot
+from numdiff.plotting.planes import boundary_locus, order_star, plane_regions, stability_region, stability_regions
+from numdiff.plotting.style import COLOURS, LINES, MARKERS, figure, new_axes, save, style_of
+
+__all__ = [
+    "COLOURS",
+    "LINES",
+    "MARKERS",
+    "boundary_locus",
+    "curves",
+    "error_against_nfe",
+    "figure",
+    "image_grid",
+    "new_axes",
+    "order_plot",
+    "order_star",
+    "plane_regions",
+    "save",
+    "stability_region",
+    "stability_regions",
+    "style_of",
+]

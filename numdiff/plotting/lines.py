@@ -1,0 +1,147 @@
+"""Line plots: curves, and errors against steps with reference slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from numdiff.plotting.style import new_axes, style_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def curves(
+    lines: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    ax: Axes | None = None,
+    *,
+    xlabel: str,
+    ylabel: str,
+    logx: bool = False,
+    logy: bool = False,
+    markers: bool = False,
+    **style: Any,
+) -> Axes:
+    """Draw curves, each in its own colour and line style.
+
+    Parameters
+    ----------
+    lines
+        Name -> (x, y), two sequences of the same length. Points that are not finite, and on a logarithmic axis not
+        positive, leave gaps. Names that begin with an underscore are not in the legend.
+    ax
+        Where to draw.
+    xlabel, ylabel
+        What the axes show, with units.
+    logx, logy
+        Whether the axes are logarithmic.
+    markers
+        Whether every point is marked.
+    **style
+        Passed to ``ax.plot``.
+    """
+    ax = new_axes() if ax is None else ax
+    for k, (name, points) in enumerate(lines.items()):
+        x, y = _pair(name, *points)
+        shown = np.isfinite(x) & np.isfinite(y) & ((x > 0) | (not logx)) & ((y > 0) | (not logy))
+        chosen = style_of(k) | ({"markersize": 4} if markers else {"marker": None})
+        options: dict[str, Any] = {"label": name, "linewidth": 1.5} | chosen | style
+        ax.plot(np.where(shown, x, np.nan), np.where(shown, y, np.nan), **options)
+    if logx:
+        ax.set_xscale("log")
+    if logy:
+        ax.set_yscale("log")
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.grid(visible=True, which="major", linewidth=0.3)
+    if any(not name.startswith("_") for name in lines):
+        ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def order_plot(
+    errors: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    ax: Axes | None = None,
+    *,
+    slopes: Iterable[float] = (),
+    xlabel: str = "steps",
+    ylabel: str = "error",
+    **style: Any,
+) -> Axes:
+    """Draw errors against the number of steps, doubly logarithmic, with reference slopes.
+
+    Parameters
+    ----------
+    errors
+        Name -> (steps, errors), two sequences of the same length; points that are not finite and positive are left out.
+    ax
+        Where to draw.
+    slopes
+        Orders p for which a thin grey line proportional to steps^-p is drawn, through the first point of the lowest
+        curve (of those with the most points).
+    xlabel, ylabel
+        What the axes show.
+    **style
+        Passed to ``ax.loglog``.
+    """
+    ax = new_axes() if ax is None else ax
+    shown = {name: _positive(name, *points) for name, points in errors.items()}
+    for k, (name, (n, e)) in enumerate(shown.items()):
+        ax.loglog(n, e, **({"label": name, "markersize": 4, "linewidth": 1.5} | style_of(k) | style))
+    longest = max((len(n) for n, _ in shown.values()), default=0)
+    anchors = [(n[0], e[0], n[-1]) for n, e in shown.values() if len(n) == longest > 1]
+    if anchors:
+        _reference_slopes(ax, min(anchors, key=lambda a: a[1]), slopes)
+    _integer_ticks(ax, [n for n, _ in shown.values()])
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.grid(visible=True, which="major", linewidth=0.3)
+    if shown:
+        ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def error_against_nfe(
+    errors: Mapping[str, tuple[ArrayLike, ArrayLike]], ax: Axes | None = None, **options: Any
+) -> Axes:
+    """Draw errors against the number of model evaluations; see `order_plot`."""
+    return order_plot(errors, ax, **({"xlabel": "model evaluations"} | options))
+
+
+def _positive(name: str, n: ArrayLike, e: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points that a logarithmic plot can show."""
+    steps, errors = np.asarray(n, dtype=float), np.asarray(e, dtype=float)
+    if steps.shape != errors.shape or steps.ndim != 1:
+        raise ValueError(
+            f"steps and errors of {name!r} must be sequences of one length, got {steps.shape}, {errors.shape}"
+        )
+    shown = np.isfinite(errors) & (errors > 0)
+    return steps[shown], errors[shown]
+
+
+def _pair(name: str, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points of a curve, checked."""
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"x and y of {name!r} must be sequences of one length, got {a.shape}, {b.shape}")
+    return a, b
+
+
+def _reference_slopes(ax: Axes, anchor: tuple[float, float, float], slopes: Iterable[float]) -> None:
+    """Draw thin lines of the given orders and write the order at their ends."""
+    first, error, last = anchor
+    for p in slopes:
+        end = error * (last / first) ** -p
+        ax.loglog([first, last], [error, end], color="0.6", linewidth=0.7, zorder=0)
+        ax.annotate(f"{p:g}", (last, end), textcoords="offset points", xytext=(3, -2), color="0.4", fontsize="x-small")
+
+
+def _integer_ticks(ax: Axes, steps: Sequence[NDArray[np.float64]]) -> None:
+    """Label the numbers of steps that were measured, if they are few, rather than powers of ten."""
+    values = sorted({float(n) for part in steps for n in part})
+    if 0 < len(values) <= 10:
+        ax.set_xticks(values, [f"{v:g}" for v in values])
+        ax.set_xticks([], minor=True)

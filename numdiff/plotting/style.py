@@ -1,0 +1,93 @@
+"""The house style: new figures, colours, line styles, and files.
+
+The colours are those of Okabe and Ito, which people with any colour vision tell apart; line styles and markers change
+along with the colours, so that a figure printed in grey can be read too.
+
+Source: Okabe, Ito, Color universal design (2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+"""Okabe and Ito, the darker ones first; yellow comes last since thin yellow lines are hard to see."""
+
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)))
+MARKERS = "osD^vP*X"
+
+
+def figure(rows: int = 1, columns: int = 1, width: float = 4.5, height: float = 3.6, **options: Any) -> Any:
+    """Return the axes of a new figure outside pyplot.
+
+    Parameters
+    ----------
+    rows, columns
+        How many axes.
+    width, height
+        Of the whole figure, in inches.
+    **options
+        Passed to ``Figure.subplots``: ``sharex``, ``sharey``, ``width_ratios``.
+
+    Returns
+    -------
+    ndarray of Axes
+        Shape (rows, columns); the figure is ``axes[0, 0].figure``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    for name, value in (("rows", rows), ("columns", columns)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name} must be an int of at least 1, got {value!r}")
+    new = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(new)
+    return new.subplots(rows, columns, squeeze=False, **options)
+
+
+def new_axes(width: float = 4.5, height: float = 3.6) -> Axes:
+    """Return the axes of a new figure of that size in inches, outside pyplot."""
+    axes: Axes = figure(1, 1, width, height)[0, 0]
+    return axes
+
+
+def style_of(k: int) -> dict[str, Any]:
+    """Return colour, line style and marker of the k-th curve."""
+    return {"color": COLOURS[k % 8], "linestyle": LINES[k % 8], "marker": MARKERS[k % 8]}
+
+
+def save(
+    drawn: Axes | Figure, path: str | Path, formats: Sequence[str] = ("pdf", "png", "svg"), *, dpi: int = 200
+) -> list[Path]:
+    """Write a figure, or that of some axes, to `path` with each of the suffixes.
+
+    Returns the files, which are equal byte for byte for equal figures.
+    """
+    from matplotlib import rc_context
+
+    whole: Any = drawn if hasattr(drawn, "savefig") else drawn.figure
+    written = []
+    for suffix in formats:
+        target = Path(path).with_suffix(f".{suffix}")
+        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
+        with rc_context({"svg.hashsalt": "numdiff"}):  # or every SVG would have random names in it
+            whole.savefig(target, dpi=dpi, metadata=metadata)
+        written.append(target)
+    return written
+
+
+def grid_line(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return one axis of a grid, checked."""
+    grid = np.asarray(values, dtype=float)
+    if grid.ndim != 1 or grid.size < 2:
+        raise ValueError(f"{name} must be one-dimensional with at least two points, got shape {grid.shape}")
+    return grid

@@ -1,0 +1,71 @@
+r"""Order stars: how the growth of a run compares with that of the exact solution.
+
+On X' = c X + z X one step of the exact solution multiplies by e^{(c + z) h} (h = 1 where the kernel exponent c is 0),
+and one step of a method by the roots zeta_j(z) of its stability polynomial, zeta_1 the principal one
+(`numdiff.properties.stability.branches`).
+
+The sign of log|zeta_1(z) e^{-(c+z)h}| divides the plane: white where the run grows more slowly than the solution, black
+where it grows faster. For c = 0 and order p, zeta_1 e^{-z} = 1 - C z^{p+1} + ..., so that p + 1 white and p + 1 black
+sectors of width pi/(p + 1) meet at the origin, and the star shows the order. (For c != 0 and fixed h the deviation is
+of first order in z: a step integrates polynomials exactly, and not e^{zs}.) With several roots zeta_1 jumps across the
+cuts behind its branch points, and so may the colours; the largest root is continuous.
+
+Sources: Wanner, Hairer, Norsett, Order stars and stability theorems, BIT 18 (1978); Hairer, Wanner, Solving ODEs II,
+IV.4 and V.4.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from numdiff.properties.stability.branches import branches
+from numdiff.properties.stability.linear import _points
+
+
+class OrderStar(NamedTuple):
+    """Logarithms of growth over the growth of the exact solution, each of the shape of z.
+
+    Attributes
+    ----------
+    principal
+        log|zeta_1(z) e^{-(c+z)h}|; -inf where zeta_1 = 0.
+    largest
+        The same for the largest root.
+    """
+
+    principal: NDArray[np.float64]
+    largest: NDArray[np.float64]
+
+
+def order_star(method: Any, z: ArrayLike, *, h: float | None = None) -> OrderStar:
+    """Return by how much the growth of a step exceeds that of the exact solution, as logarithms.
+
+    Parameters
+    ----------
+    method
+        A method with numbers for its parameters, or a steady `Tableau` of kernel exponent 0.
+    z
+        Complex array of any shape.
+    h
+        Step length, required for exponential methods.
+
+    Raises
+    ------
+    ValueError
+        As `roots`.
+    """
+    found, principal = branches(method, z, h)
+    exact = log_exact(method, z, h)
+    with np.errstate(divide="ignore"):
+        grown = np.log(np.abs(found)) - exact
+    shape = np.shape(z)
+    return OrderStar(np.take_along_axis(grown, principal[np.newaxis], 0).reshape(shape), grown.max(0).reshape(shape))
+
+
+def log_exact(method: Any, z: ArrayLike, h: float | None) -> NDArray[np.float64]:
+    """Return log|e^{(c+z)h}| for every z, flat."""
+    c = getattr(method, "kernel", 0)
+    return np.asarray((c + _points(z).reshape(-1).real) * (1.0 if h is None else float(h)))

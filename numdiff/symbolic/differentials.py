@@ -1,0 +1,105 @@
+r"""Rooted trees in writing: elementary differentials and bracket notation, as text and as LaTeX.
+
+Every rooted tree t = [t_1, ..., t_m] stands for one term in the derivatives of a solution of x' = f(x), its elementary
+differential
+
+    F([])(x) = f(x),    F(t)(x) = f^(m)(x) (F(t_1)(x), ..., F(t_m)(x)),
+
+with the m-th derivative of f as a symmetric multilinear map. Several branches are written with the larger ones first, a
+single one without parentheses: f'f''(f'f, f) is the tree [[[tau], tau]], tau the single vertex.
+
+Sources: Butcher, Numerical Methods for Ordinary Differential Equations, section 301; Hairer, Norsett, Wanner, Solving
+ODEs I, II.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import sympy as sp
+
+from numdiff.symbolic.trees import Tree, order_of, symmetry
+
+PRIMES = 3
+"""Derivatives of f up to this order are written with primes, higher ones as f^(4)."""
+
+
+class ElementaryDifferential(sp.Symbol):
+    """An elementary differential as a SymPy symbol, named by its text; see `differential`."""
+
+    def _latex(self, printer: Any) -> str:
+        return re.sub(r"\^\((\d+)\)", r"^{(\1)}", str(self.name))
+
+
+@cache
+def differential(tree: Tree) -> ElementaryDifferential:
+    """Return F(tree) as a symbol that prints as f''(f'f, f) does, for expressions in elementary differentials."""
+    return ElementaryDifferential(differential_text(tree))
+
+
+def differential_text(tree: Tree) -> str:
+    """Return the elementary differential of a tree as text, such as ``f''(f'f, f)``."""
+    if not tree:
+        return "f"
+    derivative = "f" + "'" * len(tree) if len(tree) <= PRIMES else f"f^({len(tree)})"
+    if len(tree) == 1:
+        return derivative + differential_text(tree[0])
+    return f"{derivative}({', '.join(map(differential_text, _ordered(tree)))})"
+
+
+def bracket_text(tree: Tree) -> str:
+    """Return a tree in bracket notation, such as ``[[tau], tau]``."""
+    return f"[{', '.join(map(bracket_text, _ordered(tree)))}]" if tree else "tau"
+
+
+def bracket_latex(tree: Tree) -> str:
+    r"""Return a tree in bracket notation as LaTeX, such as ``[[\tau], \tau]``."""
+    return bracket_text(tree).replace("tau", r"\tau")
+
+
+def elementary_sum(coefficients: Mapping[Tree, sp.Expr], step: sp.Expr, shift: int = 0) -> sp.Expr:
+    """Return sum_t coefficient(t)/sigma(t) step^{|t| - shift} F(t), terms in the order of the mapping.
+
+    Parameters
+    ----------
+    coefficients
+        Numbers or formulas by tree, in the normalisation of a B-series; zeros are left out.
+    step
+        The symbol of the step length.
+    shift
+        1 for a vector field, whose series starts with f, 0 for a map.
+    """
+    terms = [
+        value / symmetry(tree) * step ** (order_of(tree) - shift) * differential(tree)
+        for tree, value in coefficients.items()
+        if value != 0
+    ]
+    return sp.Add(*terms)
+
+
+def sum_text(coefficients: Mapping[Tree, sp.Expr], shift: int = 0) -> str:
+    """Return the sum of `elementary_sum` as one line of text by growing order, such as ``f - 1/2 h f'f``."""
+    line = ""
+    for tree, value in coefficients.items():
+        if value == 0:
+            continue
+        power = order_of(tree) - shift
+        factor, negative = _signed(value / symmetry(tree))
+        parts = [factor, {0: "", 1: "h"}.get(power, f"h^{power}"), differential_text(tree)]
+        line += (" - " if negative else " + ") + " ".join(part for part in parts if part)
+    return line.replace(" + ", "", 1) if line.startswith(" + ") else line.replace(" - ", "-", 1) or "0"
+
+
+def _signed(value: sp.Expr) -> tuple[str, bool]:
+    """Return a coefficient without its leading minus sign, as text ("" for 1), and whether there was one."""
+    negative = bool(value.could_extract_minus_sign())
+    text = str(-value if negative else value)
+    return ("" if text == "1" else f"({text})" if (-value if negative else value).is_Add else text), negative
+
+
+def _ordered(tree: Tree) -> list[Tree]:
+    """Return the branches, larger ones first."""
+    return sorted(tree, key=lambda branch: (-order_of(branch), branch))
