@@ -54,7 +54,7 @@ def observe(method: nd.Method, start: str, grid: str, steps: tuple[int, ...]) ->
 
 def compute(fast: bool) -> dict[str, Any]:
     """Return the rows of the table."""
-    steps = (80, 160, 320) if fast else (80, 160, 320, 640)
+    steps = (160, 320, 640) if fast else (320, 640, 1280, 2560)
     rows = []
     for method in METHODS:
         for start in STARTS if method.points > 1 else STARTS[:1]:

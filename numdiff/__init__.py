@@ -64,6 +64,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "adapters": "numdiff.adapters",
     "design": "numdiff.design",
+    "export": "numdiff.export",
+    "answers": "numdiff.answers",
     "stability": "numdiff.properties.stability",
     "order": "numdiff.properties.order",
     "spectral": "numdiff.properties.spectral",

@@ -15,7 +15,7 @@ changes sign at X*, its cofactor does not vanish there, and a negative a_i or De
 
 **When h stays beside q** the two are not independent. The curve h = -log q lies in the strip
 
-    2q/(1 - q^2) < 1/h < (1 + q)/(2(1 - q))
+    2q/(1 - q^2) < 1/h < (1 + q)/(2(1 - q)),    tighter  2q(2 + q)/((1 - q)(1 + 5q)) < 1/h < (1 + 4q + q^2)/(3(1 - q^2))
 
 (each bound on -log q agrees with it at q = 1 and has a derivative that differs by one sign), and a proof for all (q, h)
 in the strip is one for the curve. A given rational h leaves q in a tiny rational box around e^{-h} instead; there an
@@ -47,8 +47,11 @@ Q = sp.Symbol("q", positive=True)
 TAU, STRIP = sp.symbols("tau strip")
 """Position between 0 and the end of the interval; position between the two bounds on 1/h."""
 
-BOUNDS = (2 * Q / (1 - Q**2), (1 + Q) / (2 * (1 - Q)))
-"""Rational functions of q below and above 1/h = -1/log q on 0 < q < 1."""
+BOUNDS = (
+    (2 * Q / (1 - Q**2), (1 + Q) / (2 * (1 - Q))),
+    (2 * Q * (2 + Q) / ((1 - Q) * (1 + 5 * Q)), (1 + 4 * Q + Q**2) / (3 * (1 - Q**2))),
+)
+"""Rational functions of q below and above 1/h = -1/log q on 0 < q < 1, the tighter pair second."""
 
 SAMPLE_H = sp.Rational(7, 10)
 SAMPLE = sp.Rational(11, 29)
@@ -58,8 +61,8 @@ damping falls on it."""
 DIGITS = 40
 """Digits of decimals."""
 
-COARSE, FINE = 12, 130
-"""Bits of the box around e^{-h} for a given h. A formula is mostly proved on the coarse one, in short integers."""
+COARSE, FINE = BITS = 12, 130
+"""Bits of the box around e^{-h} for a given h; the coarse one, in short integers, mostly does."""
 
 WIDTH = sp.Rational(1, 10**24)
 """Relative width to which an end without a formula is enclosed."""
@@ -87,14 +90,14 @@ class Parameters:
     h: Any = None
     maps: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
 
-    def chart(self, symbols: set[sp.Symbol], bits: int = FINE) -> _Chart:
-        """Return a box whose image contains the parameters, for a polynomial with the given symbols."""
-        box: dict[sp.Symbol, Any] = {**self.sides, TAU: (0, 1), Q: self._q(bits)}
+    def chart(self, symbols: set[sp.Symbol], effort: int) -> _Chart:
+        """Return a box whose image contains the parameters, more closely at effort 1 than at 0."""
+        box: dict[sp.Symbol, Any] = {**self.sides, TAU: (0, 1), Q: self._q(BITS[effort])}
         maps = dict(self.maps)
         if isinstance(self.h, sp.Rational):
             maps[H] = self.h
         elif H in symbols:
-            low, high = BOUNDS
+            low, high = BOUNDS[effort]
             box, maps[H] = {**box, STRIP: (0, 1)}, 1 / (low + STRIP * (high - low))
         return _Chart(box, maps)
 
@@ -107,12 +110,7 @@ class Parameters:
     @property
     def is_point(self) -> bool:
         """Whether there is only one step length and no other parameter."""
-        return self.has_h and not self.sides
-
-    @property
-    def has_h(self) -> bool:
-        """Whether there is only one step length."""
-        return isinstance(self.h, sp.Rational)
+        return isinstance(self.h, sp.Rational) and not self.sides
 
     def _q(self, bits: int) -> tuple[Any, Any]:
         """Return bounds on e^{-h}."""
@@ -154,11 +152,11 @@ def certified_end(pi: sp.Poly, axis: str, parameters: Parameters) -> sp.Expr:
     needed = conditions(pi, axis)
     symbols = pi.free_symbols_in_domain
     end = _candidate(root, needed, parameters.sample())
-    for bits in (COARSE, FINE)[: 1 + parameters.has_h]:
-        if end is not None and _proved(needed, end, parameters.chart(symbols, bits)):
+    for effort in (0, 1) if parameters.h is not None or H in symbols else (0,):
+        if end is not None and _proved(needed, end, parameters.chart(symbols, effort)):
             return end if axis == "real" else sp.sqrt(end)
     if end is None:  # there are numbers only
-        end = _enclosed(root, needed, parameters.chart(symbols))
+        end = _enclosed(root, needed, parameters.chart(symbols, 1))
         return end if axis == "real" else sp.sqrt(end)
     raise UncertifiedError(_unproved(f"it is {sp.factor(end)} there, in X"))
 
@@ -265,8 +263,7 @@ def _ratio(x: Any) -> tuple[int, int]:
 
 # --- proof ---
 
-Pair = tuple[Any, Any]
-"""Numerator and denominator."""
+Pair = tuple[Any, Any]  # numerator and denominator
 
 
 class _Chart:

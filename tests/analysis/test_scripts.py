@@ -66,10 +66,10 @@ def test_every_marked_method_is_dominated_at_its_own_error_constant(written):
 
 
 def test_observed_orders_are_those_that_are_proved(written):
-    """With 320 steps at most; smooth grids, where two errors of the same order may cancel in part, come near slowly."""
+    """With 640 steps at most; smooth grids, where two errors of the same order may cancel in part, come near slowly."""
     _, numbers = written("start_and_grid")
     for row in numbers["rows"]:
-        assert abs(row["observed"] - row["proved"]) < (0.7 if row["grid"] == "smooth" else 0.35), row
+        assert abs(row["observed"] - row["proved"]) < (0.8 if row["grid"] == "smooth" else 0.3), row
 
 
 def test_spectral_distances_fall_with_the_steps(written):

@@ -133,8 +133,13 @@ def test_long_steps_can_lose_the_neighbourhood_of_one():
     assert inside < 1 < outside
 
 
-def test_weak_methods_have_no_interval():
-    assert nd.stability.diffusion_interval(nd.HeavyBall(nd.DDIM(), beta=2)) == (0, 0)
+def test_weak_methods():
+    # leapfrog: steps in rho shrink with it, so that its second root is e^{-h} and not 1 in size
+    leapfrog = nd.HeavyBall(nd.DDIM(), beta=2)
+    assert nd.stability.diffusion_interval(leapfrog) == (0, 1)
+    inside, outside = growth(leapfrog, np.array([0.98, 1.02]), SPACING)
+    assert inside < 1 < outside
+    # in log-SNR they do not, and nothing is left
     low, _ = nd.stability.diffusion_interval(nd.HeavyBall(nd.DPMSolverPP(2, rule="half"), beta=Fraction(2)), h=(0, 9))
     assert low == 0
 

@@ -103,9 +103,10 @@ def test_conditions_are_those_of_schur(low):
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_bounds_on_the_step_length_hold(side):
+@pytest.mark.parametrize("effort", [0, 1])
+def test_bounds_on_the_step_length_hold(effort, side):
     # both agree with -log q at q = 1, and the difference is monotone
-    bound = 1 / BOUNDS[side]
+    bound = 1 / BOUNDS[effort][side]
     assert bound.subs(Q, 1) == 0
     slope = sp.cancel(sp.diff(bound, Q) + 1 / Q)  # of bound - (-log q)
     numerator, denominator = (sp.Poly(part, Q) for part in sp.fraction(slope))

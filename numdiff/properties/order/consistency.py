@@ -146,6 +146,5 @@ def _zero_stable(pi: sp.Poly) -> bool:
     if not remainder.is_zero or at_one.is_zero or any(low < r < high for r in at_one.real_roots()):
         return False
     # with the damping as minus z, the roots stay in the disc up to the end of a "real stability interval"
-    return bool(
-        rest.degree() == 0 or interval(sp.Poly(rest.as_expr().subs(symbols[0], low - Z), ZETA, Z), "real") >= high - low
-    )
+    along = sp.Poly(sp.numer(sp.together(rest.as_expr().subs(symbols[0], low - Z))), ZETA, Z)
+    return bool(rest.degree() == 0 or interval(along, "real") >= high - low)

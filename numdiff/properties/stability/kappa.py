@@ -44,6 +44,11 @@ from numdiff.tableau import Tableau
 
 KAPPA = sp.Symbol("kappa")
 
+COTH = sp.Symbol("c", positive=True)
+"""coth(h/2), while a formula is put into factors."""
+
+SAMPLE = {H: sp.Rational(1, 2), Q: sp.exp(-sp.Rational(1, 2)), COTH: sp.Integer(4)}
+
 
 def diffusion_polynomial(method: Any) -> sp.Poly:
     """Return the polynomial in `ZETA` and `KAPPA` whose roots multiply x/alpha per step where x_0 = kappa x/alpha.
@@ -133,23 +138,40 @@ def _diffusion_interval(method: Method, h: Any, side: tuple[Any, Any]) -> tuple[
 
 def exponential_interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any] = DAMPING) -> sp.Expr:
     """Return x* or y* of an exponential method as a formula in h and the damping, proved; see `diffusion_interval`."""
-    method = exact_method(method)
+    return _exponential_interval(exact_method(method), axis, _step(h), _side(domain))
+
+
+@cache
+def _exponential_interval(method: Any, axis: str, h: Any, side: tuple[Any, Any]) -> sp.Expr:
     pi = stability_polynomial(steady(method))
-    h = _step(h)
-    return in_step_length(certified_end(pi, axis, _parameters(method, pi.as_expr(), h, _side(domain))), h)
+    return in_step_length(certified_end(pi, axis, _parameters(method, pi.as_expr(), h, side)), h)
 
 
 def in_step_length(value: sp.Expr, h: Any = None) -> sp.Expr:
     """Write a rational function of q = e^{-h} and h in h, by coth(h/2) where that is shorter than e^{-h}."""
-    value = sp.factor(value) if not value.has(sp.Float) else value
+    if value.is_Pow and value.exp == sp.S.Half:
+        return sp.sqrt(in_step_length(value.base, h))
+    value = value if value.has(sp.Float) else _turned(value)
     if Q not in value.free_symbols:
         return value.subs(H, h) if isinstance(h, sp.Rational) else value
     length = h if isinstance(h, sp.Rational) else H
-    c = sp.Symbol("c", positive=True)
     found = [value.subs(H, length).subs(Q, sp.exp(-length))]
     if H not in value.free_symbols:
-        found.append(sp.factor(value.subs(Q, (c - 1) / (c + 1))).subs(c, sp.coth(length / 2)))
+        found.append(_turned(value.subs(Q, (COTH - 1) / (COTH + 1))).subs(COTH, sp.coth(length / 2)))
     return min(found, key=sp.count_ops)
+
+
+def _turned(value: sp.Expr) -> sp.Expr:
+    """Return a rational function in factors that are positive for a short step and a damping of 1/2."""
+    sign, parts = sp.Integer(1), []
+    for part in sp.Mul.make_args(sp.factor(value)):
+        base, power = part.as_base_exp()
+        if base.is_Add:
+            point = {x: SAMPLE.get(x, sp.S.Half) for x in base.free_symbols}
+            if base.subs(point).is_negative:
+                sign, base = sign * (-1) ** power, -base
+        parts.append(base**power)
+    return sign * sp.Mul(*parts)
 
 
 # --- the steps ---
