@@ -47,16 +47,49 @@ class Endpoint:
 
 
 def isolate(polynomials: Sequence[sp.Poly], low: Any, high: Any = None) -> list[Isolated]:
-    """Return the real zeros in [low, high] of coprime polynomials in one variable, ascending, with gaps between."""
-    if not polynomials:
-        return []
-    width = Fraction(1)
+    """Return the real zeros in [low, high] of irreducible polynomials, ascending, with gaps between.
+
+    Each polynomial's zeros are isolated by themselves; where two intervals meet, the longer one is bisected. A
+    polynomial that is a multiple of an earlier one adds nothing.
+    """
+    integers = [_integers(p) for p in polynomials]
+    zeros = []
+    for owner, p in enumerate(polynomials):
+        if integers[owner] not in integers[:owner]:
+            zeros += [(to_fraction(a), to_fraction(b), owner) for (a, b), _ in p.intervals(inf=low, sup=high)]
     while True:
-        found = sp.intervals([p.as_expr() for p in polynomials], eps=to_sympy(width), inf=low, sup=high)
-        zeros = [(to_fraction(a), to_fraction(b), next(iter(owner))) for (a, b), owner in found]
-        if all(left[1] < right[0] for left, right in pairwise(zeros)):
+        zeros.sort()
+        meeting = next((k for k, (left, right) in enumerate(pairwise(zeros)) if left[1] >= right[0]), None)
+        if meeting is None:
             return zeros
-        width /= 16
+        k = max(meeting, meeting + 1, key=lambda n: zeros[n][1] - zeros[n][0])
+        zeros[k] = _bisected(integers[zeros[k][2]], zeros[k])
+
+
+def _integers(p: sp.Poly) -> list[int]:
+    """Return the coefficients of a multiple of the polynomial that are integers without a common factor."""
+    primitive = p.clear_denoms(convert=True)[1].primitive()[1]
+    return [int(c) * int(sp.sign(primitive.LC())) for c in primitive.all_coeffs()]
+
+
+def _bisected(p: Sequence[int], zero: Isolated) -> Isolated:
+    """Return the half of the interval with the zero in it, which is simple and the only one inside."""
+    low, high, owner = zero
+    middle = (low + high) / 2
+    at_middle = _sign(p, middle)
+    if at_middle == 0:
+        return middle, middle, owner
+    # just beyond `low` the sign is opposite to that at `high`, whether or not another zero sits at `low` itself
+    at_high = _sign(p, high) or -_sign(p, low)
+    return (low, middle, owner) if at_middle == at_high else (middle, high, owner)
+
+
+def _sign(p: Sequence[int], x: Fraction) -> int:
+    """Return the sign of an integer polynomial at a rational, in integers."""
+    total, power = 0, 1
+    for c in p:
+        total, power = total * x.numerator + c * power, power * x.denominator
+    return (total > 0) - (total < 0)
 
 
 def is_stable(pi: sp.Poly, axis: str, y: Fraction) -> bool:
