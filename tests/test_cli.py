@@ -252,7 +252,7 @@ def test_a_number_found_in_decimals_is_no_fraction(capsys):
         assert real["exact"] is None
         text = answer(capsys, *arguments)
         assert f"(-x, 0), x ≈ {real['float']:.6g}\n" in text
-        assert "z = h d, where X' = c X + d X" in text
+        assert "z = d, where X' = c X + d X" in text
 
 
 def test_a_window_may_begin_with_a_minus(capsys):

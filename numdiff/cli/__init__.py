@@ -25,7 +25,8 @@ from numdiff.cli.parser import build, parse
 from numdiff.cli.values import UsageError
 
 # The library says beta=0.8 and weights="uniform" where the command line says --beta 0.8 and --weights uniform.
-_KEYWORD = re.compile(r"\b(h|beta|order|ratio|rule|weights|formulation|variant|start|base|momentum|error|real_interval)=\"?([\w./-]*\w)\"?")
+_NAMES = "h|beta|order|ratio|rule|weights|formulation|variant|start|base|momentum|error|real_interval"
+_KEYWORD = re.compile(rf"\b({_NAMES})=\"?([\w./-]*\w)\"?")
 _OPTION = {"h": "step", "real_interval": "real-interval"}
 
 OK, INTERNAL, MISTAKE, INTERRUPTED = 0, 1, 2, 130

@@ -20,8 +20,8 @@ from numdiff.cli.selection import chosen
 from numdiff.cli.values import Symbol, UsageError, symbolic
 
 MEANING_OF_Z = (
-    "z = d, where X' = c X + d X in X = x/kappa: c is what the exponential step of length h solves exactly, and d X the "
-    "linear model's prediction; without an exponential (c = 0) steps have length 1, so that z is the usual h d"
+    "z = d, where X' = c X + d X in X = x/kappa: c is what the exponential step of length h solves exactly, and d X "
+    "the linear model's prediction; without an exponential (c = 0) steps have length 1, so that z is the usual h d"
 )
 """What the stability polynomial of an exponential method is a polynomial in."""
 

@@ -39,7 +39,7 @@ EPILOG = """\
 METHOD is the name of a family (numdiff methods lists them), also with its order: ghvb, ab3, plms4.
 Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mistake, 130 interrupted.
 
-Intervals are those of z = d in X' = c X + d X, X = x/kappa; without an exponential, c = 0, steps have length 1: z = h d.
+Intervals are those of z = d in X' = c X + d X for X = x/kappa; methods without an exponential have c = 0, z = h d.
 
 examples:
   numdiff derive ghvb --order 3 --beta beta

@@ -335,7 +335,7 @@ def check_beta(beta: Number) -> Number:
         raise TypeError(f"beta must be one real number or a SymPy symbol, got {beta!r}") from None
     if which == "sympy" and not beta.is_number:
         return beta
-    if not (0 < beta <= 2 and float(beta) > 0):
+    if not (0 < beta <= 2 and (which != "exact" or float(beta))):
         raise ValueError(f"beta must lie in (0, 2], got {beta}; beta = 1 is the method without momentum")
     if which == "torch" and beta.requires_grad:
         return beta.double()
