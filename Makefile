@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 STAMP := .venv/.installed
 
-.PHONY: help study study-fast test test-slow lint types format bench wheel clean
+.PHONY: help study study-fast test test-slow lint types format figures bench wheel clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ types: $(STAMP)  ## mypy
 format: $(STAMP)  ## apply ruff's formatting and safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+figures: $(STAMP)  ## the figures and tables of analysis/, into results/analysis
+	@set -e; for script in analysis/*.py; do $(BIN)/python -m analysis.$$(basename $$script .py) --out results/analysis; done
 
 bench: $(STAMP)  ## benchmarks against peers
 	$(BIN)/python -m benchmarks

@@ -36,13 +36,15 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from numdiff.design.solve import Design, largest_interval
+from numdiff.formulations import Formulation
 from numdiff.methods.base import Method
 from numdiff.methods.filtered_adams import FilteredAdams
 from numdiff.properties.order import certified, error_constant
 from numdiff.properties.stability import real_interval
 from numdiff.symbolic.intervals import DAMPING
 from numdiff.symbolic.polynomials import multistep_pair
-from numdiff.symbolic.steady import exact_method, steady
+from numdiff.symbolic.steady import H, depends_on, exact_method, steady
+from numdiff.weights import MAX_ORDER
 
 BETA, GAMMA = sp.Symbol("beta", positive=True), sp.Symbol("gamma", positive=True)
 
@@ -65,14 +67,21 @@ def merits(method: Method | Design) -> Merits:
     Raises
     ------
     ValueError
-        For a method that is no classical multistep method with numbers for its parameters: its error is not one
-        number, or its interval depends on the step length or on a symbol.
+        For a method that is no convergent classical multistep method with numbers for its parameters: its error is not
+        one number, or its interval depends on the step length or on a symbol.
     """
     if isinstance(method, Design):
         return Merits(method.order, method.error_constant, method.real_interval)
+    if depends_on(steady(method), H):
+        raise ValueError(
+            f"{method} depends on the step length h, and so do its merits; compare in a formulation of kernel exponent "
+            "0 (ratio or time)"
+        )
     found = Merits(certified(method), error_constant(method), real_interval(method))
     if not (found.error_constant.is_number and found.real_interval.is_number):
         raise ValueError(f"{method} has a symbol among its parameters, and a comparison needs numbers; give it a value")
+    if found.order < 1:
+        raise ValueError(f"{method} does not converge: it is inconsistent or not zero-stable; there is nothing to compare")
     return found
 
 
@@ -115,7 +124,7 @@ def dominating(method: Method, *, order: int | None = None, parasitic: Any = MEM
     Raises
     ------
     ValueError
-        As `merits`; for an order below the method's.
+        As `merits`; for an order below the method's, or beyond those of `FilteredAdams`.
     """
     return _dominating(exact_method(method), order, parasitic)
 
@@ -127,7 +136,7 @@ def _dominating(method: Method, order: int | None, parasitic: Any) -> Design | N
     if order < target.order:
         raise ValueError(f"order must be at least {target.order}, that of {method}, to dominate it, got {order}")
     found = []
-    for family, domain in candidates(order, abs(target.error_constant)):
+    for family, domain in candidates(order, abs(target.error_constant), method.formulation):
         try:
             design = largest_interval(family, parasitic=parasitic, domain=domain)
         except ValueError:  # no member of this family has so short a memory, or none is the best
@@ -137,14 +146,16 @@ def _dominating(method: Method, order: int | None, parasitic: Any) -> Design | N
     return max(found, key=lambda d: float(d.real_interval), default=None)
 
 
-def candidates(order: int, error: sp.Expr) -> list[tuple[FilteredAdams, tuple[Any, Any]]]:
+def candidates(
+    order: int, error: sp.Expr, formulation: Formulation | None = None
+) -> list[tuple[FilteredAdams, tuple[Any, Any]]]:
     """Return the families of that order and error constant with one symbol left, and where the symbol varies."""
     found: list[tuple[FilteredAdams, tuple[Any, Any]]] = []
-    if error != 0:
-        found.append((FilteredAdams(order, BETA, error=error), DAMPING))
+    if error != 0 and order < MAX_ORDER:
+        found.append((FilteredAdams(order, BETA, error=error, formulation=formulation), DAMPING))
     free = error_constant(FilteredAdams(order, BETA, momentum=GAMMA)) - error
-    gains = sp.solve(sp.numer(sp.together(free)), BETA)  # linear in beta
-    found += [(FilteredAdams(order, sp.factor(gain), momentum=GAMMA), (0, 1)) for gain in gains]
+    for gain in sp.solve(sp.numer(sp.together(free)), BETA):  # linear in beta
+        found.append((FilteredAdams(order, sp.factor(gain), momentum=GAMMA, formulation=formulation), (0, 1)))
     return found
 
 

@@ -36,6 +36,9 @@ DIGITS = 40
 NEAR = sp.Rational(1, 10**DIGITS)
 """How far inside a cell a limit at its end is evaluated."""
 
+INFINITE = 10**10
+"""What a value so near an end exceeds only where it has a pole of order 1/4 or more."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -170,8 +173,9 @@ def best(
     attained = [e for e in found if e[1] and e[0] > most - sp.Rational(1, 10**20)]
     if most is sp.oo or not attained:
         entry = max(found, key=lambda e: e[0])
+        limit = "infinite" if abs(entry[4]) > INFINITE else sp.N(entry[4], 6)
         raise ValueError(
-            f"the best value {sp.N(entry[4], 6)} is only approached as {b} tends to {entry[2]} and not attained; add a "
+            f"the best value, {limit}, is only approached as {b} tends to {entry[2]} and not attained; add a "
             "requirement that bounds the parameter, such as error_constant= or parasitic="
         )
     _, _, position, minimal, value, sample = attained[0]

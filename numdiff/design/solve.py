@@ -82,10 +82,10 @@ class _Family:
     def of(cls, method: Any, domain: tuple[Any, Any]) -> _Family:
         method = exact_method(method)
         tableau = steady(method)
-        symbols = sorted(_symbols(method), key=str)
-        if len(symbols) != 1:
+        free = sorted(symbols(method), key=str)
+        if len(free) != 1:
             raise ValueError(
-                f"{method} has {len(symbols)} free parameters, and a design solves for one: put one SymPy symbol in "
+                f"{method} has {len(free)} free parameters, and a design solves for one: put one SymPy symbol in "
                 "place of a parameter and numbers, or expressions in that symbol, for the others"
             )
         if depends_on(tableau, H):
@@ -94,7 +94,7 @@ class _Family:
                 "time) and use the parameters found in any other"
             )
         order, error = classical_order(*multistep_pair(tableau))
-        return cls(method, symbols[0], domain, stability_polynomial(tableau), order, error)
+        return cls(method, free[0], domain, stability_polynomial(tableau), order, error)
 
     @cache  # noqa: B019  # a frozen value: what it refers to is small
     def quantity(self, name: str) -> Quantity:
@@ -151,7 +151,7 @@ def solve(
     1/2
     """
     objective, largest = _objective(maximize, minimize)
-    known = _Family.of(family, domain)
+    known = _Family.of(family, _interval(domain))
     b = known.symbol
     quantity = known.quantity
     needs = [within_disc(known.rho(), 1, b)]
@@ -162,9 +162,11 @@ def solve(
     if parasitic is not None:
         needs.append(within_disc(known.rho(), _rational("parasitic", parasitic), b))
     if damping is not None:
+        if not isinstance(damping, tuple) or len(damping) != 2:
+            raise ValueError(f"damping must be a pair (x, d), all roots within d at z = -x, got {damping!r}")
         x, radius = (_rational("damping", value) for value in damping)
         needs.append(within_disc(known.pi.as_expr().subs(Z, -x), radius, b))
-    found = best(quantity(objective), largest, needs, b, domain)
+    found = best(quantity(objective), largest, needs, b, known.domain)
     return _result(known, found, f"{'largest' if largest else 'smallest'} {objective.replace('_', ' ')}")
 
 
@@ -197,9 +199,10 @@ def _radical(formula: sp.Expr, symbol: sp.Symbol, value: Any) -> sp.Expr:
     return found if found.has(sp.CRootOf) or found.free_symbols else sp.radsimp(sp.expand(found))
 
 
-def _symbols(method: Any) -> set[sp.Symbol]:
+def symbols(method: Any) -> set[sp.Symbol]:
+    """Return the symbols among a method's parameters, those of its base included."""
     values = [getattr(method, field.name) for field in dataclasses.fields(method)]
-    inner = [_symbols(v) for v in values if dataclasses.is_dataclass(v) and hasattr(v, "steady")]
+    inner = [symbols(v) for v in values if dataclasses.is_dataclass(v) and hasattr(v, "steady")]
     return set().union(*(v.free_symbols for v in values if isinstance(v, sp.Basic)), *inner)
 
 
@@ -214,15 +217,28 @@ def _objective(maximize: str | None, minimize: str | None) -> tuple[str, bool]:
     return given[0]
 
 
-def _rational(name: str, value: Any) -> sp.Rational:
-    """Return a requirement as the rational number that it prints as."""
-    try:
-        number = sp.Rational(str(value)) if isinstance(value, float) else sp.Rational(value)
-    except (TypeError, ValueError):
-        number = None
-    if number is None or not number.is_Rational or not number.is_finite or number <= 0:
-        raise ValueError(f"{name} must be a positive rational number, got {value!r}; use a Fraction nearby")
+def _rational(name: str, value: Any, *, positive: bool = True) -> sp.Rational:
+    """Return a number as the rational one that it prints as."""
+    number = None
+    if not isinstance(value, (bool, str)):
+        try:
+            number = sp.Rational(str(value)) if isinstance(value, float) else sp.Rational(value)
+        except (TypeError, ValueError):
+            number = None
+    if number is None or not number.is_Rational or not number.is_finite or (positive and number <= 0):
+        which = "a positive rational number" if positive else "rational numbers"
+        raise ValueError(f"{name} must be {which}, got {value!r}; use a Fraction nearby")
     return number
+
+
+def _interval(domain: Any) -> tuple[sp.Rational, sp.Rational]:
+    """Return the domain of the symbol in rational numbers."""
+    if not isinstance(domain, tuple) or len(domain) != 2:
+        raise ValueError(f"domain must be a pair (low, high), got {domain!r}")
+    low, high = (_rational("domain", value, positive=False) for value in domain)
+    if not low < high:
+        raise ValueError(f"domain must be (low, high) with low < high, got ({low}, {high})")
+    return low, high
 
 
 def _bounded(quantity: Quantity, bound: sp.Rational, sign: int) -> Requirement:

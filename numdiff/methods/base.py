@@ -116,6 +116,11 @@ class Method(abc.ABC):
             raise TypeError(
                 f"schedule must be a noise schedule such as nd.schedules.VPLinear(), or None, got {schedule!r}"
             )
+        symbols = sorted(map(str, _symbols(self)))
+        if symbols:
+            raise ValueError(
+                f"{self} contains the symbol {', '.join(symbols)}, and a run needs numbers; give it a value such as 0.8"
+            )
         levels = grids.levels(schedule, grid)
         layout = Layout(
             method=self,
@@ -156,8 +161,10 @@ class Method(abc.ABC):
         changes: dict[str, Any] = {}
         for item in fields(self):  # type: ignore[arg-type]  # every method is a dataclass
             value = getattr(self, item.name)
-            if isinstance(value, (Fraction, Method)):
-                changes[item.name] = float(value) if isinstance(value, Fraction) else value.in_floats()
+            if isinstance(value, Method):
+                changes[item.name] = value.in_floats()
+            elif isinstance(value, Fraction) or hasattr(value, "free_symbols"):
+                changes[item.name] = float(value)
         return replace(self, **changes)  # type: ignore[type-var]
 
     def _formulation(self, schedule: Any) -> Formulation:
@@ -281,6 +288,13 @@ class Layout:
         if variable == VELOCITY_TIME:
             return self.schedule.level_at(s)
         return self.schedule.level(self.schedule.time(-log(s) if variable == NOISE_RATIO else log(s)))
+
+
+def _symbols(method: Method) -> set[Any]:
+    """Return the SymPy symbols among a method's parameters and those of its base."""
+    values = [getattr(method, item.name) for item in fields(method)]  # type: ignore[arg-type]
+    found = [_symbols(v) if isinstance(v, Method) else getattr(v, "free_symbols", set()) for v in values]
+    return set().union(*found)
 
 
 def ratio_of(formulation: Formulation) -> Formulation:
