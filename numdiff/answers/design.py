@@ -60,7 +60,7 @@ def _tradeoff(method: Any) -> Answer:
     C, x = error_constant(method), real_interval(method)
     order, symbols = certified(method), C.free_symbols | x.free_symbols
     lines = [Line("order", order), Line("C", C, "error constant"), Line("x*", x, "real interval (-x*, 0)")]
-    lines += [Line(f"0 at order {order + 1}", c, "and nowhere else") for c in order_conditions(method, order + 1)]
+    lines += [Line(f"order {order + 1} where this is 0", c) for c in order_conditions(method, order + 1)]
     if len(symbols) == 1:
         (symbol,) = symbols
         lines += [_least(method, symbol, part * x.subs(symbol, 1)) for part in STRETCHES]

@@ -13,6 +13,7 @@ def intervals(method: Any, setting: Setting) -> Answer:
     from numdiff.properties import stability
 
     lines = (
+        *_polynomial(method, setting.h),
         _line("real interval x*", "-x* < z < 0", lambda: stability.real_interval(method, h=setting.h)),
         _line("imaginary interval y*", "z = i y, |y| < y*", lambda: stability.imaginary_interval(method, h=setting.h)),
     )
@@ -20,6 +21,22 @@ def intervals(method: Any, setting: Setting) -> Answer:
     if method.kernel:
         notes.append("c h is part of the coefficients; a formula in h is proved for every h > 0 and every damping.")
     return Answer(f"Stability intervals of {method}", lines, tuple(notes))
+
+
+def _polynomial(method: Any, h: Any) -> list[Line]:
+    """Return the stability polynomial, as the pair of a linear multistep method where it is one."""
+    from numdiff.symbolic.polynomials import ZETA, Z, multistep_pair, stability_polynomial, tidy
+    from numdiff.symbolic.steady import steady
+
+    tableau = steady(method, h)
+    pi = stability_polynomial(tableau)
+    if pi.degree(Z) > 1:
+        return [Line("stability polynomial pi", pi.as_expr().collect([ZETA, Z], tidy))]
+    rho, sigma = multistep_pair(tableau)
+    return [
+        Line("rho(zeta)", rho.as_expr().collect(ZETA, tidy), "pi(zeta, z) = rho(zeta) - z sigma(zeta)"),
+        Line("sigma(zeta)", sigma.as_expr().collect(ZETA, tidy)),
+    ]
 
 
 def zero_stability(method: Any, setting: Setting) -> Answer:
@@ -51,9 +68,8 @@ def angle(method: Any, setting: Setting) -> Answer:
 def diffusion_interval(method: Any, setting: Setting) -> Answer:
     """Answer for which slopes of the denoised estimate a method stays bounded on equal steps in log-SNR."""
     from numdiff.formulations import NOISE_RATIO
-    from numdiff.properties import stability
 
-    low, high = stability.diffusion_interval(method, h=setting.h)
+    low, high, where = _proved(method, setting.h)
     noise = (method.formulation or NOISE_RATIO).prediction == "noise"
     models = ("eps = kappa x/sigma", "x_0 = kappa x/alpha")
     model, other = models if noise else models[::-1]
@@ -65,10 +81,26 @@ def diffusion_interval(method: Any, setting: Setting) -> Answer:
         Line(f"high, of {twin}", 1 - low),
     )
     notes = (
-        "Levels equally spaced by h in half log-SNR; x/alpha stays bounded for kappa between the two.",
+        f"Levels equally spaced by h in half log-SNR; x/alpha stays bounded for kappa between the two{where}.",
         "Gaussian data N(0, s^2) have slopes of x_0 between 0 and 1; sharper models and guidance go beyond.",
     )
     return Answer(f"Stability of {method} on the diffusion test problem", lines, notes)
+
+
+def _proved(method: Any, h: Any) -> tuple[Any, Any, str]:
+    """Return the ends and for which steps they are proved: all of them, or short ones where long ones differ."""
+    from numdiff.properties import stability
+    from numdiff.symbolic.parametric import UncertifiedError
+
+    if h is not None:
+        return *stability.diffusion_interval(method, h=h), ""
+    for upper in (None, 1):
+        try:
+            ends = stability.diffusion_interval(method, h=None if upper is None else (0, upper))
+        except UncertifiedError:
+            continue
+        return *ends, ", for every h > 0" if upper is None else f", for 0 < h < {upper}; longer steps may end elsewhere"
+    raise ValueError("no one formula for the interval could be proved for h < 1; give a number for h, such as h=0.5")
 
 
 def _line(label: str, note: str, question: Callable[[], Any]) -> Line:

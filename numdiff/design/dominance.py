@@ -46,7 +46,7 @@ from numdiff.symbolic.polynomials import multistep_pair
 from numdiff.symbolic.steady import H, depends_on, exact_method, steady
 from numdiff.weights import MAX_ORDER
 
-BETA, GAMMA = sp.Symbol("beta", positive=True), sp.Symbol("gamma", positive=True)
+BETA, GAMMA = sp.symbols("beta gamma")
 
 MEMORY = Fraction(4, 5)
 """Largest parasitic root of a dominating method unless told otherwise: the memory of GHVB at its damping 0.2."""
