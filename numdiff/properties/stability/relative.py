@@ -165,6 +165,9 @@ def _formula(
     """Return x as a function of beta on the piece that contains `sample`."""
     if fall in (0, sp.oo):
         return fall
+    if isinstance(fall, CriticalRoot):  # eliminating a root of high degree takes long and explains nothing
+        r = (1 - fall) * start
+        return -rho.as_expr().subs(ZETA, r) / sigma.as_expr().subs(ZETA, r)
     eliminated = sp.Poly(_image(rho, sigma, start, _defining(fall, beta)), X, beta)
     factors = [factor for factor, _ in eliminated.factor_list()[1] if factor.degree(X)]
     at = [sp.Poly(p.as_expr().subs(beta, sample), ZETA) for p in (rho, sigma)]
@@ -188,8 +191,6 @@ def _formula(
 
 def _defining(fall: sp.Expr, beta: sp.Symbol) -> sp.Expr:
     """Return a polynomial in `R` and beta that vanishes at R = fall, a formula with one square root at most."""
-    if isinstance(fall, CriticalRoot):
-        return fall.args[1](R)
     radicals = [p for p in fall.atoms(sp.Pow) if p.exp == sp.Rational(1, 2) and p.has(beta)]
     product = R - fall
     for radical in radicals:
