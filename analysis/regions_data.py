@@ -55,19 +55,11 @@ def draw(numbers: dict[str, Any]) -> Any:
     for panel, ax in zip(numbers["panels"], axes.flat, strict=True):
         masks = {label: unpack(region["inside"], shape) for label, region in panel["regions"].items()}
         plotting.stability_regions(numbers["kappa real"], numbers["kappa imaginary"], masks, ax)
-        ax.get_legend().remove()
         ax.set_title(panel["title"], fontsize="medium")
         ax.set_xlabel(r"$\mathrm{Re}\,\kappa$")
         ax.set_ylabel(r"$\mathrm{Im}\,\kappa$")
         ax.axvline(1, color="0.5", linewidth=0.6, linestyle=":")
-    for ax in axes[0]:
-        ax.set_xlabel("")
-    for ax in axes[:, 1:].flat:
-        ax.set_ylabel("")
-    axes[0, 0].figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(BETAS), frameon=False
-    )
-    return axes[0, 0].figure
+    return plotting.share(axes)
 
 
 if __name__ == "__main__":

@@ -54,17 +54,9 @@ def draw(numbers: dict[str, Any]) -> Any:
         shape = (len(panel["y"]), len(panel["x"]))
         masks = {label: unpack(region["inside"], shape) for label, region in panel["regions"].items()}
         plotting.stability_regions(panel["x"], panel["y"], masks, ax)
-        ax.get_legend().remove()
         ax.set_title(panel["title"])
         ax.set_aspect("auto")
-    for ax in axes[0]:
-        ax.set_xlabel("")
-    for ax in axes[:, 1:].flat:
-        ax.set_ylabel("")
-    axes[0, 0].figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(BETAS), frameon=False
-    )
-    return axes[0, 0].figure
+    return plotting.share(axes)
 
 
 if __name__ == "__main__":

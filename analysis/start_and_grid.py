@@ -69,7 +69,7 @@ def compute(fast: bool) -> dict[str, Any]:
                         "proved": found.order,
                         "observed": round(observe(method, start, grid, steps), 2),
                         "limited by": found.limiter,
-                        "leading terms": "" if term is None else str(term),
+                        "error on y' = -y": "" if term is None else str(term.error),
                     }
                 )
     return {"steps": steps, "rows": rows}

@@ -9,7 +9,7 @@ the axes; colours and labels can be overridden by keywords. Nothing touches pypl
 from numdiff.plotting.images import image_grid
 from numdiff.plotting.lines import curves, error_against_nfe, order_plot
 from numdiff.plotting.planes import boundary_locus, order_star, plane_regions, stability_region, stability_regions
-from numdiff.plotting.style import COLOURS, LINES, MARKERS, figure, new_axes, save, style_of
+from numdiff.plotting.style import COLOURS, LINES, MARKERS, figure, new_axes, save, share, style_of
 
 __all__ = [
     "COLOURS",
@@ -25,6 +25,7 @@ __all__ = [
     "order_star",
     "plane_regions",
     "save",
+    "share",
     "stability_region",
     "stability_regions",
     "style_of",

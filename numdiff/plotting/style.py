@@ -54,6 +54,31 @@ def figure(rows: int = 1, columns: int = 1, width: float = 4.5, height: float = 
     return new.subplots(rows, columns, squeeze=False, **options)
 
 
+def share(axes: Any) -> Any:
+    """Give panels that show the same things one legend above them all, and axis labels at the outer edges only.
+
+    Parameters
+    ----------
+    axes
+        From `figure`; the legend is that of ``axes[0, 0]``.
+
+    Returns
+    -------
+    Figure
+    """
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    for ax in axes.flat:
+        if ax.get_legend() is not None:
+            ax.get_legend().remove()
+    for ax in axes[:-1].flat:
+        ax.set_xlabel("")
+    for ax in axes[:, 1:].flat:
+        ax.set_ylabel("")
+    whole = axes[0, 0].figure
+    whole.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    return whole
+
+
 def new_axes(width: float = 4.5, height: float = 3.6) -> Axes:
     """Return the axes of a new figure of that size in inches, outside pyplot."""
     axes: Axes = figure(1, 1, width, height)[0, 0]
