@@ -8,17 +8,8 @@ import numpy as np
 import sympy as sp
 
 from numdiff import grids, schedules
-from numdiff._names import suggest
 from numdiff.answers.answer import Answer, Line, Setting
 from numdiff.properties.spectral import Errors, Response, errors, exact, response
-
-GRIDS = {
-    "log-snr": grids.uniform_log_snr,
-    "uniform-t": grids.uniform_t,
-    "quadratic": grids.power,
-    "karras": grids.karras,
-}
-"""Names of time grids."""
 
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Standard deviations shown; trained models see data of unit size, with directions far below it."""
@@ -33,9 +24,7 @@ FEW = 3
 def spectral(method: Any, setting: Setting) -> Answer:
     """Return the spectral response of `method` on the setting's schedule (VP linear by default), grid and steps."""
     schedule = schedules.get(setting.schedule or "vp-linear")
-    if setting.grid not in GRIDS:
-        suggest(setting.grid, GRIDS, "grid")
-    times = GRIDS[setting.grid](schedule, setting.steps)
+    times = grids.named(setting.grid, schedule, setting.steps)
     scheme = method.discretize(schedule, times, start=setting.start, final=setting.final)
     found, distance = response(scheme, SCALES), errors(scheme, SCALES)
     lines = [line for i in range(len(SCALES)) for line in _lines(i, found, distance)]

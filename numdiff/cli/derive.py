@@ -97,10 +97,10 @@ def _grid_name(options: argparse.Namespace, schedule: Any) -> str:
 
 def _laid_out(method: Any, options: argparse.Namespace, form: str) -> str:
     from numdiff import export, schedules
-    from numdiff.study.sampling import grid
+    from numdiff.grids import named
 
     schedule = _schedule(options) or schedules.VPLinear()
-    times = grid(schedule, _grid_name(options, schedule), options.steps or 10)
+    times = named(_grid_name(options, schedule), schedule, options.steps or 10)
     scheme = method.discretize(schedule, times, start=options.start or "lower", final=options.final)
     return export.to_python(scheme, prediction=options.prediction) if form == "python" else export.to_json(scheme)
 

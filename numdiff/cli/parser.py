@@ -20,11 +20,11 @@ from numdiff.answers import TOPICS
 from numdiff.cli import values
 from numdiff.cli.layout import columns
 from numdiff.formulations import FORMULATIONS
+from numdiff.grids import NAMED as TIME_GRIDS
 from numdiff.methods.adams import RULES, WEIGHTS
 from numdiff.methods.base import FINALS, STARTS
 from numdiff.methods.predictor_corrector import RULES as CORRECTOR_RULES
 from numdiff.study.orders import GRIDS as ORDER_GRIDS
-from numdiff.study.sampling import GRIDS as TIME_GRIDS
 
 COMMANDS = {
     "methods": "list the families of methods",

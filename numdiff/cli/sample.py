@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from numdiff import grids
 from numdiff._files import write_atomically
 from numdiff.cli.selection import chosen
 from numdiff.cli.values import UsageError
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
         _check(denoiser, options)
         classes = sampling.labels(options.labels, options.n)
         noise = sampling.noise(denoiser, options.n, options.seed)
-        times = sampling.grid(denoiser.schedule, options.grid, options.steps)
+        times = grids.named(options.grid, denoiser.schedule, options.steps)
         found = sampling.run(denoiser, method, times, noise, classes, options.guidance, start=options.start)
         _write(options.out, found.samples, noise, classes, denoiser, len(options.labels))
         verdict = _judged(found.samples, classes) if options.model == sampling.SHIPPED else ""

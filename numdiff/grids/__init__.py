@@ -19,18 +19,40 @@ sigma_min), no time stands for it, and the grid is a list of `Level` whose last 
 
 from __future__ import annotations
 
+from typing import Any
+
+from numdiff._names import suggest
 from numdiff.grids.checks import Grid
 from numdiff.grids.given import from_sigmas, from_times, from_timesteps, subgrid
 from numdiff.grids.points import levels
 from numdiff.grids.spacing import karras, power, uniform_log_snr, uniform_t
 
+NAMED = {"uniform-t": uniform_t, "log-snr": uniform_log_snr, "quadratic": power, "karras": karras}
+"""Rules that need a schedule and a number of steps only, by the names that the command line uses."""
+
+
+def named(name: str, schedule: Any, steps: int) -> Any:
+    """Return the grid of that name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest known one.
+    """
+    if name not in NAMED:
+        suggest(name, NAMED, "grid")
+    return NAMED[name](schedule, steps)
+
+
 __all__ = [
+    "NAMED",
     "Grid",
     "from_sigmas",
     "from_times",
     "from_timesteps",
     "karras",
     "levels",
+    "named",
     "power",
     "subgrid",
     "uniform_log_snr",

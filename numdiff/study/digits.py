@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from numdiff import grids
 from numdiff.study import sampling
 from numdiff.study.progress import Progress
 from numdiff.study.settings import DigitsSettings, Spec
@@ -90,7 +91,7 @@ class Bench:
 
     def run(self, method: Any, grid: str, steps: int, start: str = "lower") -> sampling.Run:
         """Draw all samples with one method."""
-        times = sampling.grid(self.denoiser.schedule, grid, steps)
+        times = grids.named(grid, self.denoiser.schedule, steps)
         return sampling.run(self.denoiser, method, times, self.noise, self.labels, self.guidance, start=start)
 
     def problem(self) -> dict[str, Any]:

@@ -12,14 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-GRIDS = {
-    "uniform-t": "uniform_t",
-    "log-snr": "uniform_log_snr",
-    "quadratic": "power",
-    "karras": "karras",
-}
-"""Names of time grids, and the functions of `numdiff.grids` that make them."""
-
 SHIPPED = "digits"
 
 
@@ -65,13 +57,6 @@ def noise(denoiser: Any, n: int, seed: int) -> Any:
 
     generator = torch.Generator().manual_seed(seed)
     return torch.randn((n, *denoiser.shape), generator=generator, dtype=denoiser.dtype)
-
-
-def grid(schedule: Any, name: str, steps: int) -> Any:
-    """Return the named grid of a schedule."""
-    from numdiff import grids
-
-    return getattr(grids, GRIDS[name])(schedule, steps)
 
 
 def run(
