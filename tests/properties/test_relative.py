@@ -119,3 +119,24 @@ def test_ties_belong_to_the_region():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call(nd.stability)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize(
+    "build",
+    [
+        nd.GHVB,
+        lambda k, b: nd.HeavyBall(nd.AdamsBashforth(k), b),
+        lambda k, b: nd.FilteredAdams(k, b, Fraction(1, 2)),
+    ],
+    ids=["GHVB", "HB", "FA"],
+)
+def test_formulas_hold_all_along_the_damping(build, order):
+    """A root of the polynomial in x may leave through infinity, and the formula must not change over to another."""
+    formula = nd.stability.relative_interval(build(order, BETA))
+    for k in range(1, 20):
+        beta = Fraction(k, 10) - Fraction(1, 77)
+        number = float(nd.stability.relative_interval(build(order, beta)))
+        assert float(formula.subs(BETA, sp.Rational(beta.numerator, beta.denominator))) == pytest.approx(
+            number, rel=1e-9
+        )

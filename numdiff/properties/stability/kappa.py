@@ -36,8 +36,8 @@ from numdiff.elementary import kind
 from numdiff.formulations import NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.methods.base import Method
 from numdiff.methods.ghvb import GHVB
-from numdiff.symbolic.intervals import DAMPING
-from numdiff.symbolic.parametric import Parameters, Q, certified_end, lowered
+from numdiff.symbolic.intervals import DAMPING, interval
+from numdiff.symbolic.parametric import Parameters, Q, UncertifiedError, certified_end, lowered
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial, to_sympy
 from numdiff.symbolic.steady import H, exact_method, steady
 from numdiff.tableau import Tableau
@@ -46,6 +46,17 @@ KAPPA = sp.Symbol("kappa")
 
 COTH = sp.Symbol("c", positive=True)
 """coth(h/2), while a formula is put into factors."""
+
+EASY = 2
+"""Degree in zeta up to which the imaginary interval is tried with the step length open; it ends at a surd beyond."""
+
+MOST_OPEN = 3
+"""Points up to which the diffusion interval is tried with step length and damping open; a failed proof takes long."""
+
+REMEDY = "give the step length or the damping a number, such as h=0.1"
+
+DIGITS = 60
+"""Digits of e^{-h} where it is rounded: weights divide by h^8 at most, which leaves 20 for h > 1e-4."""
 
 SAMPLE = {H: sp.Rational(1, 2), Q: sp.exp(-sp.Rational(1, 2)), COTH: sp.Integer(4)}
 
@@ -129,6 +140,11 @@ def _diffusion_interval(method: Method, h: Any, side: tuple[Any, Any]) -> tuple[
                 ratio=Fraction(math.exp(-h if (method.formulation or NOISE_RATIO).prediction == "noise" else h))
             )
     parameters = _parameters(method, pi, h, side)
+    if parameters.sides and not isinstance(h, sp.Rational) and method.points > MOST_OPEN:
+        raise UncertifiedError(
+            f"{method} has more than {MOST_OPEN} points, damping and step length are both open: that could not be "
+            f"proved in reasonable time; {REMEDY}"
+        )
     if (method.formulation or NOISE_RATIO).prediction == "noise":
         below = sp.Poly(pi.subs(Z, 1 + Z), ZETA, Z)  # the method's own kappa is minus Z
         return sp.Integer(0), in_step_length(certified_end(below, "real", parameters), h)
@@ -144,7 +160,19 @@ def exponential_interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]
 @cache
 def _exponential_interval(method: Any, axis: str, h: Any, side: tuple[Any, Any]) -> sp.Expr:
     pi = stability_polynomial(steady(method))
-    return in_step_length(certified_end(pi, axis, _parameters(method, pi.as_expr(), h, side)), h)
+    parameters = _parameters(method, pi.as_expr(), h, side)
+    if axis == "imaginary" and isinstance(h, sp.Rational) and not parameters.sides:
+        return _in_decimals(pi, axis, h)
+    if axis == "imaginary" and not isinstance(h, sp.Rational) and pi.degree(ZETA) > EASY:
+        raise UncertifiedError(f"the imaginary interval of {method} could not be proved as a formula; {REMEDY}")
+    return in_step_length(certified_end(pi, axis, parameters), h)
+
+
+def _in_decimals(pi: sp.Poly, axis: str, h: sp.Rational) -> sp.Expr:
+    """Return the end for numbers throughout, with e^{-h} rounded to `DIGITS` digits: conditions on both take long."""
+    at = {H: h, Q: sp.Rational(sp.exp(-h).evalf(DIGITS))}
+    end = interval(sp.Poly(lowered(pi).as_expr().subs(at), ZETA, Z), axis)
+    return sp.N(end, 20) if end.is_finite and end != 0 else end
 
 
 def in_step_length(value: sp.Expr, h: Any = None) -> sp.Expr:

@@ -28,7 +28,6 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
-from numdiff.elementary import kind
 from numdiff.properties.stability.kappa import exponential_interval
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
@@ -177,9 +176,9 @@ def boundary_locus(method: Any, points: int = 400, *, h: float | None = None) ->
 
 
 def _interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
-    if depends_on(steady(method), H) and (h is None or isinstance(h, (tuple, list, sp.Rational)) or kind(h) == "exact"):
-        return exponential_interval(method, axis, h, domain)
-    return interval(stability_polynomial(steady(method, h)), axis, domain)
+    if not depends_on(steady(method), H):
+        return interval(stability_polynomial(steady(method, h)), axis, domain)
+    return exponential_interval(method, axis, h, domain)
 
 
 def _points(z: ArrayLike) -> Complex:

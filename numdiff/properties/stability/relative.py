@@ -165,10 +165,13 @@ def _formula(
     """Return x as a function of beta on the piece that contains `sample`."""
     if fall in (0, sp.oo):
         return fall
+    r = (1 - fall) * start
+    composed = -rho.as_expr().subs(ZETA, r) / sigma.as_expr().subs(ZETA, r)
     if isinstance(fall, CriticalRoot):  # eliminating a root of high degree takes long and explains nothing
-        r = (1 - fall) * start
-        return -rho.as_expr().subs(ZETA, r) / sigma.as_expr().subs(ZETA, r)
+        return composed
     eliminated = sp.Poly(_image(rho, sigma, start, _defining(fall, beta)), X, beta)
+    if not (eliminated.domain.is_ZZ or eliminated.domain.is_QQ):  # a square root of a number is left in it
+        return composed
     factors = [factor for factor, _ in eliminated.factor_list()[1] if factor.degree(X)]
     at = [sp.Poly(p.as_expr().subs(beta, sample), ZETA) for p in (rho, sigma)]
     x = _value(at[0], at[1], sp.N((1 - fall.subs(beta, sample)) * start, 60))
@@ -179,8 +182,8 @@ def _formula(
     ]
     _, factor, k = min(roots, key=lambda entry: entry[0])
     a, *rest = sp.Poly(factor.as_expr(), X).all_coeffs()
-    if len(rest) > 2:
-        return CriticalRoot(k, sp.Lambda(X, factor.as_expr()))
+    if len(rest) > 2:  # an index among the real roots would not hold beyond a zero of the leading coefficient
+        return composed
     if len(rest) == 1:
         return tidy(-rest[0] / a)
     b, c = rest
