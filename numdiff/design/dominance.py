@@ -81,7 +81,9 @@ def merits(method: Method | Design) -> Merits:
     if not (found.error_constant.is_number and found.real_interval.is_number):
         raise ValueError(f"{method} has a symbol among its parameters, and a comparison needs numbers; give it a value")
     if found.order < 1:
-        raise ValueError(f"{method} does not converge: it is inconsistent or not zero-stable; there is nothing to compare")
+        raise ValueError(
+            f"{method} does not converge: it is inconsistent or not zero-stable; there is nothing to compare"
+        )
     return found
 
 
@@ -154,9 +156,9 @@ def candidates(
     if error != 0 and order < MAX_ORDER:
         found.append((FilteredAdams(order, BETA, error=error, formulation=formulation), DAMPING))
     free = error_constant(FilteredAdams(order, BETA, momentum=GAMMA)) - error
-    for gain in sp.solve(sp.numer(sp.together(free)), BETA):  # linear in beta
-        found.append((FilteredAdams(order, sp.factor(gain), momentum=GAMMA, formulation=formulation), (0, 1)))
-    return found
+    gains = sp.solve(sp.numer(sp.together(free)), BETA)  # linear in beta
+    with_momentum = (FilteredAdams(order, sp.factor(b), momentum=GAMMA, formulation=formulation) for b in gains)
+    return [*found, *((family, (0, 1)) for family in with_momentum)]
 
 
 def order_conditions(method: Method, order: int) -> tuple[sp.Expr, ...]:

@@ -11,12 +11,12 @@ from numdiff.design import dominates, dominating, merits, order_conditions, trad
 from numdiff.methods import registry
 from numdiff.symbolic.polynomials import ZETA, multistep_pair
 from numdiff.symbolic.steady import steady
-from numdiff.tableau import one_stage
 
-BETA, GAMMA, A, B = sp.symbols("beta gamma a b")
+BETA, GAMMA, C = sp.symbols("beta gamma C")
 F = Fraction
 Q = sp.Rational
 SCHEDULE = nd.schedules.VPLinear()
+ENDS = nd.grids.uniform_log_snr(SCHEDULE, 1)
 DAMPINGS = (F(4, 5), F(1, 2), F(1, 5))
 TARGETS = [nd.GHVB(k, b) for k in (1, 2, 3) for b in DAMPINGS]
 TARGETS += [nd.HeavyBall(nd.AdamsBashforth(k), beta=b) for k in (2, 3) for b in DAMPINGS]
@@ -48,7 +48,8 @@ def test_its_numbers_are_those_of_its_own_tableau(target):
         assert found.real_interval == design.real_interval
         rho = sp.Poly(nd.stability.polynomial(design.method).as_expr().subs(sp.Symbol("z"), 0), ZETA)
         inner = sp.quo(rho, sp.Poly(ZETA - 1, ZETA))
-        assert max((abs(r) for r in inner.nroots(30)), default=0) <= Q(4, 5) + Q(1, 10**12)
+        memory = np.abs(np.roots([float(c) for c in inner.all_coeffs()])).max()
+        assert memory <= 0.8 + 1e-7  # a double root has half the digits
 
 
 @every_target
@@ -129,22 +130,25 @@ def test_what_cannot_be_compared_is_refused():
 
 def test_explicit_two_step_methods_of_order_2_are_ghvb2():
     """Order conditions leave one method to each root 1 - b of rho, and C and x* both fall with b: none dominates."""
-    general = one_stage([A, 1, B], [1, 0, 0])  # x+ = x + a f + b f_before, with a root 0
-    assert order_conditions(general, 2) == (A + B - 1, 2 * A - 3) or len(order_conditions(general, 2)) == 2
-    relaxed = nd.FilteredAdams(1, BETA, error=A)  # all explicit two-step methods of order 1, A their error constant
+    relaxed = nd.FilteredAdams(1, BETA, error=C)  # every explicit two-step method of order 1: rho and two coefficients
     rho, sigma = multistep_pair(steady(relaxed))
-    s = sp.symbols("s_0 s_1")
-    conditions = [sum(s) - BETA, 2 * 0 * s[0] + 2 * s[1] - (4 - (2 - BETA))]  # sigma(1) = rho'(1); sum i^2 rho_i
-    (free,) = sp.linsolve(conditions, s)
-    ghvb = multistep_pair(steady(nd.GHVB(2, BETA)))
     assert sp.expand(rho.as_expr() - (ZETA - 1) * (ZETA - 1 + BETA)) == 0
+    s, t = sp.symbols("s t")
+    of_order_1, of_order_2 = (
+        s + t - BETA,
+        2 * t - (4 - (2 - BETA)),
+    )  # sum i rho_i = sigma(1); sum i^2 rho_i = 2 sigma'(1)
+    assert all(c.subs(dict(zip((s, t), sigma.all_coeffs()[::-1], strict=True))).expand() == 0 for c in [of_order_1])
+    (free,) = sp.linsolve([of_order_1, of_order_2], s, t)
+    ghvb = multistep_pair(steady(nd.GHVB(2, BETA)))
     assert sp.expand(ghvb[0].as_expr() - rho.as_expr()) == 0
     assert sp.expand(ghvb[1].as_expr() - free[0] - free[1] * ZETA) == 0
-    assert sp.expand(sigma.as_expr().subs(A, 0) - ghvb[1].as_expr()) == 0
-    assert order_conditions(relaxed, 2) in ((A,), (BETA * A,), (-2 * A * BETA,), (2 * A * BETA,))
-    C, x = nd.order.error_constant(nd.GHVB(2, BETA)), nd.stability.real_interval(nd.GHVB(2, BETA))
-    b = sp.Symbol("b", positive=True)
-    assert (sp.diff(C, BETA).subs(BETA, b).is_negative, sp.diff(x, BETA).is_negative) == (True, True)
+    (condition,) = order_conditions(relaxed, 2)
+    assert sp.roots(condition, C) == {0: 1}
+    assert sp.expand(sigma.as_expr().subs(C, 0) - ghvb[1].as_expr()) == 0
+    method, b = nd.GHVB(2, BETA), sp.Symbol("b", positive=True)
+    error, x = nd.order.error_constant(method), nd.stability.real_interval(method)
+    assert all(sp.cancel(sp.diff(f, BETA)).subs(BETA, b).is_negative for f in (error, x))
 
 
 def test_second_order_heavy_balls():
@@ -196,10 +200,9 @@ def test_tradeoff_refuses():
 
 @pytest.mark.parametrize("target", [nd.GHVB(1, F(4, 5)), nd.GHVB(2, F(4, 5)), nd.GHVB(3, F(1, 2))], ids=str)
 def test_a_design_runs_at_once_where_the_method_of_the_same_constant_blows_up(target):
-    """y' = -L y with L h just inside the end of the design's interval: it decays, the other one does not."""
+    """y' = -L y with L h inside the design's interval and outside the other's."""
     design = dominating(target)
-    assert isinstance(target.order, int)
-    steps, z = 400, 0.98 * float(design.real_interval)
+    steps, z = 400, 0.9 * float(design.real_interval)
     times = np.linspace(0.0, 1.0, steps + 1)
     ours, theirs = (
         abs(float(nd.solve_ivp(m, lambda t, y: -z * steps * y, times, np.array([1.0]))[0]))
@@ -211,12 +214,14 @@ def test_a_design_runs_at_once_where_the_method_of_the_same_constant_blows_up(ta
 def test_a_design_samples_a_mixture_better_with_more_steps():
     mixture = nd.problems.mixtures()["two-modes"]
     method = dominating(nd.GHVB(2, F(1, 2), nd.NOISE_RATIO)).method
-    x = np.random.default_rng(0).standard_normal((20, mixture.dimension))
+    x = np.random.default_rng(0).standard_normal((8, mixture.dimension))
+    exact = mixture.flow(SCHEDULE, x, *ENDS, rtol=1e-8).x
     errors = []
     for steps in (40, 80, 160):
         grid = nd.grids.uniform_log_snr(SCHEDULE, steps)
+        assert np.allclose((grid[0], grid[-1]), ENDS)
         y = nd.sample(method.discretize(SCHEDULE, grid), mixture.model(SCHEDULE), x, prediction="noise")
-        errors.append(np.abs(y - mixture.flow(SCHEDULE, x, grid[0], grid[-1]).x).max())
+        errors.append(np.abs(y - exact).max())
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
 
 

@@ -196,7 +196,7 @@ def _premises(method: Any, found: Residuals) -> list[ProofLine]:
 
 def _steps(found: Residuals, c: int, order: int, leading: dict[int, sp.Expr]) -> list[ProofLine]:
     """List the residuals up to the one that is not zero."""
-    past = " and every past" if found.past else ""
+    past = " and every past for which the weights exist (all of them for beta <= 1)" if found.past else ""
     lines = []
     for m in range(order + 1):
         if found.vanishes(m):

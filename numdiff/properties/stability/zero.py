@@ -11,7 +11,9 @@ they generate. So the set of zero-stable p is exact, ends included.
 does not depend on r, as for Adams, heavy ball, Nesterov and GHVB, more is true. Past evaluations are a shift register,
 forgotten after k steps; the velocity is multiplied by 1 - beta and takes in bounded multiples of them; the sample adds
 d_n times bounded multiples of both. So products of the V_n stay below 1 + C sum d_n on any sequence of steps with
-bounded ratios whenever |1 - beta| <= 1: the largest safe ratio is infinite.
+bounded ratios whenever |1 - beta| <= 1 and the weights stay bounded: the largest safe ratio is infinite. Weights of
+Adams, heavy ball and Nesterov are bounded with the ratios, those of GHVB for beta <= 1 (`numdiff.weights`). For beta > 1
+there are ratios at which GHVB has no weights, and near them they are large; `discretize` refuses those grids.
 
 **The velocity filter** of GHVB is another matter: its moments of degree m settle on a grid of ratio r only if |1 -
 beta| < r^m, m < k (`numdiff.weights.steady_filter`). That limits how fast steps may shrink for the steady weights to
@@ -155,6 +157,8 @@ def _independent(method: Any, rho: sp.Poly) -> SafeRatio:
         f"rho = {tidy(rho.as_expr())} does not depend on the step ratio; where it satisfies the root condition the "
         "scheme is zero-stable on every sequence of steps with bounded ratios"
     )
+    if filtered is not None:
+        reason += "; beyond damping 1 also away from ratios at which the velocities determine no weights"
     return SafeRatio(sp.oo, reason, filtered)
 
 
