@@ -39,10 +39,16 @@ def compute(fast: bool) -> dict[str, Any]:
     return {"beta": [float(b) for b in betas], "curves": curves}
 
 
-def unbroken(values: np.ndarray) -> np.ndarray:
-    """Return the values with nan where one stands alone among zeros: beta = 1, where the method is its base."""
+def alone(values: np.ndarray) -> np.ndarray:
+    """Tell which values stand among zeros: those of beta = 1, where the method is its base."""
     before, after = np.append(values[0], values[:-1]), np.append(values[1:], values[-1])
-    return np.where((values > 0) & (before == 0) & (after == 0), np.nan, values)
+    return (values > 0) & (before == 0) & (after == 0)
+
+
+def unbroken(values: np.ndarray) -> np.ndarray:
+    """Return the values with nan where a line through them would hide a jump."""
+    jump = np.append((values[:-1] == 0) & (values[1:] > 0.25), False)
+    return np.where(alone(values) | jump, np.nan, values)
 
 
 def draw(numbers: dict[str, Any]) -> Any:
@@ -59,8 +65,8 @@ def draw(numbers: dict[str, Any]) -> Any:
                 ylabel=ends if column == 0 else "",
             )
             for k, values in enumerate(curves.values()):
-                alone = np.isnan(unbroken(values))
-                ax.plot(np.array(numbers["beta"])[alone], values[alone], "o", ms=4, color=plotting.style_of(k)["color"])
+                shown = alone(values)
+                ax.plot(np.array(numbers["beta"])[shown], values[shown], "o", ms=4, color=plotting.style_of(k)["color"])
             ax.set_title(f"{family}: {axis} interval")
             ax.set_ylim(0, 4 if axis == "real" else 1)
     return axes[0, 0].figure

@@ -57,6 +57,7 @@ def draw(numbers: dict[str, Any]) -> Any:
         x = np.linspace(-panel["reach"], panel["reach"], len(values))
         plotting.order_star(x, x, values, ax)
         ax.set_title(f"{panel['title']} (order {panel['order']})", fontsize="medium")
+    axes[0, 0].figure.suptitle(r"grey: $|\zeta_1(z)| > |e^z|$, white: below it", fontsize="medium")
     return axes[0, 0].figure
 
 

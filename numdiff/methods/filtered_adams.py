@@ -233,11 +233,12 @@ def _check_filter(beta: Any, momentum: Any) -> Any:
 
 
 def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
-    """Return the second-order method of given real stability interval and least error constant with two velocities.
+    """Return a second-order method with two velocities of given real stability interval and small error constant.
 
     It is `FilteredAdams` of order 2 with beta = 4/(1 + s + s^2) and momentum (1 - s + s^2)/(1 + s + s^2), s = x*/2: the
     interval is (-2 s, 0) and the error constant s^2/4 + 1/6. s = 1 has the error constant of AB2, 5/12, and twice its
-    interval. Both roots of the filter have modulus sqrt(momentum).
+    interval. Both roots of the filter have modulus sqrt(momentum). Wherever `numdiff.design.largest_interval` was asked
+    for the longest interval at a given error constant, within this class, it returned a member of this family.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ does not depend on r, as for Adams, heavy ball, Nesterov and GHVB, more is true.
 forgotten after k steps; the velocity is multiplied by 1 - beta and takes in bounded multiples of them; the sample adds
 d_n times bounded multiples of both. So products of the V_n stay below 1 + C sum d_n on any sequence of steps with
 bounded ratios whenever |1 - beta| <= 1 and the weights stay bounded: the largest safe ratio is infinite. Weights of
-Adams, heavy ball and Nesterov are bounded with the ratios, those of GHVB for beta <= 1 (`numdiff.weights`). For beta > 1
-there are ratios at which GHVB has no weights, and near them they are large; `discretize` refuses those grids.
+Adams, heavy ball and Nesterov are bounded with the ratios, those of GHVB for beta <= 1 (`numdiff.weights`). For beta
+> 1 there are ratios at which GHVB has no weights, and near them they are large; `discretize` refuses those grids.
 
 **The velocity filter** of GHVB is another matter: its moments of degree m settle on a grid of ratio r only if |1 -
 beta| < r^m, m < k (`numdiff.weights.steady_filter`). That limits how fast steps may shrink for the steady weights to
