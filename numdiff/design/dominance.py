@@ -11,9 +11,9 @@ Three steps are enough: `FilteredAdams` has methods of the same order and error 
 - with momentum in the velocity (a second velocity).
 
 `dominating` takes the member of each whose error constant is that of the given method and whose interval is longest.
-With momentum every answer worked out so far lies on x* = 4 C + 2 for order 1, and on `StretchedAdams`, x* = 2 sqrt(4 C -
-2/3), for order 2; that this is so for every C is not proved. Where the optimum leaves no method that is strictly best (x* grows towards a filter that never forgets), the
-bound on the parasitic roots decides.
+With momentum every answer worked out so far lies on x* = 4 C + 2 for order 1, and on `StretchedAdams`, x* = 2 sqrt(4 C
+- 2/3), for order 2; that this is so for every C is not proved. Where the optimum leaves no method that is strictly best
+(x* grows towards a filter that never forgets), the bound on the parasitic roots decides.
 
 **Second-order heavy balls.** x+ = x + h v+ with a filter of second order has order 2 exactly where 2 - beta - 2 gamma =
 0, where the velocity does not lag behind f (`order_conditions`). The longest interval among them, 2, is that of
