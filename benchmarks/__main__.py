@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import discretize, executor, memory, stability
+from benchmarks import answers, discretize, executor, memory, stability
 from benchmarks.harness import environment, write
 
-ROUNDS = {executor: 40, discretize: 7, memory: 1, stability: 2}
+ROUNDS = {executor: 40, discretize: 7, memory: 1, stability: 2, answers: 1}
 PACKAGES = ("torch", "diffusers", "scipy", "sympy", "nodepy")
 
 

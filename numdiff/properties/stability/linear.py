@@ -22,6 +22,7 @@ Sources: Hairer, Wanner, Solving ODEs II, V.1; Miller, J. Inst. Math. Appl. 8 (1
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from numdiff.properties.stability.kappa import exponential_interval
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
-from numdiff.symbolic.steady import H, depends_on, steady
+from numdiff.symbolic.steady import H, depends_on, exact_method, steady
 
 SIMPLE = 1e-9
 """Uncertainty of a root up to which it counts as simple. Rounding splits a double root by about sqrt(eps) = 1e-8, which
@@ -176,6 +177,11 @@ def boundary_locus(method: Any, points: int = 400, *, h: float | None = None) ->
 
 
 def _interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
+    return _derived(exact_method(method), axis, tuple(h) if isinstance(h, list) else h, tuple(domain))
+
+
+@lru_cache(maxsize=512)
+def _derived(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
     if not depends_on(steady(method), H):
         return interval(stability_polynomial(steady(method, h)), axis, domain)
     return exponential_interval(method, axis, h, domain)

@@ -20,6 +20,7 @@ Wanner, Solving ODEs I, III.9.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ from numdiff.symbolic.polynomials import (
     tidy,
     to_sympy,
 )
-from numdiff.symbolic.steady import H, depends_on, steady
+from numdiff.symbolic.steady import H, depends_on, exact_method, steady
 
 AGAINST = ("principal", "exact")
 R = sp.Symbol("r")
@@ -105,6 +106,11 @@ def relative_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = D
     ValueError
         For methods with several roots and several evaluations a step; as `real_interval`.
     """
+    return _derived(exact_method(method), h, tuple(domain))
+
+
+@lru_cache(maxsize=256)
+def _derived(method: Any, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
     tableau = steady(method, h)
     if depends_on(tableau, H):
         raise ValueError(f"{method} depends on the step length h: give a number, h=0.1, for its relative stability")
