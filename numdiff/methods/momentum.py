@@ -57,7 +57,10 @@ class Momentum(Multistep):
     def __post_init__(self) -> None:
         """Check the parameters."""
         if not isinstance(self.base, Multistep):
-            raise TypeError(f"base must be a multistep method such as AdamsBashforth(2), got {self.base}")
+            raise TypeError(
+                f"base must be a multistep method such as AdamsBashforth(2), got {self.base}; a predictor-corrector "
+                "such as UniPC has a beta of its own, to be given there"
+            )
         object.__setattr__(self, "beta", check_beta(self.beta))
 
     @property
