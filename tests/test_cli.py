@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import numdiff as nd
 from numdiff import cli
 from numdiff._files import write_atomically
-from numdiff.cli import parser, selection, values
+from numdiff.cli import messages, parser, selection, values
 from numdiff.methods import FAMILIES
 
 NAMES = [(name, key) for key, family in FAMILIES.items() for name in (key, *family.aliases)]
@@ -101,7 +101,11 @@ MISTAKES = {
     "derive heun --base ddim": "only hb and nt are built around one",
     "derive hb3 --base plms": "write hb --base plms3",
     "derive ab2 --markdown --json": "not allowed with",
-    "stability dpmpp": "give numbers",
+    "stability filtered-adams2 --beta beta --momentum gamma": "give numbers for the other symbols, and --step 0.1",
+    "stability ab3 --step 0.1": "AB3 does not depend on the step length (its kernel exponent is 0); drop --step",
+    "derive ab2 --ratio 1e400": "'1e400' is too large; exponents go from -99 to 99",
+    "derive ghvb2 --beta 1e-400": "'1e-400' is too small; exponents go from -99 to 99",
+    "stability dpmpp --step 0." + "0" * 40: "has too many digits; at most 30 are read",
     "stability ab2 --out region.gif": "must end in .png or .pdf or .svg",
     "stability ab2 --out /no/such/folder/region.png": "does not exist",
     "stability ghvb2 --beta beta --out region.png": "needs a number for --beta",
@@ -173,6 +177,28 @@ def test_a_reader_that_leaves_is_no_error():
     command = f"{sys.executable} -m numdiff methods --json | head -1"
     found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert (found.returncode, found.stdout, found.stderr) == (0, "[\n", "")
+
+
+def test_a_method_keeps_its_name_in_messages(capsys):
+    options = ["--beta", "beta", "--momentum", "gamma", "--topic", "relative,spectral,stiff-order"]
+    _, _, err = run(capsys, "derive", "filtered-adams2", *options)
+    assert "FA2(beta, momentum=gamma) contains the symbol" in err
+    assert "--momentum" not in err
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("FA2(beta, momentum=gamma) needs h=0.1", "FA2(beta, momentum=gamma) needs --step 0.1"),
+        ("NT(HB(FA2(1, momentum=1/2), 0.8), 0.3): beta=2", "NT(HB(FA2(1, momentum=1/2), 0.8), 0.3): --beta 2"),
+        ('weights (use weights="uniform")', "weights (use --weights uniform)"),
+        ("give a number for h", "give --step 0.1"),
+        ("give a number for h, such as h=0.5", "give --step 0.5"),
+        ("h = 1/10 was given; drop h", "h = 1/10 was given; drop --step"),
+    ],
+)
+def test_remedies_are_options(said, meant):
+    assert messages.in_options(said) == meant
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -253,6 +279,16 @@ def test_a_number_found_in_decimals_is_no_fraction(capsys):
         text = answer(capsys, *arguments)
         assert f"(-x, 0), x ≈ {real['float']:.6g}\n" in text
         assert "z = d, where X' = c X + d X" in text
+
+
+def test_one_interval_is_told_where_the_other_cannot_be_proved(capsys):
+    out = answer(capsys, "stability", "dpmpp2")
+    end = nd.stability.real_interval(nd.DPMSolverPP(2))
+    assert str(end) in json.loads(answer(capsys, "stability", "dpmpp2", "--json"))["real"]["exact"]
+    assert "imaginary interval  -\nno imaginary interval: " in out
+    assert "--step 0.1" in out
+    assert "narrow the domain" not in out
+    assert "no imaginary" not in answer(capsys, "stability", "dpmpp2", "--step", "0.1")
 
 
 def test_a_window_may_begin_with_a_minus(capsys):

@@ -1,7 +1,10 @@
 """``numdiff derive``: the summary, topics, and one run as data or as code."""
 
 import argparse
+import dataclasses
+import inspect
 import json
+import re
 import sys
 import types
 from fractions import Fraction
@@ -157,6 +160,11 @@ MISTAKES = {
     "ab2 --grid log-snr --schedule flow --python": "log-SNR is infinite at t = 1.0",
     "ab2 --topic intrvals": "unknown topic 'intrvals'; did you mean 'intervals'?",
     "ab2 --topic angle,": "unknown topic ''",
+    "ab3 --topic conditions --step 0.1 --ratio 2": "--step plays no part in topic conditions, but in coefficients",
+    "ab3 --topic conditions,angle --ratio 2": "--ratio plays no part in topic conditions, angle, but in coefficients",
+    "ghvb3 --topic intervals --schedule cosine": "--schedule plays no part in topic intervals, but in spectral;",
+    "ab2 --topic spectral --step 0.1": "--step plays no part in topic spectral",
+    "dpmpp2 --topic relative": "give a number, --step 0.1, for its relative stability",
 }
 
 
@@ -191,7 +199,7 @@ def test_every_topic_answers_or_says_why_not(topic, method, capsys):
 @pytest.fixture
 def topics(monkeypatch):
     """Replace what two topics ask, and forget the others; return the settings that they were asked with."""
-    seen = []
+    seen, fields = [], tuple(item.name for item in dataclasses.fields(answers.Setting))
     module = types.ModuleType("numdiff.answers.made_up")
 
     def weight(method, setting):
@@ -205,7 +213,7 @@ def topics(monkeypatch):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for name in list(answers.TOPICS):
         monkeypatch.delitem(answers.TOPICS, name)
-    monkeypatch.setitem(answers.TOPICS, "weight", Topic("made_up", "weight", "a weight"))
+    monkeypatch.setitem(answers.TOPICS, "weight", Topic("made_up", "weight", "a weight", fields))
     monkeypatch.setitem(answers.TOPICS, "refuse", Topic("made_up", "refuse", "nothing"))
     return seen
 
@@ -234,14 +242,34 @@ def test_a_topic_is_asked_with_the_setting_of_the_command(topics, capsys):
 
 
 def test_topics_that_do_not_apply_say_why(topics, capsys):
-    code, out, err = run(capsys, "derive", "ab2", "--topic", "weight,refuse")
-    assert (code, out, err) == (2, "", "numdiff: error: topic refuse: AB2 has no such thing\n")
+    code, out, err = run(capsys, "derive", "ab2", "--topic", "refuse,weight")
+    assert (code, err) == (2, "numdiff: error: topic refuse: AB2 has no such thing\n")
+    assert out == answer(capsys, "derive", "ab2", "--topic", "weight")
+    code, out, err = run(capsys, "derive", "ab2", "--topic", "refuse,weight", "--json")
+    assert (code, [entry["topic"] for entry in json.loads(out)["answers"]]) == (2, ["weight"])
+    assert run(capsys, "derive", "ab2", "--topic", "refuse", "--json")[:2] == (2, "")
     text = answer(capsys, "derive", "ab2", "--topic", "all")
     assert text.endswith("A note.\n\nrefuse\ndoes not apply: AB2 has no such thing\n")
     found = json.loads(answer(capsys, "derive", "ab2", "--topic", "all", "--json"))["answers"]
     assert found[1] == {"topic": "refuse", "reason": "AB2 has no such thing"}
     for form in ("--markdown", "--latex"):
         assert "does not apply: AB2 has no such thing" in answer(capsys, "derive", "ab2", "--topic", "all", form)
+
+
+def test_every_refusal_has_its_line(capsys):
+    code, out, err = run(capsys, "derive", "dpmpp2", "--topic", "conditions,zero-stability,relative")
+    assert code == 2
+    assert out.startswith("Zero-stability of ")
+    assert [line.split(":")[2].strip() for line in err.splitlines()] == ["topic conditions", "topic relative"]
+
+
+@pytest.mark.parametrize("entry", answers.TOPICS.values(), ids=answers.TOPICS)
+def test_a_topic_names_the_settings_that_it_reads(entry):
+    assert set(re.findall(r"\bsetting\.(\w+)", inspect.getsource(entry.load()))) == set(entry.reads)
+
+
+def test_an_option_that_one_of_the_topics_reads_is_taken(capsys):
+    answer(capsys, "derive", "ab2", "--topic", "conditions,run-order", "--start", "runge-kutta")
 
 
 def test_topics_may_be_repeated_and_keep_their_order(topics, capsys):

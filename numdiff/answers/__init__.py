@@ -19,11 +19,22 @@ __all__ = ["TOPICS", "Answer", "Line", "Setting", "Topic", "ask", "topic"]
 
 @dataclass(frozen=True)
 class Topic:
-    """A question: the module below this package and the function that answer it, and one line for listings."""
+    """A question.
+
+    Parameters
+    ----------
+    module, function
+        The module below this package, and its function that answers.
+    summary
+        One line for listings.
+    reads
+        The fields of `Setting` on which the answer depends.
+    """
 
     module: str
     function: str
     summary: str
+    reads: tuple[str, ...] = ()
 
     def load(self) -> Callable[[Any, Setting], Answer]:
         """Import the function."""
@@ -31,21 +42,28 @@ class Topic:
 
 
 TOPICS = {
-    "coefficients": Topic("coefficients", "coefficients", "weights on equal, geometric and arbitrary steps"),
-    "derivation": Topic("coefficients", "derivation", "how the weights come about, step by step"),
+    "coefficients": Topic(
+        "coefficients", "coefficients", "weights on equal, geometric and arbitrary steps", ("h", "ratio")
+    ),
+    "derivation": Topic("coefficients", "derivation", "how the weights come about, step by step", ("h", "ratio")),
     "limits": Topic("coefficients", "limits", "what the weights tend to as h, beta and the step ratios do"),
-    "intervals": Topic("stability", "intervals", "stability polynomial, real and imaginary interval"),
+    "intervals": Topic("stability", "intervals", "stability polynomial, real and imaginary interval", ("h",)),
     "zero-stability": Topic("stability", "zero_stability", "dampings and step ratios at which a run stays bounded"),
     "angle": Topic("stability", "angle", "the angle of A(alpha)-stability"),
-    "diffusion-interval": Topic("stability", "diffusion_interval", "stability in the scale of Gaussian data"),
-    "startup": Topic("growth", "startup", "internal stability of the first steps"),
-    "relative": Topic("growth", "relative", "relative stability and order stars"),
-    "spectral": Topic("spectral", "spectral", "gain, W2, KL and moments on Gaussian data, on a schedule"),
+    "diffusion-interval": Topic("stability", "diffusion_interval", "stability in the scale of Gaussian data", ("h",)),
+    "startup": Topic("growth", "startup", "internal stability of the first steps", ("h", "start")),
+    "relative": Topic("growth", "relative", "relative stability and order stars", ("h",)),
+    "spectral": Topic(
+        "spectral",
+        "spectral",
+        "gain, W2, KL and moments on Gaussian data, on a schedule",
+        ("schedule", "grid", "steps", "start", "final"),
+    ),
     "conditions": Topic("error", "conditions", "order conditions by rooted trees"),
     "leading-error": Topic("error", "leading_error", "error constants and leading error terms"),
     "modified-equation": Topic("error", "modified_equation", "the equation that a run solves to one order more"),
     "any-grid": Topic("error", "any_grid", "the order on every grid, with step ratios as symbols"),
-    "run-order": Topic("runs", "run_order", "the order of a run, and what limits it"),
+    "run-order": Topic("runs", "run_order", "the order of a run, and what limits it", ("start", "final")),
     "stiff-order": Topic("runs", "stiff_order", "order conditions of exponential methods"),
     "design": Topic("design", "design", "parameters that are best in some sense"),
 }

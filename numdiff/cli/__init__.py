@@ -11,23 +11,19 @@ Exit codes:
     130  interrupted
 
 A mistake is answered by one line on standard error, ``numdiff: error: ...``, that names the argument, the value and the
-remedy; ``--debug`` shows where it was raised. Results go to standard output, progress to standard error.
+remedy, and by one such line for each topic without an answer; ``--debug`` shows where it was raised. Results go to
+standard output, progress to standard error.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 
+from numdiff.cli.messages import in_options
 from numdiff.cli.parser import build, parse
-from numdiff.cli.values import UsageError
-
-# The library says beta=0.8 and weights="uniform" where the command line says --beta 0.8 and --weights uniform.
-_NAMES = "h|beta|order|ratio|rule|weights|formulation|variant|start|base|momentum|error|real_interval"
-_KEYWORD = re.compile(rf"\b({_NAMES})=\"?([\w./-]*\w)\"?")
-_OPTION = {"h": "step", "real_interval": "real-interval"}
+from numdiff.cli.values import UnansweredError, UsageError
 
 OK, INTERNAL, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
         return _closed_pipe()
+    except UnansweredError as refused:
+        return max(_complain(f"error: {_line(one)}", MISTAKE, debug) for one in refused.each)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         return _complain(f"error: {_line(error)}", MISTAKE, debug)
     except Exception as error:
@@ -66,8 +64,7 @@ def _line(error: BaseException) -> str:
     """Return the message as one line."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return _KEYWORD.sub(lambda found: f"--{_OPTION.get(found[1], found[1])} {found[2]}", text)
+    return in_options(" ".join(str(error).split())) or type(error).__name__
 
 
 def _complain(text: str, code: int, debug: bool) -> int:

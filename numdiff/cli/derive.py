@@ -10,14 +10,15 @@ import argparse
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numdiff._files import write_atomically
 from numdiff.answers import TOPICS, Answer, ask
 from numdiff.cli.layout import columns
+from numdiff.cli.messages import in_options
 from numdiff.cli.selection import chosen
-from numdiff.cli.values import Symbol, UsageError, symbolic
+from numdiff.cli.values import Symbol, UnansweredError, UsageError, symbolic
 
 MEANING_OF_Z = (
     "z = d, where X' = c X + d X in X = x/kappa: c is what the exponential step of length h solves exactly, and d X "
@@ -43,7 +44,8 @@ def run(options: argparse.Namespace) -> None:
     if form in ("python", "scheme"):
         text = _laid_out(method, options, form)
     elif options.topic:
-        text = _answered(method, options, form)
+        _answer(method, options, form)
+        return
     else:
         text = _summary(method, options, form)
     _give(text, options)
@@ -58,6 +60,7 @@ def _check(options: argparse.Namespace, form: str) -> None:
     for name in ("step", "ratio", "topic"):
         if lays_out and getattr(options, name) is not None:
             raise UsageError(f"--{name} is about formulas; --{form} prints a run on a grid, so leave one of them out")
+    _check_topics(options)
     if options.prediction is not None and form != "python":
         raise UsageError("--prediction says what the model of a page predicts; add --python, or leave it out")
     for name in SYMBOLS:
@@ -66,6 +69,19 @@ def _check(options: argparse.Namespace, form: str) -> None:
             raise UsageError(f"--{form} needs a number for --{option}, not the symbol {value}")
     if options.out is not None and options.out.suffix.lower() != ENDINGS[form]:
         raise UsageError(f"{str(options.out)!r} must end in {ENDINGS[form]}, as it will hold {form}")
+
+
+def _check_topics(options: argparse.Namespace) -> None:
+    """Refuse options that none of the topics reads."""
+    topics = options.topic or ()
+    if not topics or "all" in topics:  # all of them read everything
+        return
+    for name in ("step", "ratio", *RUN):
+        field = "h" if name == "step" else name
+        if getattr(options, name) is not None and not any(field in TOPICS[topic].reads for topic in topics):
+            readers = [topic for topic, entry in TOPICS.items() if field in entry.reads]
+            what = f"plays no part in topic {', '.join(dict.fromkeys(topics))}"
+            raise UsageError(f"--{name} {what}, but in {', '.join(readers)}; leave it out")
 
 
 def _give(text: str, options: argparse.Namespace) -> None:
@@ -116,26 +132,37 @@ class _Refused:
     reason: str
 
 
-def _answered(method: Any, options: argparse.Namespace, form: str) -> str:
-    """Return the answers to the topics; where all of them are asked, those that do not apply say why."""
+def _answer(method: Any, options: argparse.Namespace, form: str) -> None:
+    """Give the answers to the topics; where all of them are asked, those that do not apply say why.
+
+    Raises
+    ------
+    UnansweredError
+        Where topics asked by name have no answer, after the answers that there are.
+    """
     every = "all" in options.topic
-    found = {name: _asked(method, name, options, every) for name in (TOPICS if every else options.topic)}
-    if form == "json":
-        return _json({"name": method.name, "reference": method.reference, "answers": _data(found)})
-    return "\n\n".join(_show(answer, form).rstrip("\n") for answer in found.values())
+    asked = {name: _asked(method, name, options) for name in (TOPICS if every else options.topic)}
+    refused = [answer for answer in asked.values() if isinstance(answer, _Refused) and not every]
+    found = {name: answer for name, answer in asked.items() if answer not in refused}
+    if found and form == "json":
+        _give(_json({"name": method.name, "reference": method.reference, "answers": _data(found)}), options)
+    elif found:
+        _give("\n\n".join(_show(answer, form).rstrip("\n") for answer in found.values()), options)
+    if refused:
+        raise UnansweredError(UsageError(f"topic {one.topic}: {one.reason}") for one in refused)
 
 
-def _asked(method: Any, topic: str, options: argparse.Namespace, every: bool) -> Answer | _Refused:
+def _asked(method: Any, topic: str, options: argparse.Namespace) -> Answer | _Refused:
     schedule = _schedule(options)
     given: dict[str, Any] = {"h": options.step, "ratio": symbolic(options.ratio), "start": options.start}
     given |= {"final": options.final, "schedule": schedule, "steps": options.steps}
     given |= {"grid": _grid_name(options, schedule)}
     try:
-        return ask(method, topic, **{name: value for name, value in given.items() if value is not None})
+        answer = ask(method, topic, **{name: value for name, value in given.items() if value is not None})
     except (TypeError, ValueError) as error:  # a symbol for a number, or the reverse: here a mistake of the user too
-        if every:
-            return _Refused(topic, " ".join(str(error).split()))
-        raise UsageError(f"topic {topic}: {error}") from error
+        return _Refused(topic, in_options(" ".join(str(error).split())))
+    lines = [line if line.value is not None else replace(line, note=in_options(line.note)) for line in answer.lines]
+    return replace(answer, lines=tuple(lines), notes=tuple(map(in_options, answer.notes)))
 
 
 def _data(found: dict[str, Answer | _Refused]) -> list[dict[str, Any]]:
@@ -189,7 +216,7 @@ def _text(found: dict[str, Any], exponential: bool) -> str:
     if found["order"] != found["claimed_order"]:
         order += f" (claimed: {found['claimed_order']})"
     rows = [("certified order", order), *((name, shown(name, value)) for name, value in _lines(found))]
-    notes = [f"no {note}" for note in found["notes"]]
+    notes = [f"no {in_options(note)}" for note in found["notes"]]
     notes += [MEANING_OF_Z] if exponential else []
     return "\n".join([f"{found['name']}  [{found['reference']}]", columns(rows, indent=2), *notes])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from numdiff.cli.derive import MEANING_OF_Z, shown
 from numdiff.cli.layout import columns, dump
+from numdiff.cli.messages import in_options
 from numdiff.cli.selection import chosen
 from numdiff.cli.values import Symbol, UsageError
 
@@ -20,17 +21,25 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError("--out draws a region, which needs a number for --beta; write --beta 0.8")
     method, h = chosen(options), None if options.step is None else float(options.step)
     exponential = method.kernel != 0
-    found: dict[str, Any] = {"method": method.name}
+    found: dict[str, Any] = {"method": method.name, "notes": []}
     for name, interval in (("real", stability.real_interval), ("imaginary", stability.imaginary_interval)):
-        end = interval(method, h=h if exponential else None)
-        found[name] = expression(measured(end) if exponential else end)
+        try:
+            end = interval(method, h=h)
+            found[name] = expression(measured(end) if exponential else end)
+        except ValueError as error:
+            if found["notes"]:  # there is none of the two
+                raise
+            found[name] = None
+            found["notes"].append(f"{name} interval: {in_options(str(error))}")
     if options.out is not None:
-        found["figure"] = _draw(method, options, h, float(found["real"]["float"] or 0))
+        found["figure"] = _draw(method, options, h, float((found["real"] or {}).get("float") or 0))
     if options.json:
         dump(found)
         return
     rows = [(title, shown(title, found[title.split()[0]])) for title in ("real interval", "imaginary interval")]
     print(f"{method.name}\n{columns(rows, indent=2)}")
+    for note in found["notes"]:
+        print(f"no {note}")
     if exponential:
         print(MEANING_OF_Z)
     if options.out is not None:

@@ -19,6 +19,7 @@ from numdiff._names import suggest
 
 # Digits are limited because Fraction("1e999999999") would build that integer.
 _NUMBER = re.compile(r"[+-]?(\d{1,30}/\d{1,30}|(\d{1,30}\.?|\d{0,30}\.\d{1,30})([eE][+-]?\d{1,2})?)")
+_LONG = re.compile(r"[+-]?(\d+/\d+|(\d+\.?|\d*\.\d+)([eE][+-]?\d+)?)")
 _RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 MOST_STEPS = 1_000_000
@@ -30,6 +31,14 @@ class UsageError(ValueError):
     """The command line cannot be understood."""
 
 
+class UnansweredError(UsageError):
+    """Some of what was asked has no answer; the rest was answered."""
+
+    def __init__(self, each: Iterable[UsageError]) -> None:
+        self.each = tuple(each)
+        super().__init__("; ".join(map(str, self.each)))
+
+
 class Symbol(str):
     """The name of a symbol that stands for a number; `symbolic` makes it one of SymPy's."""
 
@@ -37,11 +46,22 @@ class Symbol(str):
 def number(text: str) -> Fraction:
     """Return an exact number: an integer, a decimal or a fraction."""
     if not _NUMBER.fullmatch(text):
-        raise ArgumentTypeError(f"{text!r} is not a number; write 0.8, 4/5 or 1e-3")
+        raise ArgumentTypeError(_beyond(text) or f"{text!r} is not a number; write 0.8, 4/5 or 1e-3")
     try:
         return Fraction(text)
     except ZeroDivisionError:
         raise ArgumentTypeError(f"{text!r} divides by zero") from None
+
+
+def _beyond(text: str) -> str:
+    """Say what is too much about a number that is beyond what is read; nothing for what is no number."""
+    found = _LONG.fullmatch(text)
+    if not found:
+        return ""
+    shown = repr(text if len(text) <= 40 else f"{text[:40]}...")
+    if found[3] and len(found[3].lstrip("eE+-")) > 2:
+        return f"{shown} is too {'small' if '-' in found[3] else 'large'}; exponents go from -99 to 99"
+    return f"{shown} has too many digits; at most 30 are read"
 
 
 def number_or(symbol: str) -> Callable[[str], Fraction | Symbol]:
@@ -51,7 +71,8 @@ def number_or(symbol: str) -> Callable[[str], Fraction | Symbol]:
         if text == symbol:
             return Symbol(text)
         if not _NUMBER.fullmatch(text):
-            raise ArgumentTypeError(f"{text!r} is neither a number (0.8, 4/5) nor the symbol {symbol!r}")
+            message = _beyond(text) or f"{text!r} is neither a number (0.8, 4/5) nor the symbol {symbol!r}"
+            raise ArgumentTypeError(message)
         return number(text)
 
     return parse

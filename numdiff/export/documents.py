@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from numdiff.export import values
+from numdiff.export.checks import check_level, check_scheme
 from numdiff.export.nodes import Node, parse
 from numdiff.export.rationals import from_float, from_fraction
 from numdiff.formulations import FORMULATIONS
@@ -103,7 +104,8 @@ def from_json(text: str) -> Scheme:
         If `text` is no string.
     ValueError
         If it is no such document: another format or version, an unknown class, a missing or unknown key, a malformed
-        number, wrong shapes. The message names the place, as in ``tableaus[3].B[0][1]``.
+        number, wrong shapes, parts that do not belong to one another. The message names the place, as in
+        ``tableaus[3].B[0][1]``.
     """
     names = ("method", "schedule", "prediction", "options", "exact_starts", "levels", "grid", "tableaus")
     entries = _opened(text, SCHEME, names)
@@ -113,7 +115,7 @@ def from_json(text: str) -> Scheme:
         entries["grid"].fail("must have at least two levels")
     steps = len(grid) - 1
     schedule = entries["schedule"]
-    return Scheme(
+    scheme = Scheme(
         tableaus=_read_tableaus(entries["tableaus"], levels),
         levels=grid,
         prediction=entries["prediction"].one_of(PREDICTIONS),
@@ -122,6 +124,8 @@ def from_json(text: str) -> Scheme:
         exact_starts=entries["exact_starts"].integer(0, steps - 1),
         options=_read_options(entries["options"], steps),
     )
+    check_scheme(scheme, entries)
+    return scheme
 
 
 def method_to_json(method: Method) -> str:
@@ -297,7 +301,9 @@ def _read_scalar(node: Node) -> Any:
 
 
 def _read_level(node: Node) -> Level:
-    return Level(**{name: _read_scalar(entry) for name, entry in node.entries(*LEVEL).items()})
+    level = Level(**{name: _read_scalar(entry) for name, entry in node.entries(*LEVEL).items()})
+    check_level(level, node)
+    return level
 
 
 def _pick(node: Node, levels: list[Level]) -> Level:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from numdiff.export.rationals import DIGITS
+
 T = TypeVar("T")
 
 SHOWN = 60
@@ -73,7 +75,7 @@ class Node:
 
     def one_of(self, known: tuple[Any, ...]) -> Any:
         """Return a value that must be one of the known ones."""
-        if isinstance(self.value, (list, dict)) or self.value not in known:
+        if not any(type(self.value) is type(one) and self.value == one for one in known):  # true is not 1
             self.fail(f"must be one of {', '.join(map(repr, known))}")
         return self.value
 
@@ -91,7 +93,9 @@ def parse(text: str) -> Node:
     if not isinstance(text, str):
         raise TypeError(f"text must be a JSON string, got {type(text).__name__}")
     try:
-        value = json.loads(text, parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_once)
+        value = json.loads(
+            text, parse_float=_no_float, parse_constant=_no_float, parse_int=_integer, object_pairs_hook=_once
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"the text is not JSON: {error}") from None
     except RecursionError:
@@ -103,10 +107,18 @@ def _no_float(text: str) -> NoReturn:
     raise ValueError(f'the number {text[:SHOWN]} is not exact; write a string "p/q"')
 
 
+def _integer(text: str) -> int:
+    if len(text) > DIGITS:
+        raise ValueError(f"the number {text[:SHOWN]}... has {len(text)} digits, more than {DIGITS}")
+    return int(text)
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {twice[:SHOWN]!r} occurs twice in one object")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"key {key[:SHOWN]!r} occurs twice in one object")
+            seen.add(key)
     return found

@@ -206,7 +206,7 @@ def read_object(node: Node, known: Mapping[str, type]) -> Any:
     values = {key: read(entries[key], known) for key in fields}
     try:
         return cls(**values)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"{node.place}: {error}") from error
 
 

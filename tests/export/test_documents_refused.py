@@ -37,6 +37,7 @@ def edited(*path, value):
 WRONG = [
     (("format",), "numdiff method", "format must be one of 'numdiff scheme'"),
     (("version",), 2, "version must be one of 1, got 2"),
+    (("version",), True, "version must be one of 1, got True"),
     (("version",), ..., "key 'version' is missing"),
     (("surprise",), 1, "key 'surprise' is unknown"),
     (("method",), None, "method must be an object with a key 'class'"),
@@ -101,6 +102,29 @@ WRONG = [
     (("tableaus", 1, "levels"), [], "tableaus[1].levels must have one entry per stage (1)"),
     (("tableaus", 1, "tags"), ["", ""], "tableaus[1]: tags must have 1 entries, got 2"),
     (("tableaus", 1, "target"), "x", "tableaus[1].target must be an integer"),
+    (("levels", 1, "alpha"), "inf", "levels[1].alpha must be finite and not negative, got 'inf'"),
+    (("levels", 1, "alpha"), "-1", "levels[1].alpha must be finite and not negative"),
+    (("levels", 1, "sigma"), "-1", "levels[1].sigma must be finite and not negative, got '-1'"),
+    (("levels", 1, "sigma"), {"rational": "9" * DIGITS}, "levels[1].sigma is larger than any float"),
+    (("levels", 1, "sigma"), None, "levels[1].sigma must be a number, got None"),
+    (("levels", 1, "model_time"), None, "levels[1].model_time must be a number, got None"),
+    (("levels", 1, "model_time"), [], "levels[1].model_time must be a number, got []"),
+    (("levels", 1, "time"), True, "levels[1].time must be a number, got True"),
+    (("levels", 1, "time"), {"symbol": "x"}, "levels[1].time must be a number, got {'symbol': 'x'}"),
+    (("levels", 1, "d_alpha"), {"formulation": "data/log-snr"}, "levels[1].d_alpha must be a number"),
+    (("levels", 1, "time"), "0", "grid: times must be strictly monotone, but t[1] = "),
+    (("levels", 1, "alpha"), "1/1048576", "grid: log-SNRs must be strictly monotone, but log_snr[1] = "),
+    (("grid",), [0, 1, 1, 3], "grid: log-SNRs must be strictly monotone, but log_snr[1] = "),
+    (("grid",), [0, 1, 2], "tableaus must have as many entries with a target as grid has steps (2), got 3"),
+    (("grid",), [0, 3], "tableaus must have as many entries with a target as grid has steps (1), got 3"),
+    (("tableaus", 1, "target"), None, "as many entries with a target as grid has steps (3), got 2"),
+    (("tableaus", 1, "target"), 3, "tableaus[1].target must be the level of grid where it ends, got 3"),
+    (("exact_starts",), 1, "exact_starts must be 0, as start is 'lower', got 1"),
+    (("options", "start"), "exact", "exact_starts must be 1, as start is 'exact', got 0"),
+    (("options", "orders"), [1, 3, 2], "options.orders[1] must be an int from 1 to 2, got 3"),
+    (("prediction",), "data", "prediction must be that of the method, 'noise', got 'data'"),
+    (("method", "beta"), {"symbol": "beta"}, "method contains the symbol beta, but the tableaus"),
+    (("method", "base", "order"), 4, "grid: HB(AB4, 4/5) combines 4 evaluations and needs at least 4"),
 ]
 
 
@@ -122,12 +146,19 @@ def test_a_wrong_document_is_refused_by_the_name_of_what_is_wrong(path, value, m
         ('{"version": 1.5}', "the number 1.5 is not exact"),
         ('{"version": NaN}', "the number NaN is not exact"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"version": ' + "9" * 5000 + "}", "digits"),
+        ('{"version": ' + "9" * 100_000 + "}", "has 100000 digits, more than 400$"),
         (export.method_to_json(nd.DDIM()), "format must be one of 'numdiff scheme', got 'numdiff method'"),
     ],
 )
 def test_what_is_no_document_is_refused(text, message):
     with pytest.raises(ValueError, match=message.replace("[", r"\[")):
+        export.from_json(text)
+
+
+def test_a_key_twice_is_found_among_many():
+    """In time proportional to their number: 10^5 of them compared with one another would take minutes."""
+    text = "{" + ",".join(f'"a{i}":0' for i in range(100_000)) + ',"a99999":0}'
+    with pytest.raises(ValueError, match="key 'a99999' occurs twice"):
         export.from_json(text)
 
 
@@ -152,7 +183,11 @@ def places(value, path=()):
         yield from places(item, (*path, key))
 
 
-@pytest.mark.parametrize("value", [..., None, True, 3, -1, "x", "1/2", [], [[]], {}, {"class": "GHVB"}], ids=repr)
+STRANGE = [..., None, True, 3, -1, "x", "1/2", "inf", "-inf", [], [[]], {}, {"class": "GHVB"}, {"symbol": "x"}]
+STRANGE += [{"rational": "9" * DIGITS}, {"root": {"coefficients": ["-2", "0", "1"], "index": 1}}, {"float": "inf"}]
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: repr(value)[:30])
 def test_every_mutation_is_refused_or_harmless(value):
     """Whatever is put in place of whatever, there is a ValueError or a scheme, and never another exception."""
     original = json.loads(TEXT)
