@@ -15,7 +15,7 @@ from numdiff import grids
 from numdiff.elementary import kind, vanishes
 from numdiff.export.nodes import Node
 from numdiff.level import Level
-from numdiff.methods.base import Layout, _orders, _symbols
+from numdiff.methods.base import Layout, check_orders, symbols_of
 from numdiff.methods.scheme import Scheme
 
 
@@ -70,7 +70,7 @@ def check_scheme(scheme: Scheme, entries: dict[str, Node]) -> None:
     """
     _check_grid(scheme, entries["grid"])
     _check_targets(scheme, entries["tableaus"])
-    if symbols := sorted(map(str, _symbols(scheme.method))):
+    if symbols := sorted(map(str, symbols_of(scheme.method))):
         raise ValueError(f"method contains the symbol {', '.join(symbols)}, but the tableaus of a run are of numbers")
     _check_options(scheme, entries)
 
@@ -97,7 +97,7 @@ def _check_options(scheme: Scheme, entries: dict[str, Node]) -> None:
     """Lay the method out as the options say, without its tableaus, to compare what follows from them."""
     options, method = dict(scheme.options), scheme.method
     try:
-        orders = _orders(method, options["orders"], scheme.steps)
+        orders = check_orders(method, options["orders"], scheme.steps)
     except ValueError as error:
         raise ValueError(f"options.{error}" if options["orders"] else f"grid: {error}") from None
     try:

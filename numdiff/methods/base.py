@@ -116,7 +116,7 @@ class Method(abc.ABC):
             raise TypeError(
                 f"schedule must be a noise schedule such as nd.schedules.VPLinear(), or None, got {schedule!r}"
             )
-        symbols = sorted(map(str, _symbols(self)))
+        symbols = sorted(map(str, symbols_of(self)))
         if symbols:
             raise ValueError(
                 f"{self} contains the symbol {', '.join(symbols)}, and a run needs numbers; give it a value such as 0.8"
@@ -129,7 +129,7 @@ class Method(abc.ABC):
             formulation=self._formulation(schedule),
             start=choice("start", start, STARTS),
             final=choice("final", final, FINALS),
-            orders=_orders(self, orders, len(levels) - 1),
+            orders=check_orders(self, orders, len(levels) - 1),
         )
         method = self.in_floats() if any(kind(level.time) == "torch" for level in levels) else self
         program = tuple(tableau.to_float() for tableau in method._program(layout))
@@ -290,10 +290,10 @@ class Layout:
         return self.schedule.level(self.schedule.time(-log(s) if variable == NOISE_RATIO else log(s)))
 
 
-def _symbols(method: Method) -> set[Any]:
+def symbols_of(method: Method) -> set[Any]:
     """Return the SymPy symbols among a method's parameters and those of its base."""
     values = [getattr(method, item.name) for item in fields(method)]  # type: ignore[arg-type]
-    found = [_symbols(v) if isinstance(v, Method) else getattr(v, "free_symbols", set()) for v in values]
+    found = [symbols_of(v) if isinstance(v, Method) else getattr(v, "free_symbols", set()) for v in values]
     return set().union(*found)
 
 
@@ -309,7 +309,7 @@ def choice(name: str, value: Any, known: tuple[Any, ...]) -> Any:
     return value
 
 
-def _orders(method: Method, orders: Sequence[int] | None, steps: int) -> tuple[int, ...]:
+def check_orders(method: Method, orders: Sequence[int] | None, steps: int) -> tuple[int, ...]:
     """Return the order of every step, checked."""
     points = method.points
     if orders is None:
