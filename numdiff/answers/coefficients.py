@@ -25,14 +25,16 @@ def coefficients(method: Any, setting: Setting) -> Answer:
     h, ratio = setting.h, setting.ratio
     asked = closed_forms.weights(method, h=h, ratios=(ratio,) * (method.points - 1))
     lines = [*_rows(asked, "equal steps" if ratio == 1 else f"steps of ratio {ratio}")]
-    notes = list(_conventions(method))
+    notes = []
     if method.points <= LONGEST:
         lines += _other_grids(method, h, ratio, asked)
     else:
         notes.append(f"Weights on any grid are shown up to {LONGEST} points; numdiff.symbolic.closed_forms has others.")
     if isinstance(method, GHVB | Momentum):
         lines += _recursion(method, h, ratio)
-    return Answer(title, tuple(lines), tuple(notes))
+    symbols = sp.Tuple(*(line.value for line in lines)).free_symbols
+    ratios = any(symbol.name.startswith("r_") for symbol in symbols)
+    return Answer(title, tuple(lines), (*_conventions(method, ratios), *notes))
 
 
 def _other_grids(method: Any, h: Any, ratio: Any, asked: Mapping[str, Sequence[Any]]) -> Iterator[Line]:
@@ -74,24 +76,28 @@ def _recursion(method: Any, h: Any, ratio: Any) -> Iterator[Line]:
     except ValueError:  # momentum on a base that has a velocity of its own
         return
     names = sp.symbols(f"f_n f_{{n-1:{len(form.weights)}}}") if len(form.weights) > 1 else (sp.Symbol("f_n"),)
-    yield Line("velocity eliminated: on D_{n-1}", form.gain, "D_n = X_{n+1} - e^{c h_n} X_n is this times D_{n-1}, and")
+    yield Line(
+        "velocity eliminated: on D_{n-1}", form.gain, "`D_n = X_{n+1} - e^{c h_n} X_n` is this times D_{n-1}, and"
+    )
     yield from (Line(f"velocity eliminated: on {f}", x) for f, x in zip(names, form.weights, strict=True))
 
 
-def _conventions(method: Any) -> Iterator[str]:
-    yield "In X = x/kappa, dX/ds = c X + f. r_1 is this step over the last, r_2 the last over the one before, ..."
+def _conventions(method: Any, ratios: bool) -> Iterator[str]:
+    yield "In `X = x/kappa`, `dX/ds = c X + f`."
+    if ratios:
+        yield "r_1 is this step over the last, r_2 the last over the one before, ..."
     if isinstance(method, GHVB):
-        yield "v_{n+1} = (1-beta) v_n + beta f_n and X_{n+1} = e^{ch} X_n + sum_i w_i v_{n+1-i}; weight i is w_i."
+        yield "`v_{n+1} = (1-beta) v_n + beta f_n` and `X_{n+1} = e^{ch} X_n + sum_i w_i v_{n+1-i}`; weight i is w_i."
     elif isinstance(method, Momentum):
         bracket = "v_{n+1}" if method.short == "HB" else "((1-beta) v_{n+1} + beta p_n)"
         yield (
-            "The weights are the base's, omega_j, with the sum W. p_n = sum_j (omega_j/W) f_{n-j}, v_{n+1} = (1-beta) "
-            f"v_n + beta p_n and X_{{n+1}} = e^{{ch}} X_n + W {bracket}."
+            "The weights are the base's, omega_j, with the sum W. `p_n = sum_j (omega_j/W) f_{n-j}`, "
+            f"`v_{{n+1}} = (1-beta) v_n + beta p_n` and `X_{{n+1}} = e^{{ch}} X_n + W {bracket}`."
         )
     else:
-        yield "X_{n+1} = e^{ch} X_n + sum_j (weight j) f_{n-j}."
+        yield "`X_{n+1} = e^{ch} X_n + sum_j w_j f_{n-j}` with weight j as w_j."
     if method.kernel:
-        yield "phi_k(z) = int_0^1 e^{(1-t)z} t^{k-1}/(k-1)! dt."
+        yield "`phi_k(z) = int_0^1 e^{(1-t)z} t^{k-1}/(k-1)! dt`."
     else:
         yield "The step has length 1; on a step of length h the weights are h times these."
 

@@ -2,11 +2,13 @@
 
 MathML is typeset by browsers themselves. SymPy prints it, with three changes: fractions keep their factors, 6(2 -
 beta)/(12 - beta), where SymPy multiplies a number into a sum; a piecewise function is a list of its pieces; and numbers
-or algebraic functions without a short formula become a decimal or a name.
+or algebraic functions without a short formula become a decimal or a name (`numdiff.symbolic.latex`), which `roots`
+explains.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 MINUS = "<mo>&#8722;</mo>"
@@ -19,10 +21,11 @@ DIGITS = 6
 """Significant digits of a decimal."""
 
 
-def expression(value: Any) -> dict[str, Any] | None:
+def expression(value: Any, names: Any = None) -> dict[str, Any] | None:
     """Return a SymPy expression as plain data: short text, exact text, float (None with symbols), LaTeX and MathML.
 
-    The exact text is None where only a decimal is known.
+    The exact text is None where only a decimal is known. `names` are those of `numdiff.symbolic.latex.names`; without
+    them algebraic functions are named as if the expression stood alone.
     """
     if value is None:
         return None
@@ -31,11 +34,11 @@ def expression(value: Any) -> dict[str, Any] | None:
     from numdiff.symbolic import latex
 
     return {
-        "text": text(value),
+        "text": text(value, names),
         "exact": None if value.has(sp.Float) else sp.sstr(value),
         "float": float(value) if value.is_number and value.is_finite else None,
-        "latex": latex.math(value),
-        "mathml": f"<math>{APPROXIMATELY if value.has(sp.Float) else ''}{mathml(short(value))}</math>",
+        "latex": latex.math(value, names),
+        "mathml": f"<math>{APPROXIMATELY if value.has(sp.Float) else ''}{mathml(short(value, names))}</math>",
     }
 
 
@@ -46,33 +49,33 @@ def measured(value: Any) -> Any:
     return value if value is None or not (value.is_finite and value.is_nonzero) else sp.Float(float(value))
 
 
-def text(value: Any) -> str:
+def roots(values: Iterable[Any]) -> list[str]:
+    """Return sentences that say what the names of algebraic functions in some expressions mean."""
+    from numdiff.answers.prose import plain
+    from numdiff.symbolic import latex
+
+    return [f"{equation.lhs} = {equation.rhs}; {plain(words)}." for equation, words in latex.definitions(values)]
+
+
+def text(value: Any, names: Any = None) -> str:
     """Return an expression as one readable line."""
     import sympy as sp
 
-    value = short(value)
+    value = short(value, names)
     if isinstance(value, sp.Piecewise):
         return "; ".join(f"{part} ({_condition(when)})" for part, when in value.args)
     return f"{float(value):.{DIGITS}g}" if value.is_Float else str(value)
 
 
-def short(value: Any) -> Any:
-    """Name algebraic functions that have no formula by their degree, and write unwieldy numbers as decimals."""
+def short(value: Any, names: Any = None) -> Any:
+    """Name algebraic functions that have no formula, and write unwieldy numbers as decimals."""
     import sympy as sp
 
-    from numdiff.symbolic.intervals import CriticalRoot
+    from numdiff.symbolic import latex
 
     if value.is_number and value.is_finite and (value.has(sp.CRootOf, sp.Float) or len(str(value)) > LONGEST):
         return sp.N(value, DIGITS)
-    roots = value.atoms(CriticalRoot)
-    return value.xreplace({r: sp.Symbol(f"root{r.args[0]}(P_{_degree(r)})") for r in roots}) if roots else value
-
-
-def _degree(root: Any) -> int:
-    import sympy as sp
-
-    polynomial = root.args[1]
-    return int(sp.degree(polynomial.expr, polynomial.variables[0]))
+    return latex.short(value, names)
 
 
 def _condition(when: Any) -> str:

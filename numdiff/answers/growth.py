@@ -13,20 +13,23 @@ def startup(method: Any, setting: Setting) -> Answer:
     from numdiff.properties import stability
 
     grown = stability.startup(method, start=setting.start, steps=method.points, h=setting.h)
-    lines = [Line(f"G_{n}(z)", _shown(p, setting.h)) for n, p in enumerate(grown) if n]
+    lines = [Line(f"`G_{n}(z)`", _shown(p, setting.h)) for n, p in enumerate(grown) if n]
     notes = [
-        f'G_n(z) = X_n/X_0 on X\' = c X + z X, equal steps, start "{setting.start}"; taken from the program itself.',
-        "Q_i(z) = d X_{n+1}/d F_i: an error of evaluation i reaches the new sample multiplied by Q_i.",
+        f'`G_n(z) = X_n/X_0` on `X\' = c X + z X`, equal steps, start "{setting.start}"; taken from the program '
+        "itself.",
+        "`Q_i(z) = d X_{n+1}/d F_i`: an error of evaluation i reaches the new sample multiplied by Q_i.",
     ]
     try:
         largest = stability.startup_growth(method, start=setting.start, h=setting.h)
-        lines += [Line(f"max |G_{g.step}|", g.value, f"on the stability interval, at z = {g.at}") for g in largest[1:]]
+        lines += [
+            Line(f"`max |G_{g.step}|`", g.value, f"on the stability interval, at `z = {g.at}`") for g in largest[1:]
+        ]
     except ValueError as error:
         notes.append(f"No maxima: {error}.")
     inner = enumerate(stability.internal(method, h=setting.h))
     return Answer(
         f"Start-up and internal stability of {method}",
-        (*lines, *(Line(f"Q_{i}(z)", _shown(q, setting.h)) for i, q in inner)),
+        (*lines, *(Line(f"`Q_{i}(z)`", _shown(q, setting.h)) for i, q in inner)),
         tuple(notes),
     )
 
@@ -38,9 +41,13 @@ def relative(method: Any, setting: Setting) -> Answer:
     h = None if setting.h is None else float(setting.h)
     end = stability.relative_interval(method, h=h)
     lines = [
-        Line("relative interval", end if h is None else measured(end), "x* of (-x*, 0): |zeta_j| < |zeta_1| there")
+        Line(
+            "relative interval", end if h is None else measured(end), "`x*` of `(-x*, 0)`: `|zeta_j| < |zeta_1|` there"
+        )
     ]
-    notes = ["zeta_1 is the principal root, which is e^{ch} at z = 0; a method with one root has nothing to compare."]
+    notes = [
+        "zeta_1 is the principal root, which is `e^{ch}` at `z = 0`; a method with one root has nothing to compare."
+    ]
     if method.kernel == 0:
         p = order.certified(method)
         width = _pi_over(p + 1)

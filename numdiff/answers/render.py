@@ -1,9 +1,10 @@
 """Answers as text for terminals, Markdown, LaTeX and plain data for JSON.
 
 A value may be a SymPy expression, an equation or inequality, an exact number, a decimal, a short string or None.
-Formulas are printed by `numdiff.answers.expressions` and `numdiff.symbolic.latex`; what is added here is how lines are
-laid out, and what stands beside an exact number: its decimal value, after "=" where that is all of it and after an
-approximation sign where it is not.
+Formulas are printed by `numdiff.answers.expressions` and `numdiff.symbolic.latex`, sentences by
+`numdiff.answers.prose`; what is added here is how lines are laid out, what stands beside an exact number, that is its
+decimal value, after "=" where that is all of it and after an approximation sign where it is not, and behind the notes
+the polynomials whose zeros have a name in the formulas.
 
 In text, long lines are wrapped at spaces under their own column. In Markdown formulas stand between dollar signs in a
 table. In LaTeX short answers are a table (booktabs) and long formulas an ``align*`` (amsmath), one formula a line.
@@ -15,15 +16,15 @@ label as a heading, then its note, then its formulas.
 from __future__ import annotations
 
 import math
-import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
 from numdiff.answers.answer import Answer, Line
-from numdiff.answers.expressions import APPROXIMATELY, DIGITS, expression, mathml, text
+from numdiff.answers.expressions import APPROXIMATELY, DIGITS, expression, mathml, roots, text
+from numdiff.answers.prose import plain, typeset
 
 WIDTH = 100
 """Columns of a text unless told otherwise."""
@@ -73,8 +74,8 @@ def exact(value: Any) -> Any:
     )
 
 
-def show(value: Any) -> Shown:
-    """Return a value as text and LaTeX.
+def show(value: Any, names: Any = None) -> Shown:
+    """Return a value as text and LaTeX; `names` as in `numdiff.answers.expressions.expression`.
 
     Raises
     ------
@@ -83,18 +84,22 @@ def show(value: Any) -> Shown:
     """
     import sympy as sp
 
+    from numdiff.symbolic import latex
+
+    if isinstance(value, Shown):
+        return value
     value = _checked(value)
     if value is None:
         return Shown(DASH)
     if isinstance(value, str):
         return Shown(value)
     if isinstance(value, sp.core.relational.Relational):
-        left, right = show(value.lhs), show(value.rhs)
+        left, right = show(value.lhs, names), show(value.rhs, names)
         plain, math_ = _RELATIONS[value.rel_op]
         return Shown(f"{left.text} {plain} {right.text}", f"{left.latex} {math_} {right.latex}")
     if isinstance(value, sp.Expr):
-        return _expression(value)
-    return Shown(_logic(value), sp.latex(value))
+        return _expression(value, names)
+    return Shown(_logic(value), sp.latex(latex.short(value, names)))
 
 
 def _logic(value: Any) -> str:
@@ -119,7 +124,7 @@ def _checked(value: Any) -> Any:
         raise TypeError(f"an answer cannot show a {type(value).__name__}: {value!r}") from error
 
 
-def _expression(value: Any) -> Shown:
+def _expression(value: Any, names: Any) -> Shown:
     import sympy as sp
 
     from numdiff.symbolic import latex
@@ -129,7 +134,7 @@ def _expression(value: Any) -> Shown:
         return Shown(f"{sign}infinity", rf"{sign}\infty")
     if value.has(sp.Float):
         return _decimal(value)
-    plain, formula = text(value), latex.math(value)
+    plain, formula = text(value, names), latex.math(value, names)
     if not value.is_number or not value.is_real:
         return Shown(plain, formula)
     if plain != str(value):  # a decimal stands for something longer
@@ -154,23 +159,23 @@ def _decimal(value: Any) -> Shown:
     return Shown(str(rounded), sp.latex(rounded))
 
 
-def record(value: Any) -> Any:
+def record(value: Any, names: Any = None) -> Any:
     """Return a value as plain data: text, exact text, float, LaTeX and MathML of a formula; a string; None."""
     import sympy as sp
 
     value = _checked(value)
     if value is None or isinstance(value, str):
         return value
-    shown = show(value)
+    shown = show(value, names)
     if value.is_Float:
         rounded = mathml(sp.Float(value, DIGITS))
         code = f"<math>{APPROXIMATELY}{rounded}</math>"
         return {"text": shown.text, "exact": None, "float": float(value), "latex": shown.latex, "mathml": code}
     real = value.is_real is not False if value.is_number else not value.has(sp.Float)
     if isinstance(value, sp.Expr) and real:
-        return expression(value)
+        return expression(value, names)
     if isinstance(value, sp.core.relational.Relational) and real:
-        return {**cast(dict[str, Any], expression(value)), "text": shown.text, "latex": shown.latex}
+        return {**cast(dict[str, Any], expression(value, names)), "text": shown.text, "latex": shown.latex}
     return {"text": shown.text, "exact": sp.sstr(value), "float": None, "latex": shown.latex, "mathml": None}
 
 
@@ -194,8 +199,25 @@ def _formulas(step: list[Line]) -> list[Line]:
     return [replace(step[0], note=""), *step[1:]]
 
 
+def _typeset(answer: Answer) -> tuple[Answer, list[tuple[Shown, str]]]:
+    """Return an answer with its values as `Shown`, and equations that define the names in them, with words on each."""
+    from numdiff.symbolic import latex
+
+    values = [line.value for line in answer.lines]
+    names = latex.names(values)
+    lines = tuple(replace(line, value=show(line.value, names)) for line in answer.lines)
+    return replace(answer, lines=lines), [(show(equation), words) for equation, words in latex.definitions(values)]
+
+
+def _plain(answer: Answer) -> Answer:
+    """Return an answer without the marks around the mathematics in its sentences."""
+    lines = tuple(replace(line, label=plain(line.label), note=plain(line.note)) for line in answer.lines)
+    return Answer(plain(answer.title), lines, tuple(map(plain, answer.notes)))
+
+
 def to_text(answer: Answer, width: int = WIDTH) -> str:
     """Return an answer as aligned text, lines wrapped at `width` columns."""
+    answer, definitions = _typeset(_plain(answer))
     lines = [answer.title]
     labels = [len(line.label) for line in answer.lines if len(line.label) <= LABEL]
     column = max(labels, default=0) + 4
@@ -207,7 +229,7 @@ def to_text(answer: Answer, width: int = WIDTH) -> str:
         label, indent = f"  {line.label}", " " * column
         first, head = (label.ljust(column), []) if len(label) + 2 <= column else (indent, [label])
         lines += head + _beside(line, first, indent, width)
-    for note in answer.notes:
+    for note in (*answer.notes, *(f"{equation.text}; {plain(words)}." for equation, words in definitions)):
         lines += _wrapped(note, "", "", width)
     return "\n".join(line.rstrip() for line in lines)
 
@@ -225,14 +247,18 @@ def _beside(line: Line, first: str, indent: str, width: int) -> list[str]:
 def _wrapped(body: str, first: str, indent: str, width: int) -> list[str]:
     options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
     room = max(width, len(indent) + 40)
-    return textwrap.wrap(body, room, initial_indent=first, subsequent_indent=indent, **options) or [first]
+    glued = body.replace(" ...", "\N{NO-BREAK SPACE}...")  # no line begins with dots
+    lines = textwrap.wrap(glued, room, initial_indent=first, subsequent_indent=indent, **options)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines] or [first]
 
 
 def to_markdown(answer: Answer) -> str:
     """Return an answer as a heading, a table (or steps) with formulas between dollar signs, and its notes as a list."""
+    answer, definitions = _typeset(answer)
     steps = _steps(answer)
     body = [part for step in steps for part in _markdown_step(step)] if steps else _markdown_table(answer.lines)
     notes = [f"- {_in_markdown(note)}" for note in answer.notes]
+    notes += [f"- ${equation.latex}$; {_in_markdown(words)}." for equation, words in definitions]
     return (
         "\n".join([f"### {_in_markdown(answer.title)}", "", *body, *([""] if notes and not steps else []), *notes])
         + "\n"
@@ -259,17 +285,19 @@ def _cell(value: Any) -> str:
 
 
 def _in_markdown(body: str) -> str:
-    return _mixed(body, lambda text: "".join(f"\\{c}" if c in "\\|*<$" else c for c in text))
+    return typeset(body, lambda text: "".join(f"\\{c}" if c in "\\|*<$" else c for c in text))
 
 
 def to_latex(answer: Answer) -> str:
     """Return an answer as a booktabs table, or as ``align*`` where a formula is long; title and notes around it."""
+    answer, definitions = _typeset(answer)
     shown = [(line, show(line.value)) for line in answer.lines]
     if steps := _steps(answer):
         body = [part for step in steps for part in _latex_step(step)]
     else:
         body = _align(shown) if any(len(value.latex or "") > LONG for _, value in shown) else _tabular(shown)
     notes = [rf"\par {_in_latex(note)}" for note in answer.notes]
+    notes += [rf"\par ${equation.latex}$; {_in_latex(words)}." for equation, words in definitions]
     return "\n".join([rf"\paragraph{{{_in_latex(answer.title)}}}", *body, *notes]) + "\n"
 
 
@@ -314,26 +342,15 @@ def _in_latex(body: str) -> str:
     def escaped(text: str) -> str:
         return "".join(f"${_SIGNS[c]}$" if c in _SIGNS else c for c in latex.text(text.replace("->", "→")))
 
-    return _mixed(body, escaped)
-
-
-_GREEK = "alpha|beta|gamma|delta|zeta|theta|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|omega"
-_INDEX = r"[_^](?:[A-Za-z0-9]+|\{[A-Za-z0-9_^+*/(), -]*\}|\([A-Za-z0-9+-]*\))"
-_SYMBOL = re.compile(rf"(?<![\w\\])({_GREEK}|[A-Za-z])((?:{_INDEX})+)(?![\w{{])")
-
-
-def _mixed(body: str, escaped: Callable[[str], str]) -> str:
-    """Return a sentence with its symbols with indices or powers, such as mu_{m+1} or h^4, between dollar signs."""
-    parts, end = [], 0
-    for found in _SYMBOL.finditer(body):
-        base = f"\\{found[1]}" if len(found[1]) > 1 else found[1]
-        indices = re.sub(_INDEX, lambda index: f"{index[0][0]}{{{index[0][1:].strip('{}')}}}", found[2])
-        parts += [escaped(body[end : found.start()]), f"${base}{indices}$"]
-        end = found.end()
-    return "".join([*parts, escaped(body[end:])])
+    return typeset(body, escaped)
 
 
 def to_data(answer: Answer) -> dict[str, Any]:
     """Return an answer as plain data for JSON."""
-    lines = [{"label": line.label, "value": record(line.value), "note": line.note} for line in answer.lines]
-    return {"title": answer.title, "lines": lines, "notes": list(answer.notes)}
+    from numdiff.symbolic import latex
+
+    answer = _plain(answer)
+    names = latex.names(line.value for line in answer.lines)
+    lines = [{"label": line.label, "value": record(line.value, names), "note": line.note} for line in answer.lines]
+    notes = [*answer.notes, *roots(line.value for line in answer.lines)]
+    return {"title": answer.title, "lines": lines, "notes": notes}

@@ -13,7 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from numdiff.answers.expressions import expression, measured
+from numdiff.answers.answer import Answer, Line
+from numdiff.answers.expressions import expression, measured, roots
+
+MEANING_OF_Z = (
+    "z = d, where `X' = c X + d X` in `X = x/kappa`: c is what the exponential step of length h solves exactly, and "
+    "d X the linear model's prediction; without an exponential (c = 0) steps have length 1, so that z is the usual h d"
+)
+"""What the stability polynomial of an exponential method is a polynomial in."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Derived:
     name, reference
         The method's.
     order, claim
-        Certified order, and the order that the method claims.
+        Order, and the order that the method claims.
     weights
         Coefficients of one step, newest first; the weights b of a Runge-Kutta method.
     polynomial
@@ -33,7 +40,12 @@ class Derived:
     error_constant, real, imaginary
         As in the module's text.
     notes
-        Why an entry is None.
+        What is missing and why: "error constant: ...".
+    certified
+        Whether the order is proved to be that of convergence; where zero-stability was not decided, it is that of
+        consistency.
+    exponential
+        Whether the method has a linear part that it solves exactly.
     """
 
     name: str
@@ -46,6 +58,8 @@ class Derived:
     real: Any
     imaginary: Any
     notes: tuple[str, ...] = ()
+    certified: bool = True
+    exponential: bool = False
 
 
 def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
@@ -87,17 +101,24 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
                 raise ValueError(f"it refers to equal steps; ratio is {ratio}")
             return question()
         except ValueError as error:
-            notes.append(f"{what}: {error}")
+            notes.append(f"{what}: {_on_topics(str(error), method)}")
             return None
 
     # An exponential method's coefficients are transcendental: decimals, so that roots can be isolated.
-    exponential = h is not None and method.kernel != 0
-    subject = steady(method, float(h)) if exponential else method
-    rounded = measured if exponential else _as_it_is
+    in_decimals = h is not None and method.kernel != 0
+    subject = steady(method, float(h)) if in_decimals else method
+    rounded = measured if in_decimals else _as_it_is
+    certified, doubt = _order(method)
+    notes += doubt
+    if geometric:
+        notes.append(
+            f"stability polynomial: with step ratio {ratio} the polynomial is the determinant of one step, and its "
+            "zeros do not say whether a run on growing steps is stable"
+        )
     return Derived(
         name=method.name,
         reference=method.reference,
-        order=order.certified(method),
+        order=certified,
         claim=method.order,
         weights=weights,
         polynomial=stability_polynomial(tableau),
@@ -105,7 +126,28 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         real=on_equal_steps("real interval", lambda: rounded(stability.real_interval(subject))),
         imaginary=on_equal_steps("imaginary interval", lambda: rounded(stability.imaginary_interval(subject))),
         notes=tuple(notes),
+        certified=not doubt,
+        exponential=method.kernel != 0,
     )
+
+
+def _order(method: Any) -> tuple[int, list[str]]:
+    """Return the order of convergence; where zero-stability is not decided, that of consistency and a note."""
+    from numdiff.properties import order
+    from numdiff.properties.order.consistency import consistent
+
+    found = consistent(method)
+    try:
+        return (found if found == 0 or order.is_zero_stable(method) else 0), []
+    except ValueError as error:
+        return found, [f"proof of zero-stability: the order is {found} where the method is zero-stable; {error}"]
+
+
+def _on_topics(reason: str, method: Any) -> str:
+    """Name the topic that answers where the library names its function."""
+    found = "one constant per rooted tree: see leading_error"
+    topic = "no single constant: see the topic stiff-order" if method.kernel else None
+    return reason.replace(found, topic or found.replace("leading_error", "the topic leading-error"))
 
 
 def _as_it_is(value: Any) -> Any:
@@ -123,17 +165,39 @@ def _options(method: Any, h: Any, ratio: Any) -> dict[str, Any]:
 
 
 def record(derived: Derived) -> dict[str, Any]:
-    """Return a derivation as plain data for JSON."""
+    """Return a derivation as plain data for JSON; "definitions" say what names in the expressions mean."""
+    from numdiff.symbolic import latex
+
     polynomial = derived.polynomial.as_expr()
+    known = latex.names((derived.real, derived.imaginary))
     return {
         "name": derived.name,
         "reference": derived.reference,
         "order": derived.order,
+        "certified": derived.certified,
         "claimed_order": derived.claim,
         "weights": [expression(w) for w in derived.weights],
         "polynomial": expression(polynomial.collect(derived.polynomial.gens[1])),
         "error_constant": expression(derived.error_constant),
-        "real_interval": expression(derived.real),
-        "imaginary_interval": expression(derived.imaginary),
+        "real_interval": expression(derived.real, known),
+        "imaginary_interval": expression(derived.imaginary, known),
         "notes": list(derived.notes),
+        "definitions": roots((derived.real, derived.imaginary)),
     }
+
+
+def answer(derived: Derived) -> Answer:
+    """Return a derivation as an answer, to be shown by `numdiff.answers.render` in any form."""
+    claim = "" if derived.order == derived.claim else f"claimed: {derived.claim}"
+    lines = [Line("certified order" if derived.certified else "order where zero-stable", derived.order, claim)]
+    lines += [Line(f"weight {j}", w) for j, w in enumerate(derived.weights)]
+    polynomial = derived.polynomial.as_expr().collect(derived.polynomial.gens[1])
+    lines += [
+        Line("error constant", derived.error_constant),
+        Line("real interval x*", derived.real, "" if derived.real is None else "`(-x*, 0)`"),
+        Line("imaginary interval y*", derived.imaginary, "" if derived.imaginary is None else "`(-i y*, i y*)`"),
+        Line("polynomial", polynomial),
+    ]
+    notes = [f"no {note}." for note in derived.notes]
+    notes += [f"{MEANING_OF_Z}."] if derived.exponential else []
+    return Answer(f"{derived.name}, derived", tuple(lines), (*notes, derived.reference))

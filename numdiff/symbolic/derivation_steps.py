@@ -41,7 +41,7 @@ class Step:
     title
         A few words.
     text
-        What is done, in sentences.
+        What is done, in sentences; formulas in them stand between backticks.
     equations
         SymPy equations, unevaluated; in a check the right side is what remains of a condition.
     check
@@ -100,9 +100,12 @@ def flow(method: Any) -> Iterator[Step]:
     what = (
         f"Formulation {chosen}: f is the {chosen.prediction} prediction and s is {chosen.variable}."
         if chosen
-        else "No formulation is fixed: f may be noise in s = rho, a velocity or any plain right side in s = t; c = 0."
+        else (
+            "No formulation is fixed: f may be noise in `s = rho`, a velocity or any plain right side in `s = t`; "
+            "`c = 0`."
+        )
     )
-    yield Step("the equation", f"{what} In X = x/kappa the flow is", (eq(sp.Derivative(X(s), s), c * X(s) + f(s)),))
+    yield Step("the equation", f"{what} In `X = x/kappa` the flow is", (eq(sp.Derivative(X(s), s), c * X(s) + f(s)),))
     if isinstance(method, RungeKutta):
         return
     integral = sp.Integral(sp.exp(c * (length - u)) * f(now + u), (u, 0, length))
@@ -118,12 +121,14 @@ def kernel_moments(method: Any, h: Any, mu: Sequence[Any]) -> Iterator[Step]:
     c, length = method.kernel, step_length(method, h)
     yield Step(
         "moments of the kernel",
-        "mu_m = h int_0^1 e^{ch(1-u)} u^m du = m! h phi_{m+1}(ch), with u in units of the step h"
-        + ("." if c else " = 1."),
+        "`mu_m = h int_0^1 e^{ch(1-u)} u^m du = m! h phi_{m+1}(ch)`, with u in units of the step "
+        + ("h." if c else "`h = 1`."),
         indexed("mu", mu),
     )
     remains = tuple(_by_parts(c, length, list(map(to_sympy, mu))))
-    text = "c mu_m = m mu_{m-1}/h - 1, and c mu_0 = e^{ch} - 1. With the closed forms of phi put in, what remains is"
+    text = (
+        "`c mu_m = m mu_{m-1}/h - 1`, and `c mu_0 = e^{ch} - 1`. With the closed forms of `phi` put in, what remains is"
+    )
     if remains:
         yield Step("check: integration by parts", text, remains, check=True)
 

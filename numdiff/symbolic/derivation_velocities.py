@@ -82,19 +82,19 @@ def _fixed_point(method: GHVB, M: Sequence[Any], ratio: sp.Expr) -> Iterator[Ste
     yield Step(
         "what the filter does to u^m",
         "Let M^m be the velocity that the monomial u^m leaves behind, about the present node in units of the step that "
-        "starts there (M^0 = 1). One step on, the centre has moved by 1, the node is seen, and the unit has grown by "
+        "starts there (`M^0 = 1`). One step on, the centre has moved by 1, the node is seen, and the unit has grown by "
         f"{growth}. The new moments N^m are",
         tuple(eq(n, readable(x)) for n, x in zip(new[1:], once[1:], strict=True)),
     )
     yield Step(
         "the filter's fixed point" + (" on equal steps, as published, whatever the grid" if uniform else ""),
-        "N^m = M^m after many steps, where |1-beta| < r^m for the step ratio r.",
+        "`N^m = M^m` after many steps, where `|1-beta| < r^m` for the step ratio r.",
         tuple(eq(x, readable(value)) for x, value in zip(old[1:], M[1:], strict=True)),
     )
     values = dict(zip(old[1:], map(to_sympy, M[1:]), strict=True))
     yield Step(
         "check: the filter's fixed point",
-        "N^m - M^m at these values:",
+        "`N^m - M^m` at these values:",
         tuple(
             eq(n - x, residual(y.subs(values) - values[x])) for n, x, y in zip(new[1:], old[1:], once[1:], strict=True)
         ),
@@ -114,19 +114,21 @@ def _weights(method: GHVB, known: Sequence[sp.Expr], rows: Sequence[Any], mu: Se
     )
     yield Step(
         "conditions",
-        "X_{n+1} = e^{ch} X_n + sum_i w_i v_{n+1-i} is exact for f = u^m, m < k, if",
+        "`X_{n+1} = e^{ch} X_n + sum_i w_i v_{n+1-i}` is exact for `f = u^m`, `m < k`, if",
         tuple(eq(x.lhs + sp.Symbol(f"mu_{m}"), sp.Symbol(f"mu_{m}")) for m, x in enumerate(remains)),
     )
     yield Step(
         "closed form",
-        "The velocities span what the k - 1 newest evaluations span with the oldest velocity. With P the product of "
-        "u - u_j over those nodes, l_j their Lagrange basis and M the oldest velocity's moments, a = mu[P]/M[P] and "
-        "b_j = (mu - a M)[l_j] are the weights on these, and f_n = (v_{n+1} - (1-beta) v_n)/beta turns them into the "
-        "w_i.",
+        "The velocities span what the `k - 1` newest evaluations span with the oldest velocity. With P the product of "
+        "`u - u_j` over those nodes, l_j their Lagrange basis and M the oldest velocity's moments, `a = mu[P]/M[P]` "
+        "and `b_j = (mu - a M)[l_j]` are the weights on these, and `f_n = (v_{n+1} - (1-beta) v_n)/beta` turns them "
+        "into the w_i.",
         (eq(A, readable(a)), *indexed("b", b), *(eq(sp.Symbol(f"w_{i}"), tidy(x)) for i, x in enumerate(in_parts))),
     )
     yield Step("weights", "With a and b_j put in:", indexed("w", w))
-    yield Step("check: the conditions", "sum_i w_i M_i^m - mu_m; m = 0 is the sum of the weights.", remains, check=True)
+    yield Step(
+        "check: the conditions", "`sum_i w_i M_i^m - mu_m`; `m = 0` is the sum of the weights.", remains, check=True
+    )
 
 
 def momentum(method: Momentum, h: Any, ratio: sp.Expr) -> Iterator[Step]:
@@ -146,7 +148,7 @@ def momentum(method: Momentum, h: Any, ratio: sp.Expr) -> Iterator[Step]:
     yield Step(
         "velocity and sample",
         "The velocity averages the mix; the sample moves by W times a combination of velocity and mix"
-        + (", which is v_{n+1}." if method.short == "HB" else ", which is (1-beta) v_{n+1} + beta p_n."),
+        + (", which is v_{n+1}." if method.short == "HB" else ", which is `(1-beta) v_{n+1} + beta p_n`."),
         (
             eq(V_NEXT, (1 - method.beta) * V_NOW + method.beta * P_NOW),
             eq(X_NEXT, sp.exp(method.kernel * H) * X_NOW + W * (on_v * V_NOW + on_p * P_NOW)),
@@ -185,8 +187,8 @@ def eliminated(method: Any, h: Any, ratio: sp.Expr) -> Iterator[Step]:
     right = sp.Add(form.gain * before, *(x * evaluation(j) for j, x in enumerate(form.weights)))
     yield Step(
         "the velocity eliminated",
-        "With D_n = X_{n+1} - e^{ch_n} X_n, two steps in a row determine the velocity between them. What is left is a "
-        "linear multistep method; the factor of D_{n-1} is its second root at z = 0.",
+        "With `D_n = X_{n+1} - e^{ch_n} X_n`, two steps in a row determine the velocity between them. What is left is "
+        "a linear multistep method; the factor of D_{n-1} is its second root at `z = 0`.",
         (eq(now, X_NEXT - sp.exp(method.kernel * sp.Symbol("h_n")) * X_NOW), eq(now, right)),
     )
     if ratio == 1:
@@ -200,7 +202,7 @@ def _pair(method: Any, h: Any, form: TwoStep) -> Step:
     row = sum(x * ZETA ** (d - 1 - j) for j, x in enumerate(form.weights))
     return Step(
         "check: the stability polynomial",
-        "rho(zeta) - z sigma(zeta) is the determinant of the tableau; minus the eliminated form it leaves",
+        "`rho(zeta) - z sigma(zeta)` is the determinant of the tableau; minus the eliminated form it leaves",
         (
             eq(sp.Function("rho")(ZETA) - roots, _difference(rho, roots)),
             eq(sp.Function("sigma")(ZETA) - row, _difference(sigma, row)),

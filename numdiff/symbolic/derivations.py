@@ -98,10 +98,10 @@ def _adams(method: AdamsBashforth, h: Any, ratio: sp.Expr) -> Iterator[Step]:
     yield from kernel_moments(method, h, point.span.moments)
     yield nodes_step(point.nodes, ratio)
     yield from _interpolation(method, *method.interpolant(point))
-    yield Step("weights", "X_{n+1} = e^{ch} X_n + sum_j omega_j f_{n-j} with", indexed("omega", omega))
+    yield Step("weights", "`X_{n+1} = e^{ch} X_n + sum_j omega_j f_{n-j}` with", indexed("omega", omega))
     yield Step(
         "check: polynomials are integrated exactly",
-        "sum_j omega_j u_j^m = mu_m for m < k, on the true nodes with the true moments; m = 0 is the sum of the "
+        "`sum_j omega_j u_j^m = mu_m` for `m < k`, on the true nodes with the true moments; `m = 0` is the sum of the "
         "weights. What remains is",
         conditions("omega", omega, "u", powers(point.nodes, method.points), point.span.moments),
         check=True,
@@ -109,12 +109,12 @@ def _adams(method: AdamsBashforth, h: Any, ratio: sp.Expr) -> Iterator[Step]:
 
 
 def _interpolation(method: AdamsBashforth, nodes: Sequence[Any], mu: Sequence[Any]) -> Iterator[Step]:
-    sentences = ["f(s_n + h u) is replaced by sum_j l_j(u) f_{n-j} with the Lagrange basis."]
+    sentences = ["`f(s_n + h u)` is replaced by `sum_j l_j(u) f_{n-j}` with the Lagrange basis."]
     used = [sp.Symbol(f"mu_{m}") for m in range(len(mu))]
     if method.weights == "uniform":
-        sentences.append("As published, the nodes are taken to be 0, -1, -2, ... whatever the grid.")
+        sentences.append("As published, the nodes are taken to be `0, -1, -2, ...` whatever the grid.")
     if method.rule == "half":
-        sentences.append("As published, mu_0/2 takes the place of mu_1.")
+        sentences.append("As published, `mu_0/2` takes the place of mu_1.")
         used[1] = used[0] / 2
     rows = [[to_sympy(x) for x in row] for row in lagrange(nodes)]
     basis = [tidy(sum(x * U**m for m, x in enumerate(row))) for row in rows]
@@ -142,7 +142,7 @@ def _multistep(method: Multistep, h: Any, ratio: sp.Expr) -> Iterator[Step]:
         rho, sigma = multistep_pair(steady(method, h))
         yield Step(
             "the memory eliminated",
-            "The determinant of the tableau is rho(zeta) - z sigma(zeta), a linear multistep method.",
+            "The determinant of the tableau is `rho(zeta) - z sigma(zeta)`, a linear multistep method.",
             (eq(sp.Function("rho")(ZETA), rho.as_expr()), eq(sp.Function("sigma")(ZETA), sigma.as_expr())),
         )
 
@@ -159,7 +159,7 @@ def _predictor_corrector(method: PredictorCorrector, h: Any, ratio: sp.Expr) -> 
     yield Step("predictor", f"The Lagrange basis on the memory, integrated.{rule}", indexed("omega", found.predictor))
     yield Step(
         "corrector",
-        f"The same with one node more, u = 1, for the evaluation at the predicted point, which w_0 weighs.{rule}",
+        f"The same with one node more, `u = 1`, for the evaluation at the predicted point, which w_0 weighs.{rule}",
         indexed("w", found.corrector),
     )
     if method.beta != 1:
@@ -171,7 +171,7 @@ def _predictor_corrector(method: PredictorCorrector, h: Any, ratio: sp.Expr) -> 
         yield Step(
             f"check: the {name} integrates polynomials exactly",
             "The weights times u_j^m, summed, minus mu_m"
-            + ("; here u_0 = 1, and u_1, u_2, ... are the memory." if name == "corrector" else "."),
+            + ("; here `u_0 = 1`, and `u_1, u_2, ...` are the memory." if name == "corrector" else "."),
             conditions(symbol, row, "u", powers(at, len(row)), mu[: len(row)]),
             check=True,
         )
@@ -183,8 +183,8 @@ def _two_velocities(method: PredictorCorrector, h: Any) -> Step:
     keep, mix = tableau.V[-1][-1], sum(map(to_sympy, tableau.V[-1][:-2])) + sum(map(to_sympy, tableau.B[-1]))
     return Step(
         "velocities",
-        "Predictor and corrector each have a velocity: with W = mu_0 the mix p_n of evaluations has the sum 1, and the "
-        "sample is e^{ch} X_n + W v_{n+1}.",
+        "Predictor and corrector each have a velocity: with `W = mu_0` the mix p_n of evaluations has the sum 1, and "
+        "the sample is `e^{ch} X_n + W v_{n+1}`.",
         (eq(V_NEXT, to_sympy(keep) * V_NOW + tidy(mix) * sp.Symbol("p_n")),),
     )
 
@@ -196,7 +196,8 @@ def _runge_kutta(method: RungeKutta, h: Any, ratio: sp.Expr) -> Iterator[Step]:
     yield from flow(method)
     yield Step(
         "stages",
-        "F_i = f(Y_i) at s_n + c_i h, with c_i the row sums. A one-step method: nothing here depends on step ratios.",
+        "`F_i = f(Y_i)` at `s_n + c_i h`, with c_i the row sums. A one-step method: nothing here depends on step "
+        "ratios.",
         (
             *(eq(sp.Symbol(f"Y_{i}"), X_NOW + length * x) for i, x in enumerate(sums[:-1])),
             *(eq(sp.Symbol(f"c_{i}"), x) for i, x in enumerate(array.c)),
@@ -209,7 +210,7 @@ def _runge_kutta(method: RungeKutta, h: Any, ratio: sp.Expr) -> Iterator[Step]:
         last = q > array.order
         yield Step(
             f"what order {q} lacks" if last else f"check: order {q}",
-            f"sum_i b_i Phi_i(t) - 1/gamma(t) for each rooted tree t with {q} {'vertices' if q > 1 else 'vertex'}"
+            f"`sum_i b_i Phi_i(t) - 1/gamma(t)` for each rooted tree t with {q} {'vertices' if q > 1 else 'vertex'}"
             + (" (not all 0, so that the order is no higher)." if last else "."),
             tuple(eq(sp.Symbol(f"e_{{{q},{i}}}"), x) for i, x in enumerate(defects, 1)),
             check=not last,

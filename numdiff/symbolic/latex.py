@@ -2,13 +2,16 @@ r"""LaTeX for the formulas and names of derived schemes, short enough for a tabl
 
 SymPy prints a formula; what is added here is judgement about what a table can hold. Exact numbers stay exact while they
 are short, algebraic numbers of high degree and long fractions become decimals after an approximation sign, and an
-algebraic function that has no formula is named by its degree. Method names such as ``GHVB3(4/5) data/log-snr`` or
-``HB(AB2, beta)`` become text with the Greek letters of their symbols.
+algebraic function that has no formula gets a name: root_k(P_d) is zero k, counted from 0 at the smallest, of a
+polynomial P_d of degree d that `definitions` writes down (Q_d, R_d, ... where there are others of that degree). Inside
+a formula a number without a short form is a decimal behind an approximation sign. Method names such as
+``GHVB3(4/5) data/log-snr`` or ``HB(AB2, beta)`` become text with the Greek letters of their symbols.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy as sp
@@ -23,11 +26,123 @@ DIGITS = 6
 """Significant digits of a decimal."""
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_GREEK = ("alpha", "beta", "gamma", "delta", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau")
+_GREEK = ("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "lambda", "mu", "rho", "sigma", "tau")
+
+_LETTERS = "PQRSTUVW"
+
+Names = Mapping[sp.Lambda, str]
+"""Polynomials of `CriticalRoot` and their names: P_3, Q_3, P_4, ..."""
 
 
-def math(value: Any) -> str:
+class NamedRoot(sp.Symbol):
+    """A symbol "root0(P_3)" that stands for a `CriticalRoot`."""
+
+    def _parts(self) -> tuple[str, ...]:
+        found = re.fullmatch(r"root(\d+)\((\w'*)_(\d+)\)", self.name)
+        assert found is not None
+        return found.groups()
+
+    def _latex(self, printer: Any) -> str:
+        return r"\operatorname{{root}}_{{{}}}({}_{{{}}})".format(*self._parts())
+
+    def _mathml_presentation(self, printer: Any) -> Any:
+        index, letter, degree = self._parts()
+        row = _node(printer, "mrow", _index(printer, "root", index), _node(printer, "mo", "("))
+        for node in (_index(printer, letter, degree), _node(printer, "mo", ")")):
+            row.appendChild(node)
+        return row
+
+
+class Decimal(sp.Symbol):
+    """A symbol "≈0.3583" that stands for a number without a short form."""
+
+    def _latex(self, printer: Any) -> str:
+        return rf"{{\approx}}{self.name[1:]}"
+
+    def _mathml_presentation(self, printer: Any) -> Any:
+        return _node(printer, "mrow", _node(printer, "mo", "\N{ALMOST EQUAL TO}"), _node(printer, "mn", self.name[1:]))
+
+
+def _index(printer: Any, letter: str, index: str) -> Any:
+    return _node(printer, "msub", _node(printer, "mi", letter), _node(printer, "mn", index))
+
+
+def _node(printer: Any, tag: str, *content: Any) -> Any:
+    node = printer.dom.createElement(tag)
+    for part in content:
+        node.appendChild(printer.dom.createTextNode(part) if isinstance(part, str) else part)
+    return node
+
+
+def names(values: Iterable[Any]) -> dict[sp.Lambda, str]:
+    """Return the polynomials of the critical roots in some expressions, in order, and their names."""
+    found: dict[sp.Lambda, str] = {}
+    for value in values:
+        for part in sp.preorder_traversal(value) if isinstance(value, sp.Basic) and value.has(CriticalRoot) else ():
+            if isinstance(part, CriticalRoot) and part.args[1] not in found:
+                degree = _degree(part.args[1])
+                before = sum(name.endswith(f"_{degree}") for name in found.values())
+                found[part.args[1]] = f"{_LETTERS[before % 8]}{chr(39) * (before // 8)}_{degree}"
+    return found
+
+
+def definitions(values: Iterable[Any]) -> list[tuple[sp.Eq, str]]:
+    """Return what the names in some expressions mean: the equation P_3(X) = ..., and words on its zeros.
+
+    In the words, mathematics stands between backticks.
+    """
+    values = [value for value in values if isinstance(value, sp.Basic)]
+    indices: dict[Any, set[int]] = {}
+    for root in set[Any]().union(*(value.atoms(CriticalRoot) for value in values)):
+        indices.setdefault(root.args[1], set()).add(int(root.args[0]))
+    return [
+        (_definition(polynomial, name), "; ".join(f"`root{k}` is {_which(k)}" for k in sorted(indices[polynomial])))
+        for polynomial, name in names(values).items()
+    ]
+
+
+def _definition(polynomial: sp.Lambda, name: str) -> sp.Eq:
+    (x,) = polynomial.variables
+    return sp.Eq(sp.Function(name)(x), sp.collect(sp.expand(polynomial.expr), x), evaluate=False)
+
+
+def _which(k: int) -> str:
+    return "its smallest real zero" if k == 0 else f"its real zero number {k}, counted from 0 at the smallest"
+
+
+def short(value: Any, known: Names | None = None) -> Any:
+    """Return an expression with critical roots as names, and numbers without a short form inside it as decimals.
+
+    Parameters
+    ----------
+    value
+        Any SymPy object.
+    known
+        From `names`; without it names are those of `value` alone.
+    """
+    known = names([value]) if known is None else known
+    roots = {root: NamedRoot(f"root{root.args[0]}({known[root.args[1]]})") for root in value.atoms(CriticalRoot)}
+    return _rounded(value.xreplace(roots) if roots else value)
+
+
+def _rounded(value: Any) -> Any:
+    """Return an expression with its algebraic numbers of high degree as decimals."""
+    if not value.has(sp.CRootOf):
+        return value
+    if value.is_number:
+        return Decimal(f"\N{ALMOST EQUAL TO}{float(value):.{DIGITS}g}", real=True)
+    if value.is_Add or value.is_Mul:
+        number, rest = value.as_independent(*value.free_symbols, as_Add=value.is_Add)
+        return value.func(_rounded(number), _rounded(rest))
+    if isinstance(value, sp.Piecewise):
+        return sp.Piecewise(*((_rounded(part), _rounded(when)) for part, when in value.args), evaluate=False)
+    return value.func(*map(_rounded, value.args))
+
+
+def math(value: Any, known: Names | None = None) -> str:
     """Return a number or formula as LaTeX, without dollar signs; a dash for None and for nan.
+
+    Critical roots have the names in `known`, or those of `value` alone.
 
     Raises
     ------
@@ -39,11 +154,7 @@ def math(value: Any) -> str:
     expression = to_sympy(value, "value")
     if expression.is_number:
         return _number(expression)
-    short = {
-        f: sp.Symbol(rf"\operatorname{{root}}_{{{f.args[0]}}}(P_{{{_degree(f)}}})")
-        for f in expression.atoms(CriticalRoot)
-    }
-    return str(sp.latex(expression.xreplace(short)))
+    return str(sp.latex(short(expression, known)))
 
 
 def text(name: str) -> str:
@@ -54,12 +165,11 @@ def text(name: str) -> str:
 
 def _number(expression: sp.Expr) -> str:
     if expression.is_Rational:
-        short = len(str(expression.p)) + len(str(expression.q)) <= LONGEST
+        fits = len(str(expression.p)) + len(str(expression.q)) <= LONGEST
     else:
-        short = not expression.has(sp.CRootOf) and sp.count_ops(expression) <= LONGEST
-    return str(sp.latex(expression)) if short else rf"\approx {sp.latex(sp.N(expression, DIGITS))}"
+        fits = not expression.has(sp.CRootOf) and sp.count_ops(expression) <= LONGEST
+    return str(sp.latex(expression)) if fits else rf"\approx {sp.latex(sp.N(expression, DIGITS))}"
 
 
-def _degree(root: CriticalRoot) -> int:
-    polynomial = root.args[1]
+def _degree(polynomial: sp.Lambda) -> int:
     return int(sp.degree(polynomial.expr, polynomial.variables[0]))

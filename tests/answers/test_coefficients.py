@@ -74,3 +74,10 @@ def test_limits_are_shown_with_what_they_equal():
 def test_answers_can_be_written_down(question):
     for line in question(nd.GHVB(2, Fraction(4, 5), "data/log-snr"), Setting(ratio=R)).lines:
         assert json.dumps([line.label, sp.sstr(to_sympy(line.value)), sp.latex(line.value), line.note])
+
+
+@pytest.mark.parametrize(("method", "explained"), [(nd.PLMS(3), False), (nd.AdamsBashforth(3), True)], ids=str)
+def test_ratios_are_explained_where_there_are_any(method, explained):
+    answer = coefficients(method, Setting())
+    ratios = any(s.name.startswith("r_") for line in answer.lines for s in to_sympy(line.value).free_symbols)
+    assert any(note.startswith("r_1 is") for note in answer.notes) == ratios == explained

@@ -49,7 +49,8 @@ def test_leading_error():
 def test_modified_equation():
     found = lines(error.modified_equation(nd.DDIM(), Setting()))
     assert str(found["f_1"].value) == "-f'f/2"
-    assert found["f_2"].note == "times h^2"
+    assert (found["f_1"].note, found["f_2"].note) == ("times h", "times h^2")
+    assert "h^1" not in render.to_text(error.modified_equation(nd.DDIM(), Setting()))
 
 
 def test_any_grid():
@@ -62,6 +63,12 @@ def test_any_grid():
     assert "formula of" in long.note
 
 
-def test_reasons_pass():
-    with pytest.raises(ValueError, match="exponential method"):
-        error.modified_equation(nd.DPMSolverPP(2), Setting())
+@pytest.mark.parametrize("topic", TOPICS[:3])
+def test_reasons_pass_and_name_the_topic_that_answers(topic):
+    with pytest.raises(ValueError, match=r"exponential method.*or the topic stiff-order"):
+        topic(nd.DPMSolverPP(2), Setting())
+
+
+def test_ratios_are_explained_where_there_are_any():
+    explained = [any("`r_1" in note for note in error.any_grid(m, Setting()).notes) for m in (nd.DDIM(), nd.PLMS(2))]
+    assert explained == [False, True]

@@ -4,14 +4,14 @@ import pytest
 import sympy as sp
 
 import numdiff as nd
-from numdiff.answers import growth
+from numdiff.answers import growth, prose
 from numdiff.answers.answer import Setting
 
 MEMBERS = nd.methods()
 
 
 def lines(answer):
-    return {line.label: line.value for line in answer.lines}
+    return {prose.plain(line.label): line.value for line in answer.lines}
 
 
 @pytest.mark.parametrize("name", list(MEMBERS)[::4])

@@ -192,7 +192,7 @@ def test_lines_without_a_label_are_steps():
     [
         ("mu_{m+1} of h^4", r"$\mu_{m+1}$ of $h^{4}$"),
         ("C h^{p+1} x^(p+1)", "C $h^{p+1}$ $x^{(p+1)}$"),
-        ("M_0^1 w_0 = e^{ch_n} X_n", "$M_{0}^{1}$ $w_{0}$ = $e^{ch_n}$ $X_{n}$"),
+        ("M_0^1 w_0 = e^{ch_n} X_n", "$M_{0}^{1}$ $w_{0}$ = $e^{ch_{n}}$ $X_{n}$"),
         ("vp_linear, v_{n, file_name and x_", r"vp\_linear, v\_\{n, file\_name and x\_"),
         ("x_{}^2 a^{\\input{x}} b_{%}", r"$x_{}^{2}$ a\textasciicircum{}\{\textbackslash{}input\{x\}\} b\_\{\%\}"),
     ],

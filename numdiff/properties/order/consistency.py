@@ -57,9 +57,25 @@ def certified(method: Any) -> int:
     ValueError
         For floating-point coefficients, and for methods that evaluate more than one field.
     """
+    order = consistent(method)
+    return order if order > 0 and is_zero_stable(method) else 0
+
+
+def consistent(method: Any) -> int:
+    """Return the order of consistency: that of convergence where the method is zero-stable.
+
+    Parameters
+    ----------
+    method
+        As in `certified`; any number of its parameters may be symbols.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `certified`, but for what concerns zero-stability.
+    """
     tableau = exact_steady(method)
-    order = _multistep_order(tableau)[0] if is_multistep(tableau) else _several_stages_order(tableau)
-    return order if order > 0 and _zero_stable(stability_polynomial(tableau)) else 0
+    return max(0, _multistep_order(tableau)[0] if is_multistep(tableau) else _several_stages_order(tableau))
 
 
 def error_constant(method: Any) -> sp.Expr:
