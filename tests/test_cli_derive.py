@@ -77,9 +77,9 @@ def test_derive_in_every_form_says_the_same(capsys):
     arguments = ["derive", "hb", "--base", "plms4", "--beta", "1/2"]
     text, markdown, latex = (answer(capsys, *arguments, *form) for form in ([], ["--markdown"], ["--latex"]))
     assert "HB(AB4 noise/ratio uniform, 1/2)" in text
-    assert "x = 9/10 = 0.9" in text
-    assert "| real interval | 9/10 |" in markdown
-    assert r"real interval & $\frac{9}{10}$ \\" in latex
+    assert re.search(r"real interval x\* +9/10 = 0.9 +\(-x\*, 0\)", text)
+    assert r"| real interval $x^{*}$ | $\frac{9}{10} = 0.9$ | $(-x^{*}, 0)$ |" in markdown
+    assert r"\text{real interval $x^{*}$:} \quad & \frac{9}{10} = 0.9 \\" in latex
     assert latex.count(r"\begin") == latex.count(r"\end") == 1
 
 

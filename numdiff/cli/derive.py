@@ -15,16 +15,9 @@ from typing import Any
 
 from numdiff._files import write_atomically
 from numdiff.answers import TOPICS, Answer, ask
-from numdiff.cli.layout import columns
 from numdiff.cli.messages import in_options
 from numdiff.cli.selection import chosen
 from numdiff.cli.values import Symbol, UnansweredError, UsageError, symbolic
-
-MEANING_OF_Z = (
-    "z = d, where X' = c X + d X in X = x/kappa: c is what the exponential step of length h solves exactly, and d X "
-    "the linear model's prediction; without an exponential (c = 0) steps have length 1, so that z is the usual h d"
-)
-"""What the stability polynomial of an exponential method is a polynomial in."""
 
 ENDINGS = {"json": ".json", "scheme": ".json", "python": ".py", "markdown": ".md", "latex": ".tex", "text": ".txt"}
 """Forms of the output, and the endings of files that hold them."""
@@ -192,40 +185,21 @@ def _show(answer: Answer | _Refused, form: str) -> str:
 
 
 def _summary(method: Any, options: argparse.Namespace, form: str) -> str:
-    from numdiff.answers.summary import derive, record
+    from numdiff.answers import summary
 
     ratio = 1 if options.ratio is None else symbolic(options.ratio)
-    found = record(derive(method, h=options.step, ratio=ratio))
+    found = summary.derive(method, h=options.step, ratio=ratio)
     if form == "json":
-        return _json(found)
-    if form == "text":
-        return _text(found, method.kernel != 0)
-    table = _table(found)
-    return table.latex() if form == "latex" else table.markdown()
-
-
-def _lines(found: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
-    """Return (heading, expression) of everything but names and orders."""
-    weights = [(f"weight {j}", w) for j, w in enumerate(found["weights"])]
-    keys = ("error_constant", "real_interval", "imaginary_interval", "polynomial")
-    return [*weights, *((key.replace("_", " "), found[key]) for key in keys)]
-
-
-def _text(found: dict[str, Any], exponential: bool) -> str:
-    order = str(found["order"])
-    if found["order"] != found["claimed_order"]:
-        order += f" (claimed: {found['claimed_order']})"
-    rows = [("certified order", order), *((name, shown(name, value)) for name, value in _lines(found))]
-    notes = [f"no {in_options(note)}" for note in found["notes"]]
-    notes += [MEANING_OF_Z] if exponential else []
-    return "\n".join([f"{found['name']}  [{found['reference']}]", columns(rows, indent=2), *notes])
+        return _json(summary.record(found))
+    answer = summary.answer(found)
+    return _show(replace(answer, notes=tuple(map(in_options, answer.notes))), form).rstrip("\n")
 
 
 def shown(name: str, value: dict[str, Any] | None) -> str:
     """Return an expression with what it stands for, and its decimal value where it has one."""
     if value is None:
         return "-"
-    ends = {"real interval": "(-x, 0), x ", "imaginary interval": "(-i y, i y), y "}.get(name, "")
+    ends = {"real interval": "(-x*, 0), x* ", "imaginary interval": "(-i y*, i y*), y* "}.get(name, "")
     equals = "= " if ends else ""
     if value["float"] is None:
         return f"{ends}{equals}{value['text']}"
@@ -233,11 +207,3 @@ def shown(name: str, value: dict[str, Any] | None) -> str:
         return f"{ends}≈ {value['text']}"
     decimal = f"{value['float']:.6g}"
     return f"{ends}{equals}{value['text']}" + (f" = {decimal}" if decimal != value["text"] else "")
-
-
-def _table(found: dict[str, Any]) -> Any:
-    from numdiff.study.tables import Cell, Table, formula
-
-    rows: list[list[str | Cell]] = [["certified order", str(found["order"])]]
-    rows += [[name, formula(value)] for name, value in _lines(found)]
-    return Table(f"{found['name']}, derived", ("quantity", "value"), rows, "ll")
