@@ -18,21 +18,30 @@ from numdiff.answers import TOPICS
 from numdiff.cli.parser import parse
 from numdiff.cli.selection import chosen
 
-METHODS = ("ghvb4 --beta beta", "hb --base ab4 --beta 0.8", "unipc3 --step 0.1", "rk4")
+METHODS = ("ghvb4 --beta beta", "hb --base ab4 --beta 0.8", "unipc3", "rk4")
 PEER = "from nodepy import runge_kutta_method as rk; print(rk.loadRKM('RK44').order())"
 COLD, WARM = 2.0, 0.1
+STEP = "0.1"
+"""Step length of an exponential method, where a topic has a use for it."""
 
 
 def shell(*arguments: str) -> float:
     """Return the seconds that a command takes in a process of its own."""
     start = perf_counter()
-    subprocess.run([sys.executable, *arguments], check=False, capture_output=True)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     return perf_counter() - start
 
 
-def warm(command: str, topic: str) -> float | None:
+def question(command: str, topic: str) -> list[str]:
+    """Return the arguments of a question."""
+    arguments = ["derive", *command.split(), "--topic", topic]
+    exponential = chosen(parse(arguments)).kernel != 0
+    return [*arguments, "--step", STEP] if exponential and "h" in TOPICS[topic].reads else arguments
+
+
+def warm(arguments: list[str], topic: str) -> float | None:
     """Return the seconds of a second answer, or None if there is none."""
-    options = parse(["derive", *command.split(), "--topic", topic])
+    options = parse(arguments)
     method, setting = chosen(options), {} if options.step is None else {"h": options.step}
     try:
         nd.answers.ask(method, topic, **setting)
@@ -48,10 +57,11 @@ def run(rounds: int) -> list[Report]:
     rows, data = [], {}
     for command in METHODS:
         for topic in TOPICS:
-            again = warm(command, topic)
+            arguments = question(command, topic)
+            again = warm(arguments, topic)
             if again is None:
                 continue
-            ours = partial(shell, "-m", "numdiff", "derive", *command.split(), "--topic", topic)
+            ours = partial(shell, "-m", "numdiff", *arguments)
             seconds = interleaved({"numdiff": ours, "nodepy": partial(shell, "-c", PEER)}, rounds, warm_up=0)
             gain = times(ratio(seconds["nodepy"], seconds["numdiff"]))
             columns = (spread(seconds[side], 1) for side in ("numdiff", "nodepy"))
