@@ -83,52 +83,61 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         For options that do not fit the method.
     """
     from numdiff.methods.multistep import positive_ratio
-    from numdiff.properties import order, stability
     from numdiff.symbolic.polynomials import stability_polynomial, to_sympy
     from numdiff.symbolic.steady import exact_method, steady
 
     positive_ratio(ratio, "ratio")
     method = exact_method(method)
-    geometric = ratio != 1
-    tableau = method.steady(ratio=ratio) if geometric else steady(method, h)
+    tableau = steady(method, h) if ratio == 1 else method.steady(ratio=ratio)
     found = method.coefficients(**_options(method, h, ratio))
-    weights = tuple(to_sympy(w) for w in getattr(found, "b", found))
-    notes: list[str] = []
-
-    def on_equal_steps(what: str, question: Any) -> Any:
-        try:
-            if geometric:
-                raise ValueError(f"it refers to equal steps; ratio is {ratio}")
-            return question()
-        except ValueError as error:
-            notes.append(f"{what}: {_on_topics(str(error), method)}")
-            return None
-
-    # An exponential method's coefficients are transcendental: decimals, so that roots can be isolated.
-    in_decimals = h is not None and method.kernel != 0
-    subject = steady(method, float(h)) if in_decimals else method
-    rounded = measured if in_decimals else _as_it_is
     certified, doubt = _order(method)
-    notes += doubt
-    if geometric:
-        notes.append(
-            f"stability polynomial: with step ratio {ratio} the polynomial is the determinant of one step, and its "
-            "zeros do not say whether a run on growing steps is stable"
-        )
+    facts, missing = _facts(method, h) if ratio == 1 else _no_facts(ratio)
     return Derived(
         name=method.name,
         reference=method.reference,
         order=certified,
         claim=method.order,
-        weights=weights,
+        weights=tuple(to_sympy(w) for w in getattr(found, "b", found)),
         polynomial=stability_polynomial(tableau),
-        error_constant=on_equal_steps("error constant", lambda: order.error_constant(method)),
-        real=on_equal_steps("real interval", lambda: rounded(stability.real_interval(subject))),
-        imaginary=on_equal_steps("imaginary interval", lambda: rounded(stability.imaginary_interval(subject))),
-        notes=tuple(notes),
+        error_constant=facts["error constant"],
+        real=facts["real interval"],
+        imaginary=facts["imaginary interval"],
+        notes=(*doubt, *missing),
         certified=not doubt,
         exponential=method.kernel != 0,
     )
+
+
+FACTS = ("error constant", "real interval", "imaginary interval")
+
+
+def _facts(method: Any, h: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return what is known on equal steps, and why something is not."""
+    from numdiff.properties import order, stability
+    from numdiff.symbolic.steady import steady
+
+    # An exponential method's coefficients are transcendental: decimals, so that roots can be isolated.
+    in_decimals = h is not None and method.kernel != 0
+    subject = steady(method, float(h)) if in_decimals else method
+    questions = (order.error_constant, stability.real_interval, stability.imaginary_interval)
+    facts: dict[str, Any] = dict.fromkeys(FACTS)
+    missing = []
+    for what, question in zip(FACTS, questions, strict=True):
+        try:
+            is_end = in_decimals and what != "error constant"
+            facts[what] = measured(question(subject)) if is_end else question(method)
+        except ValueError as error:
+            missing.append(f"{what}: {_on_topics(str(error), method)}")
+    return facts, missing
+
+
+def _no_facts(ratio: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the same on steps of another ratio, where nothing of it is defined."""
+    polynomial = (
+        f"stability polynomial: with step ratio {ratio} the polynomial is the determinant of one step, and its zeros "
+        "do not say whether a run on growing steps is stable"
+    )
+    return dict.fromkeys(FACTS), [polynomial, *(f"{x}: it refers to equal steps; ratio is {ratio}" for x in FACTS)]
 
 
 def _order(method: Any) -> tuple[int, list[str]]:
@@ -148,10 +157,6 @@ def _on_topics(reason: str, method: Any) -> str:
     found = "one constant per rooted tree: see leading_error"
     topic = "no single constant: see the topic stiff-order" if method.kernel else None
     return reason.replace(found, topic or found.replace("leading_error", "the topic leading-error"))
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _options(method: Any, h: Any, ratio: Any) -> dict[str, Any]:

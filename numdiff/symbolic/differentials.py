@@ -55,11 +55,6 @@ def bracket_text(tree: Tree) -> str:
     return f"[{', '.join(map(bracket_text, _ordered(tree)))}]" if tree else "tau"
 
 
-def bracket_latex(tree: Tree) -> str:
-    r"""Return a tree in bracket notation as LaTeX, such as ``[[\tau], \tau]``."""
-    return bracket_text(tree).replace("tau", r"\tau")
-
-
 def elementary_sum(coefficients: Mapping[Tree, sp.Expr], step: sp.Expr, shift: int = 0) -> sp.Expr:
     """Return sum_t coefficient(t)/sigma(t) step^{|t| - shift} F(t), terms in the order of the mapping.
 

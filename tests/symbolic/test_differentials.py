@@ -3,7 +3,7 @@
 import pytest
 import sympy as sp
 
-from numdiff.symbolic.differentials import bracket_latex, bracket_text, differential, differential_text, sum_text
+from numdiff.symbolic.differentials import bracket_text, differential, differential_text, sum_text
 from numdiff.symbolic.trees import trees
 
 T = ()
@@ -36,7 +36,6 @@ def test_names_tell_trees_apart(order):
 def test_latex():
     assert sp.latex(differential((T, T, T, T))) == "f^{(4)}(f, f, f, f)"
     assert sp.latex(sp.Rational(1, 2) * differential((T, (T,)))) == r"\frac{f''(f'f, f)}{2}"
-    assert bracket_latex((T, (T,))) == r"[[\tau], \tau]"
 
 
 def test_sums():
