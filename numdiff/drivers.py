@@ -6,18 +6,16 @@ scheme *is* lives in its tableaus; nothing here depends on the method.
 
 from __future__ import annotations
 
-import cmath
-import math
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from numdiff.drivers_checks import ODE_WORDS, WORDS, Check, Words, check_state
 from numdiff.elementary import kind
-from numdiff.executor import Array, Machine, Native, Question, native
+from numdiff.executor import Array, Machine, Native, native
 from numdiff.methods.base import Method
 from numdiff.methods.scheme import Scheme
 from numdiff.parameterizations import get
@@ -25,17 +23,6 @@ from numdiff.tableau import Row, to_float
 
 Model = Callable[[Array, Any], Array]
 
-
-@dataclass(frozen=True)
-class Words:
-    """What the arguments of a driver are called in its messages."""
-
-    state: str = "the sample"
-    model: str = "the model"
-    time: str = "model time"
-
-
-ODE_WORDS = Words("y0", "fun", "t =")
 
 _programs: WeakKeyDictionary[Scheme, dict[Any, tuple[Native, ...]]] = WeakKeyDictionary()
 
@@ -65,6 +52,7 @@ def sample(
     x: Array,
     *,
     prediction: Any = "noise",
+    fields: Mapping[str, Model] | None = None,
     generator: Any = None,
     noise: Callable[[int, int], Array] | None = None,
     callback: Callable[[int, Any, Array], None] | None = None,
@@ -86,6 +74,9 @@ def sample(
     prediction
         What the model predicts: "noise", "data", "v", "velocity", "flow", "score", "edm", or an object of
         `numdiff.parameterizations`.
+    fields
+        The other fields of a splitting scheme by their tags, ``{"condition": g}``: differences of predictions, to be
+        added to the model's for the guided one.
     generator
         A ``numpy.random.Generator`` or ``torch.Generator`` for schemes that add noise.
     noise
@@ -114,7 +105,7 @@ def sample(
     """
     _check_sampling(scheme)
     draw = _noise(x, generator) if noise is None else noise
-    return _drive(scheme, model, x, get(prediction), draw, callback, trajectory, exact, copies)
+    return _drive(scheme, _fields(scheme, model, fields), x, get(prediction), draw, callback, trajectory, exact, copies)
 
 
 def invert(
@@ -123,6 +114,7 @@ def invert(
     x: Array,
     *,
     prediction: Any = "noise",
+    fields: Mapping[str, Model] | None = None,
     callback: Callable[[int, Any, Array], None] | None = None,
     trajectory: bool = False,
     copies: bool = False,
@@ -134,7 +126,7 @@ def invert(
 
     Parameters
     ----------
-    scheme, model, prediction, callback, trajectory, copies
+    scheme, model, prediction, fields, callback, trajectory, copies
         As in `sample`; the scheme is the one that samples, from noise to data.
     x
         The data x_0, shape (...).
@@ -150,13 +142,15 @@ def invert(
         As in `sample`; also where the formulation cannot start at the data end (data prediction at sigma = 0).
     """
     _check_sampling(scheme)
+    if scheme.method.stochastic:
+        raise ValueError(f"{scheme.method} adds noise on the way, so it has no inverse; invert a method with tau = 0")
     options = {k: v for k, v in scheme.options if k != "final"}
     if options["start"] == "exact":
         raise ValueError('invert cannot run a scheme with start="exact"; discretize with start="runge-kutta"')
     if options["orders"] is not None:
         options["orders"] = tuple(options["orders"])[::-1]
     back = scheme.method.discretize(scheme.schedule, list(scheme.levels[::-1]), **options)
-    return _drive(back, model, x, get(prediction), None, callback, trajectory, None, copies)
+    return _drive(back, _fields(back, model, fields), x, get(prediction), None, callback, trajectory, None, copies)
 
 
 def solve_ivp(
@@ -210,7 +204,8 @@ def solve_ivp(
         return _like(fun(to_float(t), y), y0)
 
     # right-hand sides that fill one dydt buffer again and again are common among ODE codes, so their values are copied
-    return _drive(scheme, model, y0, get("velocity"), None, None, trajectory, at, True, ODE_WORDS)
+    fields = _fields(scheme, model, None)
+    return _drive(scheme, fields, y0, get("velocity"), None, None, trajectory, at, True, ODE_WORDS)
 
 
 def _like(value: Any, y0: Array) -> Array:
@@ -235,6 +230,19 @@ def _check_sampling(scheme: Any) -> None:
         )
 
 
+def _fields(scheme: Scheme, model: Model, others: Mapping[str, Model] | None) -> dict[str, Model]:
+    """Return what answers each tag, checked against the tags that the scheme asks for."""
+    _check_callable(model, "the model")
+    others = dict(others or {})
+    asked = sorted({tag for tableau in scheme for tag in tableau.tags if tag})
+    if sorted(others) != asked:
+        wanted = f"pass fields={{{asked[0]!r}: ...}}" if asked else "it takes no fields"
+        raise ValueError(f"{scheme.method} evaluates the fields {asked}, got {sorted(others)}; {wanted}")
+    for tag, field in others.items():
+        _check_callable(field, f"fields[{tag!r}]")
+    return {"": model, **others}
+
+
 def _check_callable(value: Any, name: str) -> None:
     if not callable(value):
         raise TypeError(f"{name} must be a function, got {value!r}")
@@ -242,7 +250,7 @@ def _check_callable(value: Any, name: str) -> None:
 
 def _drive(
     scheme: Scheme,
-    model: Model,
+    fields: Mapping[str, Model],
     x: Array,
     prediction: Any,
     noise: Callable[[int, int], Array] | None,
@@ -250,17 +258,16 @@ def _drive(
     trajectory: bool,
     exact: Callable[[Any], Array] | None,
     copies: bool,
-    words: Words = Words(),
+    words: Words = WORDS,
 ) -> Any:
     """Loop over the machine's questions."""
-    _check_state(x, words)
-    _check_callable(model, words.model)
+    check_state(x, words)
     if exact is not None:
         _check_callable(exact, "exact")
     if scheme.exact_starts and exact is None:
         raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
     machine = Machine(program(scheme, prediction), x, noise=noise, copies=copies)
-    check = _Check(x, words)
+    check = Check(x, words)
     path, nodes, asked = [x], _node_ends(scheme), 0
 
     def report() -> None:
@@ -278,7 +285,7 @@ def _drive(
         if exact is not None and 1 <= asked <= scheme.exact_starts:
             Y = exact(question.level)
             check.array(Y, "exact", f"at {words.time} {question.level.time}")
-        F = model(question.x if Y is None else Y, _bare(question.level.model_time))
+        F = fields[question.tag](question.x if Y is None else Y, _bare(question.level.model_time))
         check(F, question)
         if Y is not None and trajectory and question.level is scheme.levels[len(path) - 1]:
             path[-1] = Y  # a predictor asks for the next node instead, where the step then arrives
@@ -297,89 +304,8 @@ def _bare(model_time: Any) -> Any:
 
 def _node_ends(scheme: Scheme) -> dict[int, int]:
     """Map the tableaus that complete a grid step to the number of that step."""
-    ends = [i for i, tableau in enumerate(scheme.tableaus) if tableau.target is not None]
-    return {i: n + 1 for n, i in enumerate(ends)}
-
-
-def _check_state(x: Any, words: Words) -> None:
-    """Raise unless `x` is a floating array that is finite."""
-    which = kind(x) if hasattr(x, "dtype") else None
-    inexact = x.is_floating_point() or x.is_complex() if which == "torch" else which == "numpy" and x.dtype.kind in "fc"
-    if not inexact:
-        what = f"an array of dtype {x.dtype}" if which else type(x).__name__
-        raise TypeError(f"{words.state} must start as a floating NumPy array or torch tensor, got {what}; convert it")
-    if _on_host(x) and not _finite(x):
-        raise ValueError(f"{words.state} is not finite at the start; drop the points that are NaN or infinite")
-
-
-def _on_host(x: Array) -> bool:
-    return kind(x) == "numpy" or x.device.type == "cpu"
-
-
-def _total(x: Array) -> Any:
-    """Return the sum of a tensor, wide enough that only what is not finite makes it so (or a sum beyond float32)."""
-    return x.detach().sum(dtype=sys.modules["torch"].float32 if x.dtype.itemsize < 4 else None)
-
-
-def _finite(x: Array) -> bool:
-    if kind(x) == "numpy":
-        return bool(np.isfinite(x).all())
-    return cmath.isfinite(_total(x).item()) or bool(x.isfinite().all())
-
-
-class _Check:
-    """Checks what a model returns, without waiting for a device.
-
-    A sum tells whether an array is finite in one read. On a device other than the CPU the sums are looked at when the
-    run is over.
-    """
-
-    def __init__(self, x: Array, words: Words) -> None:
-        self.x, self.words, self.count = x, words, 0
-        self.deferred: list[tuple[Array, str]] = []
-
-    def __call__(self, F: Any, question: Question) -> None:
-        self.count += 1
-        when = f"{self.words.time} {question.level.model_time}"
-        where = f"at evaluation {self.count}, step {question.index + 1} ({when})"
-        self.array(F, self.words.model, where)
-        if not _on_host(F):
-            self.deferred.append((_total(F), where))
-        elif not _finite(F):
-            self._refuse(question.x, where)
-
-    def array(self, F: Any, who: str, where: str) -> None:
-        """Raise unless `F`, returned by `who`, is an array like the sample."""
-        x, state = self.x, self.words.state
-        if type(F) is not type(x) and not (hasattr(F, "dtype") and kind(F) == kind(x)):
-            raise TypeError(f"{who} returned {type(F).__name__} {where}; expected {type(x).__name__}")
-        if F.shape != x.shape:
-            raise ValueError(f"{who} returned shape {tuple(F.shape)} {where}; expected {tuple(x.shape)}, as {state}")
-        if F.dtype != x.dtype:
-            raise TypeError(f"{who} returned dtype {F.dtype} {where}; expected {x.dtype}, as {state}; cast one of them")
-        if kind(x) == "torch" and F.device != x.device:
-            raise ValueError(f"{who} returned a tensor on {F.device} {where}; {state} is on {x.device}")
-
-    def _refuse(self, Y: Array, where: str) -> None:
-        """Say whether the model or what it was given is to blame."""
-        if not _finite(Y):
-            raise ValueError(self._overflow(where))
-        raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
-
-    def _overflow(self, where: str) -> str:
-        state = "y" if self.words is ODE_WORDS else self.words.state
-        remedy = "take smaller steps, a more stable method or a wider dtype"
-        return f"{state} is no longer finite {where}: it outgrew {self.x.dtype}; {remedy}"
-
-    def finish(self, x: Array) -> None:
-        """Look at the deferred sums, in one transfer, and at the last sample."""
-        if self.deferred:
-            totals = sys.modules["torch"].stack([total.abs() for total, _ in self.deferred]).tolist()
-            for total, (_, where) in zip(totals, self.deferred, strict=True):
-                if not math.isfinite(total):
-                    raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
-        if not _finite(x):
-            raise ValueError(self._overflow("after the last step"))
+    numbers = {id(level): n for n, level in enumerate(scheme.levels)}
+    return {i: numbers[id(t.target)] for i, t in enumerate(scheme.tableaus) if t.target is not None}
 
 
 def _noise(x: Any, generator: Any) -> Callable[[int, int], Array]:

@@ -9,6 +9,8 @@ than convert arrays, `native` puts the conversion and every scalar factor it can
   evaluation that its row mixes with older values. A shift register then keeps moving pointers, and a velocity
   v' = (1-beta) v + beta f is kept as v'/beta = f + ((1-beta)/beta) v: one multiplication less.
 
+A field with a tag is a difference of predictions (guidance): it is converted by q alone, since p Y cancels.
+
 The sample is register 0 and its scale is 1, because the model must be given x itself. (A scaled sample whose own
 coefficient is 1 would save a multiplication in its row and spend one on x.)
 """
@@ -64,9 +66,10 @@ def native(tableaus: Iterable[Tableau], source: str | Prediction, target: str | 
     for tableau in tableaus:
         scale = scale or [1.0] * tableau.registers
         pairs = [
-            (0.0, 1.0) if same or tag or level is None else coefficients(level, source=source, target=target)
-            for level, tag in zip(tableau.levels, tableau.tags, strict=True)
+            (0.0, 1.0) if same or level is None else coefficients(level, source=source, target=target)
+            for level in tableau.levels
         ]
+        pairs = [(0.0, q) if tag else (p, q) for (p, q), tag in zip(pairs, tableau.tags, strict=True)]
         held, scale = _rescale(tableau, [1.0 if is_zero(q) else q for _, q in pairs], scale)
         yield _fold(held, pairs)
 

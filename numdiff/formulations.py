@@ -53,12 +53,21 @@ class Span:
         How many of the moments are finite: the highest order of a step over this span.
     infinite
         Whether the step is infinitely long in the integration variable.
+    c
+        Kernel exponent on this step.
+    noise
+        Standard deviation of the noise that the step adds.
+    clock
+        The Brownian times between which that noise is the increment, scaled; None where there is none.
     """
 
     xi: Number
     unit: Number
     moments: Sequence[Number]
     infinite: bool = False
+    c: Number = 0
+    noise: Number = 0
+    clock: tuple[Number, Number] | None = None
 
     @property
     def max_order(self) -> int:
@@ -85,7 +94,12 @@ class Formulation:
     name: str
     prediction: str
     variable: str
-    c: int
+    c: Number
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether steps add noise; see `numdiff.sde`."""
+        return False
 
     def __str__(self) -> str:
         """Return the name."""
@@ -122,10 +136,10 @@ class Formulation:
             raise ValueError(self._no_start(start))
         xi = a_t / a_s
         if vanishes(a_t) or (self.c and vanishes(b_s)):
-            return Span(xi, 1.0, [b_t], infinite=True)
+            return Span(xi, 1.0, [b_t], infinite=True, c=self.c)
         if self.c and vanishes(b_t):
             scale, sign = -a_t * b_s / a_s, 1 if self.prediction == "noise" else -1
-            return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)], infinite=True)
+            return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)], infinite=True, c=self.c)
         h = self.node(end) - self.node(start)
         if not (self.is_finite(start) and self.is_finite(end)):
             verb, level = ("start", start) if self.is_finite(end) else ("arrive", end)
@@ -134,7 +148,7 @@ class Formulation:
                 'use final="denoise" (the default), or end the grid at a positive sigma'
             )
         kappa = self.kappa(end)
-        return Span(xi, h, [kappa * mu for mu in moments(h, self.c, order)])
+        return Span(xi, h, [kappa * mu for mu in moments(h, self.c, order)], c=self.c)
 
     def denoising_span(self, start: Level, end: Level) -> Span:
         """Return the step of order 1 that arrives at sigma = 0 with alpha times the denoised estimate.
@@ -149,7 +163,7 @@ class Formulation:
 
     def steady_span(self, h: Number, order: int = MAX_ORDER) -> Span:
         """Return the span of a step of length `h` in X = x/kappa, where equal steps are the same: xi = e^{ch}."""
-        return Span(exp(self.c * h) if self.c else 1, h, moments(h, self.c, order))
+        return Span(exp(self.c * h) if self.c else 1, h, moments(h, self.c, order), c=self.c)
 
     def is_finite(self, level: Level) -> bool:
         """Tell whether `level` can be an interpolation node."""

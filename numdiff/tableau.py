@@ -63,6 +63,8 @@ class Tableau:
         empty for none.
     Na, Nb
         Noise matrices of shapes (s, q) and (r, q); empty for none.
+    clocks
+        For each noise the Brownian times between which it is a scaled increment, or None where it belongs to no path.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class Tableau:
     b: tuple[Any, ...] = ()
     Na: Matrix = ()
     Nb: Matrix = ()
+    clocks: tuple[tuple[Number, Number] | None, ...] = ()
     noises: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +96,7 @@ class Tableau:
         for name in ("a", "b"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "noises", len((*self.Na, *self.Nb, ())[0]))
+        object.__setattr__(self, "clocks", tuple(self.clocks) or (None,) * self.noises)
         self._check(s, r)
 
     def _check(self, s: int, r: int) -> None:
@@ -108,6 +112,8 @@ class Tableau:
         for name, length in (("levels", s), ("tags", s), ("a", s), ("b", r)):
             if len(getattr(self, name)) not in ((length,) if name in ("levels", "tags") else (0, length)):
                 raise ValueError(f"{name} must have {length} entries, got {len(getattr(self, name))}")
+        if len(self.clocks) != q:
+            raise ValueError(f"clocks must have one entry per noise ({q}), got {len(self.clocks)}")
         if not all(_known_zero(x) for i, row in enumerate(self.A) for x in row[i:]):
             raise ValueError("A must be strictly lower triangular: numdiff's methods are explicit")
 
@@ -141,6 +147,17 @@ class Tableau:
         """Return the tableau in Python floats, except tensors that carry gradients, which stay 0-d tensors."""
         return self.map(to_float)
 
+    def with_noise(self, scale: Number, clock: tuple[Number, Number] | None = None, *, stages: bool = False) -> Tableau:
+        """Return the step with one noise of standard deviation `scale` on the new sample (and on every stage).
+
+        A step whose scale is 0 adds none.
+        """
+        if _known_zero(scale):
+            return self
+        on_stages = ((scale if stages else 0,),) * self.stages
+        on_outputs = ((scale,), *((0,),) * (self.registers - 1))
+        return self.replace(Na=on_stages, Nb=on_outputs, clocks=(clock,))
+
     def replace(self, **changes: Any) -> Tableau:
         """Return a copy with some fields changed, checked as a new one would be."""
         return replace(self, **changes)
@@ -154,7 +171,7 @@ class Tableau:
 
     def __repr__(self) -> str:
         """Show the coefficients and leave out what is empty."""
-        shown = [f.name for f in fields(self) if f.name not in ("levels", "target", "noises", "tags")]
+        shown = [f.name for f in fields(self) if f.name not in ("levels", "target", "noises", "clocks", "tags")]
         body = ", ".join(f"{n}={getattr(self, n)!r}" for n in shown if getattr(self, n))
         return f"Tableau({body})"
 

@@ -266,24 +266,24 @@ def test_a_program_is_rewritten_for_another_prediction(source):
     np.testing.assert_allclose(machine.sample, plain.sample, rtol=1e-13)
 
 
-def test_tagged_fields_are_asked_by_name_and_not_converted():
-    """A splitting step: a linear part (tagged) and the model, each with its own stage."""
+def test_tagged_fields_are_asked_by_name_and_converted_as_differences():
+    """A splitting step: a difference of predictions (tagged) and the model, each with its own stage."""
     level = SCHEDULE.level(0.5)
     tableau = Tableau(
         A=[[0, 0], [0.5, 0]], U=[[1], [1]], B=[[0.25, 0.125]], V=[[1]], levels=[level, level], tags=["linear", ""]
     )
     (entry,) = native([tableau], "data", "noise")
-    assert entry.held[0] is None
-    assert entry.held[1] is not None
+    assert entry.held == (None, ((0, 1.0), (1, -1 / level.alpha)))  # only the model's answer takes its sample
     machine = Machine([Native(entry.tableau.to_float(), entry.held)], np.array([2.0]))
     tags = []
     while (question := machine.ask()) is not None:
         tags.append(question.tag)
         machine.tell(question.x * 3.0 if question.tag else question.x * 0.5)
     assert tags == ["linear", ""]
-    Y = 2.0 + 0.5 * 6.0
+    guidance = -level.alpha / level.sigma * 6.0
+    Y = 2.0 + 0.5 * guidance
     eps = (Y - level.alpha * 0.5 * Y) / level.sigma
-    np.testing.assert_allclose(machine.sample, 2.0 + 0.25 * 6.0 + 0.125 * eps, rtol=1e-14)  # a dozen operations
+    np.testing.assert_allclose(machine.sample, 2.0 + 0.25 * guidance + 0.125 * eps, rtol=1e-14)  # a dozen operations
 
 
 def test_a_registers_factor_is_never_applied_to_an_array():

@@ -11,7 +11,18 @@ import numdiff
 
 ROOT = Path(numdiff.__file__).parent
 ORDER = ["_names", "_files", "elementary", "level", "phi", "weights", "tableau", "schedules", "parameterizations"]
-ORDER += ["formulations", "grids", "methods", "executor", "drivers", "problems", "symbolic", "properties"]
+ORDER += [
+    "formulations",
+    "sde",
+    "grids",
+    "methods",
+    "executor",
+    "noise",
+    "drivers",
+    "problems",
+    "symbolic",
+    "properties",
+]
 ORDER += ["design", "export", "optimize", "models", "adapters", "testing", "plotting"]
 ORDER += ["answers", "study", "cli", "__main__"]
 NARROW = {  # some may see less than what lies before them
@@ -22,9 +33,9 @@ LAZY = {("phi", "symbolic")}  # inside a function: phi of a SymPy number is the 
 
 
 def layer(dotted):
-    """The layer of a module: its first name below numdiff, executor_* counting as executor."""
+    """The layer of a module: its first name below numdiff, executor_* and drivers_* counting as one layer each."""
     name = dotted.split(".")[1]
-    return "executor" if name.startswith("executor") else name
+    return name.split("_")[0] if name.startswith(("executor_", "drivers_")) else name
 
 
 def imports(path):

@@ -122,6 +122,8 @@ class Method(abc.ABC):
                 f"{self} contains the symbol {', '.join(symbols)}, and a run needs numbers; give it a value such as 0.8"
             )
         levels = grids.levels(schedule, grid)
+        if self.stochastic and start != "lower":
+            raise ValueError(f'{self} adds noise: it has no start={start!r}, which follows the flow; use start="lower"')
         layout = Layout(
             method=self,
             schedule=schedule,
@@ -180,9 +182,14 @@ class Method(abc.ABC):
         return self.formulation
 
     @property
-    def kernel(self) -> int:
+    def kernel(self) -> Number:
         """Kernel exponent c of the formulation."""
         return 0 if self.formulation is None else self.formulation.c
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether a run adds noise."""
+        return self.formulation is not None and self.formulation.stochastic
 
     def _steady_h(self, h: Number | None, ratio: Number) -> Number:
         """Return the step length of the steady step, exact unless the caller gave a float."""
@@ -261,7 +268,7 @@ class Layout:
     @property
     def limited(self) -> bool:
         """Tell whether the method's weights stay finite as a step grows without bound in the integration variable."""
-        return self.formulation.c == 0 or self.method.has_limit
+        return not self.formulation.stochastic and (self.formulation.c == 0 or self.method.has_limit)
 
     def arrives(self, n: int) -> bool:
         """Tell whether step `n` ends where no Runge-Kutta stage can be: at sigma = 0, or where y = x/a is undefined."""

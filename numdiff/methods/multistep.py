@@ -97,6 +97,8 @@ class Multistep(Method):
             point = point_at(layout, n)
             tableau, state = self.advance(state, point)
             tableau = tableau.same_shape(levels=(layout.levels[n],), target=layout.levels[n + 1])
+            if layout.formulation.stochastic:
+                tableau = tableau.with_noise(point.span.noise, point.span.clock)
             if layout.start == "exact" and not layout.ready(n):
                 tableau = _hold(tableau)
             elif layout.start == "runge-kutta" and not layout.ready(n) and not layout.arrives(n):

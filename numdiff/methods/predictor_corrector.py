@@ -172,7 +172,7 @@ class PredictorCorrector(Method):
         total = span.moments[0]
         if self.rule == "exact" or span.infinite:
             return span.moments
-        slope = total if self.rule == "bh2" else total / phi(1, self.kernel * span.unit)
+        slope = total if self.rule == "bh2" else total / phi(1, span.c * span.unit)
         return [total, slope * Fraction(1, 2) if kind(total) in ("exact", "sympy") else slope / 2]
 
     def _step(self, point: Point, *, corrects: bool = True) -> Tableau:
@@ -196,7 +196,8 @@ class PredictorCorrector(Method):
             elif layout.start == "runge-kutta" and not layout.ready(n) and not layout.arrives(n):
                 tableau = _bootstrap(tableau, layout, n)
             tableau = tableau.replace(levels=(*tableau.levels[:-1], there), target=there)
-            yield _without_evaluation(tableau) if last else tableau
+            tableau = _without_evaluation(tableau) if last else tableau
+            yield tableau.with_noise(point.span.noise, point.span.clock, stages=True)
 
     def _opening(self, layout: Layout) -> Tableau:
         """Return the evaluation at the first level, which completes no step."""

@@ -1,0 +1,109 @@
+"""What a driver asks of the arrays it is given: floating, finite, and like the sample."""
+
+from __future__ import annotations
+
+import cmath
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numdiff.elementary import kind
+from numdiff.executor import Array, Question
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the arguments of a driver are called in its messages."""
+
+    state: str = "the sample"
+    model: str = "the model"
+    time: str = "model time"
+
+
+WORDS = Words()
+ODE_WORDS = Words("y0", "fun", "t =")
+
+
+def check_state(x: Any, words: Words) -> None:
+    """Raise unless `x` is a floating array that is finite."""
+    which = kind(x) if hasattr(x, "dtype") else None
+    inexact = x.is_floating_point() or x.is_complex() if which == "torch" else which == "numpy" and x.dtype.kind in "fc"
+    if not inexact:
+        what = f"an array of dtype {x.dtype}" if which else type(x).__name__
+        raise TypeError(f"{words.state} must start as a floating NumPy array or torch tensor, got {what}; convert it")
+    if _on_host(x) and not _finite(x):
+        raise ValueError(f"{words.state} is not finite at the start; drop the points that are NaN or infinite")
+
+
+def _on_host(x: Array) -> bool:
+    return kind(x) == "numpy" or x.device.type == "cpu"
+
+
+def _total(x: Array) -> Any:
+    """Return the sum of a tensor, wide enough that only what is not finite makes it so (or a sum beyond float32)."""
+    return x.detach().sum(dtype=sys.modules["torch"].float32 if x.dtype.itemsize < 4 else None)
+
+
+def _finite(x: Array) -> bool:
+    if kind(x) == "numpy":
+        return bool(np.isfinite(x).all())
+    return cmath.isfinite(_total(x).item()) or bool(x.isfinite().all())
+
+
+class Check:
+    """Checks what a model returns, without waiting for a device.
+
+    A sum tells whether an array is finite in one read. On a device other than the CPU the sums are looked at when the
+    run is over.
+    """
+
+    def __init__(self, x: Array, words: Words) -> None:
+        self.x, self.words, self.count = x, words, 0
+        self.deferred: list[tuple[Array, str]] = []
+
+    def __call__(self, F: Any, question: Question) -> None:
+        """Raise unless `F` is a finite array like the sample; on a device, later."""
+        self.count += 1
+        when = f"{self.words.time} {question.level.model_time}"
+        where = f"at evaluation {self.count}, step {question.index + 1} ({when})"
+        self.array(F, self.words.model, where)
+        if not _on_host(F):
+            self.deferred.append((_total(F), where))
+        elif not _finite(F):
+            self._refuse(question.x, where)
+
+    def array(self, F: Any, who: str, where: str) -> None:
+        """Raise unless `F`, returned by `who`, is an array like the sample."""
+        x, state = self.x, self.words.state
+        if type(F) is not type(x) and not (hasattr(F, "dtype") and kind(F) == kind(x)):
+            raise TypeError(f"{who} returned {type(F).__name__} {where}; expected {type(x).__name__}")
+        if F.shape != x.shape:
+            raise ValueError(f"{who} returned shape {tuple(F.shape)} {where}; expected {tuple(x.shape)}, as {state}")
+        if F.dtype != x.dtype:
+            raise TypeError(f"{who} returned dtype {F.dtype} {where}; expected {x.dtype}, as {state}; cast one of them")
+        if kind(x) == "torch" and F.device != x.device:
+            raise ValueError(f"{who} returned a tensor on {F.device} {where}; {state} is on {x.device}")
+
+    def _refuse(self, Y: Array, where: str) -> None:
+        """Say whether the model or what it was given is to blame."""
+        if not _finite(Y):
+            raise ValueError(self._overflow(where))
+        raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
+
+    def _overflow(self, where: str) -> str:
+        state = "y" if self.words is ODE_WORDS else self.words.state
+        remedy = "take smaller steps, a more stable method or a wider dtype"
+        return f"{state} is no longer finite {where}: it outgrew {self.x.dtype}; {remedy}"
+
+    def finish(self, x: Array) -> None:
+        """Look at the deferred sums, in one transfer, and at the last sample."""
+        if self.deferred:
+            totals = sys.modules["torch"].stack([total.abs() for total, _ in self.deferred]).tolist()
+            for total, (_, where) in zip(totals, self.deferred, strict=True):
+                if not math.isfinite(total):
+                    raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
+        if not _finite(x):
+            raise ValueError(self._overflow("after the last step"))
