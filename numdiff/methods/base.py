@@ -47,6 +47,20 @@ class Method(abc.ABC):
     formulation: Formulation | None
 
     @property
+    def weak_order(self) -> int | None:
+        """Claimed order of expectations; None for a method that adds no noise."""
+        return 1 if self.stochastic else None
+
+    @property
+    def stages(self) -> int:
+        """Model evaluations of one step, once the run is under way."""
+        return self.steady().stages
+
+    def nfe(self, steps: int) -> int:
+        """Return the model evaluations of a run of `steps` grid steps that ends at a positive sigma."""
+        return self.stages * steps
+
+    @property
     @abc.abstractmethod
     def name(self) -> str:
         """A short name for tables and legends."""
