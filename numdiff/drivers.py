@@ -6,7 +6,6 @@ scheme *is* lives in its tableaus; nothing here depends on the method.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,8 +15,10 @@ import numpy as np
 from numdiff.drivers_checks import ODE_WORDS, WORDS, Check, Words, check_state
 from numdiff.elementary import kind
 from numdiff.executor import Array, Machine, Native, native
+from numdiff.executor_native import fitted
 from numdiff.methods.base import Method
 from numdiff.methods.scheme import Scheme
+from numdiff.noise import from_generator
 from numdiff.parameterizations import get
 from numdiff.tableau import Row, to_float
 
@@ -37,7 +38,8 @@ def program(scheme: Scheme, prediction: Any) -> tuple[Native, ...]:
         return cache[prediction]
     made = tuple(native(scheme, prediction, scheme.prediction))
     made = tuple(Native(entry.tableau.to_float(), tuple(map(_float_row, entry.held))) for entry in made)
-    if not any(kind(c) == "torch" for e in made for row in e.tableau.plan.outputs for _, c in row):
+    biases = [bias for entry in made for bias in (*entry.tableau.a, *entry.tableau.b)]
+    if not (any(entry.has_tensor for entry in made) or any(kind(bias) == "torch" for bias in biases)):
         cache[prediction] = made
     return made
 
@@ -49,17 +51,18 @@ def _float_row(row: Row | None) -> Row | None:
 def sample(
     scheme: Scheme,
     model: Model,
-    x: Array,
+    x: Array | tuple[Array, ...],
     *,
     prediction: Any = "noise",
     fields: Mapping[str, Model] | None = None,
     generator: Any = None,
-    noise: Callable[[int, int], Array] | None = None,
+    noise: Any = None,
     callback: Callable[[int, Any, Array], None] | None = None,
     trajectory: bool = False,
+    states: bool = False,
     exact: Callable[[Any], Array] | None = None,
     copies: bool = False,
-) -> Array:
+) -> Any:
     """Run a scheme from noise to data.
 
     Parameters
@@ -70,7 +73,8 @@ def sample(
         ``model(x, t)`` returns the prediction at sample x (same shape and dtype) and model time t, a Python float.
     x
         The initial sample x_T, shape (...), a floating NumPy array or torch tensor; it decides dtype and device and is
-        not written to.
+        not written to. For a method whose state is several samples (BDIA) also the tuple of them, as `invert` returns
+        it: the samples at the first levels of the grid, the outermost first. The steps between those are not made.
     prediction
         What the model predicts: "noise", "data", "v", "velocity", "flow", "score", "edm", or an object of
         `numdiff.parameterizations`.
@@ -80,11 +84,15 @@ def sample(
     generator
         A ``numpy.random.Generator`` or ``torch.Generator`` for schemes that add noise.
     noise
-        ``noise(index, column)``, the noise itself, instead of a generator.
+        Instead of a generator, ``noise(index, column)``, the noise itself, or what has a ``bind(x, scheme)`` that
+        returns such a function: `numdiff.noise.Seeded` or `numdiff.noise.BrownianPath`.
     callback
         ``callback(step, level, x)`` after each grid step, with step = 1 ... N and the level reached.
     trajectory
-        Return the list of the samples at all N + 1 grid levels instead of the last one.
+        Return the list of the samples at all N + 1 grid levels instead of the last one (where a tableau crosses
+        several grid steps at once, at the levels that it completes; given samples are in the list).
+    states
+        Return the tuple of last samples, the last one first, from which `invert` runs back exactly.
     exact
         ``exact(level)`` returns the exact sample there; needed by schemes made with ``start="exact"``.
     copies
@@ -92,49 +100,62 @@ def sample(
 
     Returns
     -------
-    array or list of arrays
+    array, or list or tuple of arrays
         x_0, of the shape, dtype and device of `x`.
 
     Raises
     ------
     ValueError
-        If the scheme runs from data to noise (use `invert`), belongs to a plain ODE (use `solve_ivp`), or the model
-        returns another shape or a value that is not finite (naming the step and the time).
+        If the number of samples in `x` is not that of the method's state, the scheme runs from data to noise (use
+        `invert`), belongs to a plain ODE (use `solve_ivp`), or the model returns another shape or a value that is not
+        finite (naming the step and the time).
     TypeError
         If `x` is not a floating array or the model returns another type or dtype.
     """
     _check_sampling(scheme)
-    draw = _noise(x, generator) if noise is None else noise
-    return _drive(scheme, _fields(scheme, model, fields), x, get(prediction), draw, callback, trajectory, exact, copies)
+    if trajectory and states:
+        raise ValueError("trajectory and states ask for two different results; the states are the path's last samples")
+    newest = x[-1] if isinstance(x, tuple) and x else x
+    draw = from_generator(newest, generator) if noise is None else noise
+    if hasattr(draw, "bind"):
+        draw = draw.bind(newest, scheme)
+    _check_callable(draw, "noise")
+    answers = _fields(scheme, model, fields)
+    path = _drive(scheme, answers, x, get(prediction), draw, callback, trajectory or states, exact, copies)
+    return _states(scheme, path) if states else path
 
 
 def invert(
     scheme: Scheme,
     model: Model,
-    x: Array,
+    x: Array | tuple[Array, ...],
     *,
     prediction: Any = "noise",
     fields: Mapping[str, Model] | None = None,
     callback: Callable[[int, Any, Array], None] | None = None,
     trajectory: bool = False,
     copies: bool = False,
-) -> Array:
+) -> Any:
     """Run a scheme's method backwards over its grid, from data to noise (DDIM inversion for `DDIM`).
 
-    The method is laid out anew on the reversed grid (``orders`` reversed too), so the result is that method's
-    approximation of the inverse flow and agrees with the inverse of `sample` to the method's order.
+    The method (what its ``reverse()`` returns) is laid out anew on the reversed grid (``orders`` reversed too), so the
+    result is that method's approximation of the inverse flow and agrees with the inverse of `sample` to the method's
+    order. Where the state is several samples (BDIA) the run can be undone to rounding: `sample` from the tuple that
+    this returns gives back x, and this gives back what `sample` started from if x is the tuple of its ``states``.
 
     Parameters
     ----------
     scheme, model, prediction, fields, callback, trajectory, copies
         As in `sample`; the scheme is the one that samples, from noise to data.
     x
-        The data x_0, shape (...).
+        The data x_0, shape (...); for a method whose state is several samples also the tuple of the samples at the
+        last levels of the grid, x_0 first.
 
     Returns
     -------
-    array or list of arrays
-        x_T, of the shape, dtype and device of `x`.
+    array, tuple of arrays or list of arrays
+        x_T, of the shape, dtype and device of `x`; where the state is several samples the tuple of the samples at the
+        first levels of the grid, x_T first.
 
     Raises
     ------
@@ -149,8 +170,11 @@ def invert(
         raise ValueError('invert cannot run a scheme with start="exact"; discretize with start="runge-kutta"')
     if options["orders"] is not None:
         options["orders"] = tuple(options["orders"])[::-1]
-    back = scheme.method.discretize(scheme.schedule, list(scheme.levels[::-1]), **options)
-    return _drive(back, _fields(back, model, fields), x, get(prediction), None, callback, trajectory, None, copies)
+    back = scheme.method.reverse().discretize(scheme.schedule, list(scheme.levels[::-1]), **options)
+    several = back.method.samples > 1 and not trajectory
+    answers = _fields(back, model, fields)
+    path = _drive(back, answers, x, get(prediction), None, callback, trajectory or several, None, copies)
+    return _states(back, path) if several else path
 
 
 def solve_ivp(
@@ -248,10 +272,33 @@ def _check_callable(value: Any, name: str) -> None:
         raise TypeError(f"{name} must be a function, got {value!r}")
 
 
+def _states(scheme: Scheme, path: list[Array]) -> tuple[Array, ...]:
+    """Return the samples that are the state at the end of a run, the last one first."""
+    return tuple(path[: -scheme.method.samples - 1 : -1])
+
+
+def _given(scheme: Scheme, x: Any, words: Words) -> tuple[Array, ...]:
+    """Return the samples that a run starts from, in the order of its levels, checked."""
+    given = x if isinstance(x, tuple) else (x,)
+    number = scheme.method.samples
+    if isinstance(x, tuple) and (number == 1 or len(x) != number):
+        state = f"{number} samples at the first {number} levels of the run" if number > 1 else "one sample, an array"
+        raise ValueError(f"{scheme.method} starts from {state}; got a tuple of {len(x)}")
+    if len(given) > scheme.steps:
+        raise ValueError(f"{len(given)} samples leave {scheme.method} no step to make on a grid of {scheme.steps}")
+    for one in given:
+        check_state(one, words)
+    for one in given[1:]:
+        if type(one) is not type(given[0]) or (one.shape, one.dtype) != (given[0].shape, given[0].dtype):
+            shapes = ", ".join(f"{tuple(y.shape)} {y.dtype}" for y in given)
+            raise ValueError(f"the samples of the tuple must be alike: one type, shape and dtype; got {shapes}")
+    return given
+
+
 def _drive(
     scheme: Scheme,
     fields: Mapping[str, Model],
-    x: Array,
+    x: Array | tuple[Array, ...],
     prediction: Any,
     noise: Callable[[int, int], Array] | None,
     callback: Callable[[int, Any, Array], None] | None,
@@ -261,19 +308,23 @@ def _drive(
     words: Words = WORDS,
 ) -> Any:
     """Loop over the machine's questions."""
-    check_state(x, words)
+    given = _given(scheme, x, words)
     if exact is not None:
         _check_callable(exact, "exact")
     if scheme.exact_starts and exact is None:
         raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
-    machine = Machine(program(scheme, prediction), x, noise=noise, copies=copies)
-    check = Check(x, words)
-    path, nodes, asked = [x], _node_ends(scheme), 0
+    *earlier, now = given
+    entries = fitted(program(scheme, prediction), now)
+    machine = Machine(entries, now, noise=noise, copies=copies, earlier=earlier[::-1])
+    check = Check(now, words)
+    path, nodes, asked, arrived = list(given), _node_ends(scheme), 0, 0
 
     def report() -> None:
+        nonlocal arrived
         for index, reached in machine.passed:
             if index not in nodes:
                 continue
+            arrived = nodes[index]
             if trajectory:
                 path.append(reached)
             if callback is not None:
@@ -287,7 +338,7 @@ def _drive(
             check.array(Y, "exact", f"at {words.time} {question.level.time}")
         F = fields[question.tag](question.x if Y is None else Y, _bare(question.level.model_time))
         check(F, question)
-        if Y is not None and trajectory and question.level is scheme.levels[len(path) - 1]:
+        if Y is not None and trajectory and question.level is scheme.levels[arrived]:
             path[-1] = Y  # a predictor asks for the next node instead, where the step then arrives
         machine.tell(F, Y)
         del F  # unless it is history, its memory is free while the model works
@@ -306,17 +357,3 @@ def _node_ends(scheme: Scheme) -> dict[int, int]:
     """Map the tableaus that complete a grid step to the number of that step."""
     numbers = {id(level): n for n, level in enumerate(scheme.levels)}
     return {i: numbers[id(t.target)] for i, t in enumerate(scheme.tableaus) if t.target is not None}
-
-
-def _noise(x: Any, generator: Any) -> Callable[[int, int], Array]:
-    """Return a source of standard normal noise like `x`."""
-
-    def draw(index: int, column: int) -> Array:
-        if kind(x) == "torch":
-            torch = sys.modules["torch"]
-            device = x.device if generator is None else generator.device
-            return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)
-        rng = generator if generator is not None else np.random.default_rng()
-        return rng.standard_normal(x.shape).astype(x.dtype)
-
-    return draw

@@ -155,6 +155,9 @@ class Machine:
         where a tableau has noise.
     copies
         True where the model re-uses its output buffer between calls, so that stored outputs must be copied.
+    earlier
+        The samples before `x`, newest first, where the run goes on from several: registers 1, 2, ... after as many
+        tableaus of the program, which are skipped.
 
     Attributes
     ----------
@@ -175,12 +178,13 @@ class Machine:
         *,
         noise: Callable[[int, int], Array] | None = None,
         copies: bool = False,
+        earlier: Sequence[Array] = (),
     ) -> None:
         self._program = program
         self._combine = _combiner(x, any(entry.has_tensor for entry in program))
         self._noise, self._copies = noise, copies
-        self._registers: list[Any] = [x] + [None] * (program[0].tableau.registers - 1)
-        self.finished = 0
+        self._registers: list[Any] = [x, *earlier, *(None,) * (program[0].tableau.registers - 1 - len(earlier))]
+        self.finished = len(earlier)
         self.passed: list[tuple[int, Array]] = []
         self.question: Question | None = None
         self._resume(None)

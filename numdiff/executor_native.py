@@ -17,9 +17,11 @@ coefficient is 1 would save a multiplication in its row and spend one on x.)
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from numdiff.elementary import Number, is_zero, kind
 from numdiff.parameterizations import Prediction, coefficients, get
@@ -44,6 +46,14 @@ class Native:
         """Whether a coefficient is a tensor: it carries a gradient, or differs between the samples of a batch."""
         plan = self.tableau.plan
         return has_tensor((*plan.stages, *plan.outputs, *filter(None, self.held)))
+
+    @cached_property
+    def has_array(self) -> bool:
+        """Whether a coefficient or a bias is an array with a shape."""
+        plan, biases = self.tableau.plan, (*self.tableau.a, *self.tableau.b)
+        rows = (*plan.stages, *plan.outputs, *filter(None, self.held))
+        numbers = (*(c for row in rows for _, c in row), *biases)
+        return any(type(c) is not float and getattr(c, "ndim", 0) for c in numbers)
 
 
 def native(tableaus: Iterable[Tableau], source: str | Prediction, target: str | Prediction) -> Iterator[Native]:
@@ -94,8 +104,10 @@ def _in_units(v: Sequence[Number], b: Sequence[Number]) -> tuple[Number, Sequenc
     nonzero = [x for x in (*v, *b) if not is_zero(x)]
     if len(nonzero) == 1:
         return nonzero[0], *([0.0 if is_zero(x) else 1.0 for x in row] for row in (v, b))
-    unit = max(b, key=abs, default=0.0) if all(type(x) is float for x in nonzero) else 0.0
-    if abs(unit) * LARGEST < max(map(abs, nonzero), default=1.0):
+    if not (nonzero and all(type(x) is float for x in nonzero)):
+        return 1.0, v, b
+    unit = max(b, key=abs, default=0.0)
+    if abs(unit) * LARGEST < max(map(abs, nonzero)):
         return 1.0, v, b
     return unit, [x / unit for x in v], [x / unit for x in b]
 
@@ -104,11 +116,16 @@ def _fold(held: Tableau, pairs: Sequence[tuple[Number, Number]]) -> Native:
     """Return how each stage keeps what it is told; an evaluation that only the sample reads is folded into its row."""
     rows = tuple(_held_row(p, q) for p, q in pairs)
     only_sample = held.stages == 1 and all(is_zero(row[0]) for row in held.B[1:])
-    if not (only_sample and rows[0] and len(rows[0]) == 2 and held.plan.stages[0] == ((0, 1),) and not held.a):
+    if not (only_sample and rows[0] and len(rows[0]) == 2 and _is_sample(held.plan.stages[0]) and not held.a):
         return Native(held, rows)
     mix = rows[0][1][1]
     sample = (held.V[0][0] + held.B[0][0] * mix, *held.V[0][1:])
     return Native(held.same_shape(V=(sample, *held.V[1:])), (None,))
+
+
+def _is_sample(row: Row) -> bool:
+    """Tell whether a stage is the sample itself; a coefficient may be an array."""
+    return len(row) == 1 and row[0][0] == 0 and bool(is_zero(row[0][1] - 1))
 
 
 def _held_row(p: Number, q: Number) -> Row | None:
@@ -116,6 +133,31 @@ def _held_row(p: Number, q: Number) -> Row | None:
     if is_zero(q):
         return ((1, p),)
     return None if is_zero(p) else ((0, 1.0), (1, p / q))
+
+
+def fitted(program: tuple[Native, ...], x: Any) -> tuple[Native, ...]:
+    """Return the program with arrays among its coefficients and biases in the dtype, and on the device, of `x`.
+
+    Numbers fit every sample; an array of doubles would make a float32 sample double.
+    """
+
+    def fit(c: Number) -> Number:
+        if type(c) is float or not getattr(c, "ndim", 0):
+            return c
+        if kind(x) == "torch":
+            torch = sys.modules["torch"]
+            return (torch.from_numpy(c) if kind(c) == "numpy" else c).to(dtype=x.dtype, device=x.device)
+        if kind(c) == "torch":
+            raise TypeError("the scheme's coefficients are tensors: the sample must be a tensor too, got a NumPy array")
+        return c.astype(x.dtype, copy=False)
+
+    def fit_row(row: Row | None) -> Row | None:
+        return None if row is None else tuple((i, fit(c)) for i, c in row)
+
+    return tuple(
+        Native(entry.tableau.map(fit), tuple(map(fit_row, entry.held))) if entry.has_array else entry
+        for entry in program
+    )
 
 
 def has_tensor(rows: Iterable[Row]) -> bool:

@@ -107,12 +107,12 @@ def test_beta_that_is_no_number(beta):
 def test_unknown_options_of_methods():
     with refuses(ValueError, "weights must be one of 'variable', 'uniform', got 'equal'"):
         nd.AdamsBashforth(2, weights="equal")
-    with refuses(ValueError, "rule must be one of 'exact', 'half', got 'midpoint'"):
+    with refuses(ValueError, "rule must be one of 'exact', 'half', 'bh1', '3m', '3m-heun', got 'midpoint'"):
         nd.DPMSolverPP(2, rule="midpoint")
     with refuses(ValueError, 'rule="half" is a two-point rule; use it with order=2, not order=3'):
         nd.DPMSolverPP(3, rule="half")
-    with refuses(ValueError, "variant must be one of 'rho', 'log-rho', got 'time'"):
-        nd.DEIS(2, "time")
+    with refuses(ValueError, "variant must be one of 'rho', 'log-rho', 'time', got 'lambda'"):
+        nd.DEIS(2, "lambda")
     with refuses(ValueError, "unknown formulation 'noise'; did you mean 'noise/ratio'"):
         nd.GHVB(2, 0.8, "noise")
 

@@ -84,9 +84,20 @@ def test_derive_in_every_form_says_the_same(capsys):
 
 
 def test_every_option_of_every_family_is_an_option_of_the_command():
-    assert {option for family in FAMILIES.values() for option in family.options} == set(selection.OPTIONS)
+    options = {option for family in FAMILIES.values() for option in family.options}
+    assert options >= set(selection.FLAGS)
     help_text = subparser("derive").format_help()
-    assert all(f"--{option.replace('_', '-')} " in help_text for option in selection.OPTIONS)
+    assert all(f"--{option.replace('_', '-')} " in help_text for option in selection.FLAGS)
+    for option in options - set(selection.FLAGS):
+        assert parser.parse(["derive", "ddim", "--set", f"{option}=1/2"]).set == [(option, Fraction(1, 2))]
+
+
+def test_other_options_are_set_by_name(capsys):
+    found = json.loads(
+        answer(capsys, "derive", "pec", "--order", 2, "--set", "corrector=2", "--set", "mode=PECE", "--json")
+    )
+    assert found["name"] == nd.PredictorCorrector(2, corrector=2, mode="PECE").name
+    assert run(capsys, "derive", "pec2", "--set", "order=3")[2].startswith("numdiff: error: pec2 has order 2")
 
 
 def subparser(name):

@@ -22,6 +22,7 @@ from numdiff.cli.layout import columns
 from numdiff.formulations import FORMULATIONS
 from numdiff.grids import NAMED as TIME_GRIDS
 from numdiff.methods.adams import RULES, WEIGHTS
+from numdiff.methods.aliases import VARIANTS
 from numdiff.methods.base import FINALS, STARTS
 from numdiff.methods.predictor_corrector import RULES as CORRECTOR_RULES
 from numdiff.study.orders import GRIDS as ORDER_GRIDS
@@ -158,7 +159,10 @@ def _method(parser: Any, symbol: bool) -> None:
     """Add METHOD and the options of the families."""
     group = parser.add_argument_group("method")
     group.add_argument(
-        "method", metavar="METHOD", help="family, or family and order: ghvb, ab3, plms4, dpmpp, heun, ..."
+        "method",
+        metavar="METHOD",
+        help="family, or family and order (ghvb, ab3, plms4, heun, ...), or a sampler's name in a library (dpmpp_2m, "
+        '"DPM++ 2M", ...)',
     )
     group.add_argument("--order", type=values.whole(1), metavar="K", help="number of evaluations combined (1 to 8)")
     for name, (letter, text, default) in NUMBERS.items():
@@ -170,11 +174,11 @@ def _method(parser: Any, symbol: bool) -> None:
             help=f"{text}{or_symbol}{default}",
         )
     rules = tuple(dict.fromkeys((*RULES, *CORRECTOR_RULES)))
-    names = {"formulation": FORMULATIONS, "weights": WEIGHTS, "rule": rules, "variant": ("rho", "log-rho")}
+    names = {"formulation": FORMULATIONS, "weights": WEIGHTS, "rule": rules, "variant": VARIANTS}
     texts = {
         "formulation": "what is interpolated in which variable",
         "weights": "for the actual steps, or those of equal steps as published",
-        "rule": "exact integral; half: the midpoint substitution of 2M (order 2); bh1, bh2: those of unipc",
+        "rule": "exact integral, or as published; half: 2M midpoint; 3m, 3m-heun: 3M; bh1, bh2: those of unipc",
         "variant": "variable of DEIS",
     }
     for name, known in names.items():
@@ -184,6 +188,13 @@ def _method(parser: Any, symbol: bool) -> None:
             metavar=name[0].upper(),
             help=f"{texts[name]}: {', '.join(known)}",
         )
+    group.add_argument(
+        "--set",
+        type=values.setting,
+        action="append",
+        metavar="NAME=VALUE",
+        help="another option of the family, as in --set eta=1/2 --set mode=PECE (numdiff methods METHOD lists them)",
+    )
     group.add_argument(
         "--base",
         metavar="METHOD",
@@ -201,7 +212,10 @@ NUMBERS = {
 
 
 def _methods(parser: Any) -> None:
-    parser.add_argument("family", nargs="?", metavar="NAME", help="show the one family of this name or alias")
+    parser.add_argument(
+        "family", nargs="?", metavar="NAME", help="show in full what this family, alias or sampler of a library is"
+    )
+    parser.add_argument("--aliases", action="store_true", help="list the names that samplers have in libraries")
     _json(parser, "the list")
 
 

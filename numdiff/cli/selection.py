@@ -1,7 +1,8 @@
 """From METHOD and its options to a method.
 
-METHOD is a family or an alias of one, in any case, also with its order behind it ("ab3", "plms-4"). Options that a
-family doesn't have are refused by the registry, which suggests the nearest one.
+METHOD is a family or an alias of one, in any case, also with its order behind it ("ab3", "plms-4"), or a sampler's
+name in a library ("dpmpp_2m", "UniPCMultistepScheduler"). Options that a family doesn't have are refused by the
+registry, which suggests the nearest one.
 """
 
 from __future__ import annotations
@@ -11,26 +12,34 @@ import re
 from typing import Any
 
 from numdiff.cli.values import UsageError, symbolic
-from numdiff.methods import FAMILIES
+from numdiff.methods import FAMILIES, catalogue
+from numdiff.methods.registry import families
 from numdiff.study.settings import build
 
-OPTIONS = ("order", "beta", "momentum", "error", "real_interval", "formulation", "weights", "rule", "variant")
-
-
-def known_names() -> dict[str, str]:
-    """Return (name or alias: family)."""
-    return {name: key for key, family in FAMILIES.items() for name in (key, *family.aliases)}
+FLAGS = ("order", "beta", "momentum", "error", "real_interval", "formulation", "weights", "rule", "variant")
+"""Options of families that have flags of their own; the others are given by --set."""
 
 
 def split(text: str) -> tuple[str, int | None]:
-    """Return (family or alias, order) from "ghvb", "ghvb3" or "ghvb-3"; unknown names are returned as they are."""
-    names, name = known_names(), text.lower()
+    """Return (family or alias, order) from "ghvb", "ghvb3" or "ghvb-3"; other names are returned as they are.
+
+    Raises
+    ------
+    UsageError
+        If the text is a family with its order and a sampler's name in a library at once, and these differ.
+    """
+    names, name = families(), text.lower()
     if name in names:
         return name, None
     match = re.fullmatch(r"(.*?)-?(\d{1,2})", name)
-    if match and match[1] in names and "order" in FAMILIES[names[match[1]]].options:
-        return match[1], int(match[2])
-    return text, None
+    if not (match and match[1] in names and "order" in FAMILIES[names[match[1]]].options):
+        return text, None
+    same = [alias for alias in catalogue.aliases(text, str.lower) if alias.library != "paper"]
+    if same and (same[0].family, same[0].options.get("order")) != (names[match[1]], int(match[2])):
+        raise UsageError(
+            f"{text} may be {match[1]} --order {match[2]}, or {same[0]}, which is {same[0].described}; write which"
+        )
+    return match[1], int(match[2])
 
 
 def chosen(options: argparse.Namespace) -> Any:
@@ -49,7 +58,11 @@ def chosen(options: argparse.Namespace) -> Any:
 
 def _built(options: argparse.Namespace) -> Any:
     name, order = split(options.method)
-    given = {key: symbolic(getattr(options, key)) for key in OPTIONS if getattr(options, key) is not None}
+    given = {key: symbolic(getattr(options, key)) for key in FLAGS if getattr(options, key) is not None}
+    for key, value in options.set or ():
+        if key in given:
+            raise UsageError(f"{key} is given twice; drop --set {key}=...")
+        given[key] = value
     if options.base is None:
         return build(name, _with_order(given, order, options.method))
     if order is not None:

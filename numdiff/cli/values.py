@@ -64,6 +64,20 @@ def _beyond(text: str) -> str:
     return f"{shown} has too many digits; at most 30 are read"
 
 
+def setting(text: str) -> tuple[str, Fraction | int | str | None]:
+    """Return (name, value) from "name=value": an exact number, None for "none", or text."""
+    name, equals, given = text.partition("=")
+    if not (equals and re.fullmatch(r"[A-Za-z]\w*", name := name.strip().replace("-", "_")) and given.strip()):
+        raise ArgumentTypeError(f"{text!r} is not NAME=VALUE, as in eta=1/2")
+    given = given.strip()
+    if given == "none":
+        return name, None
+    if not _NUMBER.fullmatch(given):
+        return name, given
+    value = number(given)
+    return name, int(value) if value.denominator == 1 else value
+
+
 def number_or(symbol: str) -> Callable[[str], Fraction | Symbol]:
     """Return a type for an exact number, or for the symbol of that name."""
 

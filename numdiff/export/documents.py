@@ -6,7 +6,7 @@ A scheme's document holds
     prediction, options    what the tableaus call f, and the arguments of `discretize`
     levels                 every level of the run, each once: time, alpha, sigma, model_time, d_alpha, d_sigma
     grid                   the N + 1 levels of the grid, by their numbers
-    tableaus               A, U, B, V, a, b, Na, Nb; levels and target by number; tags
+    tableaus               A, U, B, V, a, b, Na, Nb; levels and target by number; tags; clocks where there is noise
 
 Numbers are strings "p/q". In levels and tableaus they are floats, written as the rationals that they are, so that all
 bits come back; a tableau is what was run, and is not derived again from the method when it is read.
@@ -38,7 +38,7 @@ SCHEME, METHOD, VERSION = "numdiff scheme", "numdiff method", 1
 MATRICES = ("A", "U", "B", "V", "Na", "Nb")
 VECTORS = ("a", "b")
 LEVEL = tuple(item.name for item in dataclasses.fields(Level))
-PREDICTIONS = tuple(dict.fromkeys(f.prediction for f in FORMULATIONS.values()))
+PREDICTIONS = (*dict.fromkeys(f.prediction for f in FORMULATIONS.values()), "v")
 SIZE = 64 * 2**20
 """Most characters of a document."""
 
@@ -286,6 +286,9 @@ def _write_tableau(tableau: Tableau, place: str, levels: _Levels) -> dict[str, A
     for name in VECTORS:
         found[name] = [_write_entry(x, f"{place}.{name}[{i}]") for i, x in enumerate(getattr(tableau, name))]
     target = tableau.target
+    if tableau.noises:
+        clocks = enumerate(tableau.clocks)
+        found["clocks"] = [clock and [_write_scalar(t, f"{place}.clocks[{i}]") for t in clock] for i, clock in clocks]
     return {
         **found,
         "levels": [levels.number(level, f"{place}.levels[{i}]") for i, level in enumerate(tableau.levels)],
@@ -318,7 +321,8 @@ def _read_tableaus(node: Node, levels: list[Level]) -> tuple[Tableau, ...]:
 
 
 def _read_tableau(node: Node, levels: list[Level]) -> Tableau:
-    entries = node.entries(*MATRICES, *VECTORS, "levels", "target", "tags")
+    clocks = ("clocks",) if node.has("clocks") else ()
+    entries = node.entries(*MATRICES, *VECTORS, *clocks, "levels", "target", "tags")
     read: dict[str, Any] = {
         name: tuple(tuple(map(values.read_float, row.items())) for row in entries[name].items()) for name in MATRICES
     }
@@ -332,10 +336,20 @@ def _read_tableau(node: Node, levels: list[Level]) -> Tableau:
             levels=tuple(_pick(item, levels) for item in places),
             target=None if target.value is None else _pick(target, levels),
             tags=tuple(item.text() for item in entries["tags"].items()),
+            clocks=tuple(map(_read_clock, entries["clocks"].items())) if clocks else (),
         )
     except ValueError as error:
         place = node.place
         raise ValueError(str(error) if str(error).startswith(place) else f"{place}: {error}") from None
+
+
+def _read_clock(node: Node) -> tuple[Any, ...] | None:
+    if node.value is None:
+        return None
+    clock = tuple(map(_read_scalar, node.items()))
+    if len(clock) != 2:
+        node.fail("must be null or two times")
+    return clock
 
 
 def _read_options(node: Node, steps: int) -> tuple[tuple[str, Any], ...]:

@@ -7,6 +7,7 @@ A field is one of
     {"symbol": "beta"}                          a SymPy symbol without assumptions
     {"root": {"coefficients": [...], "index": 1}}   a real algebraic number (`numdiff.export.algebraic`)
     {"formulation": "data/log-snr"}             a formulation by name
+    {"stochastic": {"base": "data/log-snr", "level": {"class": "Tau", ...}}}    one that adds noise
     {"rationals": ["1/2", "1/2"]}               tuples of rational numbers, and of floats ("floats")
     [...]                                       any other tuple
     {"class": "AdamsBashforth", "order": 2, ...}   another method, or a Butcher array
@@ -34,7 +35,9 @@ from numdiff.export.rationals import from_float, from_fraction, to_float, to_fra
 from numdiff.formulations import FORMULATIONS, Formulation
 from numdiff.methods.base import Method
 from numdiff.methods.butcher import Butcher
+from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.schedules import Schedule
+from numdiff.sde import Eta, StochasticFormulation, Tau, stochastic
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 LARGEST = 2**63 - 1
@@ -53,7 +56,8 @@ def classes(root: type) -> dict[str, type]:
 
 def methods() -> dict[str, type]:
     """Return the classes that a method and its parts may have."""
-    return {**classes(Method), "Butcher": Butcher}
+    parts = (Butcher, ExponentialButcher, Tau, Eta)
+    return {**classes(Method), **{part.__name__: part for part in parts}}
 
 
 def schedules() -> dict[str, type]:
@@ -92,6 +96,8 @@ class Writer:
             return int(value)
         if isinstance(value, tuple):
             return self._tuple(value, place)
+        if isinstance(value, StochasticFormulation):
+            return self._stochastic(value, place)
         if isinstance(value, Formulation):
             return _write_formulation(value, place)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -105,6 +111,10 @@ class Writer:
             raise ValueError(f"{place} is a {name}, which cannot be read back; known: {', '.join(sorted(self.known))}")
         fields = [item.name for item in dataclasses.fields(cast(Any, value)) if item.init]
         return {"class": name, **{key: self.value(getattr(value, key), f"{place}.{key}") for key in fields}}
+
+    def _stochastic(self, value: StochasticFormulation, place: str) -> dict[str, Any]:
+        base = _write_formulation(value.base, f"{place}.base")["formulation"]
+        return {"stochastic": {"base": base, "level": self.object(value.level, f"{place}.level")}}
 
     def _tuple(self, value: tuple[Any, ...], place: str) -> Any:
         for one, tag in ((Fraction, "rational"), (float, "float")):
@@ -180,10 +190,12 @@ def read(node: Node, known: Mapping[str, type]) -> Any:
         return read_object(node, known)
     if node.has("expression"):
         node.fail("is an expression, which is for reading only")
+    if node.has("stochastic"):
+        return _read_stochastic(node.entries("stochastic")["stochastic"], known)
     if isinstance(node.value, dict):
         tag = next(iter(node.value), "")
         if tag not in _TAGS:
-            node.fail(f"must have one of the keys class, {', '.join(_TAGS)}")
+            node.fail(f"must have one of the keys class, stochastic, {', '.join(_TAGS)}")
         return _TAGS[tag](node.entries(tag)[tag])
     if node.value is None or isinstance(node.value, (str, bool)):
         return node.value
@@ -230,6 +242,15 @@ def _read_root(node: Node) -> Any:
 
 def _read_formulation(node: Node) -> Formulation:
     return FORMULATIONS[node.one_of(tuple(FORMULATIONS))]
+
+
+def _read_stochastic(node: Node, known: Mapping[str, type]) -> Formulation:
+    entries = node.entries("base", "level")
+    level = read_object(entries["level"], known)
+    if not isinstance(level, (Tau, Eta)):
+        entries["level"].fail("must be a Tau or an Eta")
+    base = entries["base"].one_of(tuple(FORMULATIONS))
+    return node.try_(lambda _: stochastic(base, level) if isinstance(level, Tau) else stochastic(base, eta=level))
 
 
 def read_fraction(node: Node) -> Fraction:

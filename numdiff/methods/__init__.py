@@ -4,51 +4,124 @@ from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.aliases import (
     DDIM,
     DEIS,
+    IPNDM,
     LMS,
     PLMS,
     RK4,
+    SSPRK2,
+    SSPRK3,
+    SSPRK43,
     DPMSolver,
     DPMSolverPP,
+    FlowAB,
     FlowEuler,
+    FlowHeun,
+    FlowMidpoint,
     Heun,
+    Heun3,
     Kutta3,
+    Kutta38,
     Midpoint,
     Ralston,
+    Ralston3,
+    RhoRK,
+    VanDerHouwen3,
 )
+from numdiff.methods.aliases_predictor_corrector import AdamsBashforthMoulton, SASolver, UniC, UniP
+from numdiff.methods.aliases_stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
+from numdiff.methods.ancestral import Ancestral, EulerAncestral
 from numdiff.methods.base import Method
+from numdiff.methods.bdia import BDIA
+from numdiff.methods.churn import Churn, EDMStochastic, EulerChurn
+from numdiff.methods.deis import TimeAdams
+from numdiff.methods.dpmpp_sde import DPMSolverPPSDE
+from numdiff.methods.exponential_runge_kutta import (
+    DPM2,
+    RES,
+    SEEDS,
+    DPMSolverSingle,
+    ExponentialRungeKutta,
+    HochbruckOstermann,
+)
 from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
+from numdiff.methods.interpolant import Interpolant, SiT
+from numdiff.methods.members import methods
 from numdiff.methods.momentum import HeavyBall, Nesterov
+from numdiff.methods.pndm import FPNDM, IPNDMV, PNDM
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
-from numdiff.methods.registry import FAMILIES, method, methods, register
+from numdiff.methods.registry import FAMILIES, find, method, register
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
+from numdiff.methods.splitting import LTSP, STSP, Strang
 
 __all__ = [
+    "BDIA",
     "DDIM",
+    "DDPM",
     "DEIS",
+    "DPM2",
     "FAMILIES",
+    "FPNDM",
     "GHVB",
+    "IPNDM",
+    "IPNDMV",
     "LMS",
+    "LTSP",
     "PLMS",
+    "PNDM",
+    "RES",
     "RK4",
+    "SEEDS",
+    "SSPRK2",
+    "SSPRK3",
+    "SSPRK43",
+    "STSP",
     "AdamsBashforth",
+    "AdamsBashforthMoulton",
+    "Ancestral",
+    "Churn",
     "DPMSolver",
     "DPMSolverPP",
+    "DPMSolverPPSDE",
+    "DPMSolverSingle",
+    "EDMStochastic",
+    "EulerAncestral",
+    "EulerChurn",
+    "ExponentialRungeKutta",
     "FilteredAdams",
+    "FlowAB",
     "FlowEuler",
+    "FlowHeun",
+    "FlowMidpoint",
     "HeavyBall",
     "Heun",
+    "Heun3",
+    "HochbruckOstermann",
+    "Interpolant",
     "Kutta3",
+    "Kutta38",
     "Method",
     "Midpoint",
     "Nesterov",
     "PredictorCorrector",
     "Ralston",
+    "Ralston3",
+    "RhoRK",
     "RungeKutta",
+    "SASolver",
+    "SDEDPMSolver",
+    "SDEDPMSolverPP",
     "Scheme",
+    "SiT",
+    "Strang",
     "StretchedAdams",
+    "TimeAdams",
+    "UniC",
+    "UniP",
     "UniPC",
+    "VanDerHouwen3",
+    "find",
     "method",
     "methods",
     "register",

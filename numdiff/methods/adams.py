@@ -2,11 +2,24 @@
 
     x_t = xi x_s + kappa_t sum_{j<k} omega_j f_{n-j},    omega_j = int_0^h e^{c(h-u)} l_j(u) du
 
-on the nodes u_j = s_{n-j} - s_n. Two published variants differ from it and are named, not hidden:
+on the nodes u_j = s_{n-j} - s_n. Published variants differ from it and are named, not hidden:
 
 - ``weights="uniform"`` spaces all nodes by the present step, u_j = -j h, whatever the grid: PLMS and iPNDM.
-- ``rule="half"`` (two points) replaces the moment h^2 phi_2(c h) by h/2 h phi_1(c h): the "midpoint" rule of
-  DPM-Solver++ 2M.
+- ``rule`` other than "exact" puts another number for one moment mu_m = int_0^h e^{c(h-u)} u^m du:
+
+  ===========  ======  ==================================  =====  =================================================
+  rule         points  in place of                         order  known as
+  ===========  ======  ==================================  =====  =================================================
+  "half"       2       mu_1 <- h/2 mu_0                    2      2M "midpoint" of DPM-Solver(++), UniPC's "bh2"
+  "bh1"        2       mu_1 <- h^2/2                       2      UniPC's "bh1", SA-Solver's two-point step
+  "3m"         3       mu_2 <- mu_2/2; start as "half"     2      3M of DPM-Solver(++), solver type "midpoint"
+  "3m-heun"    3       mu_2 <- mu_2/2; start as "exact"    2      the same, solver type "heun"; DPM++ 3M
+  ===========  ======  ==================================  =====  =================================================
+
+**3M.** With f[.] divided differences the interpolant through three points is f_n + u f'(0) + u^2 f[0,-1,-2], where
+the second difference is f''/2. The published weights multiply f[0,-1,-2] by the integral of u^2/2, which would be right
+for f'': half of that term is missing, an error h^3 f''/12 in every step, so that three evaluations give order 2. The
+exact rule with ``order=3`` has order 3.
 
 Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5; Liu et al., PNDM (2022); Zhang and Chen, DEIS (2023); Lu et
 al., DPM-Solver++ (2022).
@@ -23,11 +36,13 @@ from numdiff.elementary import Number
 from numdiff.formulations import Formulation
 from numdiff.methods.base import check_order, choice
 from numdiff.methods.multistep import Multistep, Point
+from numdiff.phi import phi
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import MAX_ORDER, interpolatory
 
 WEIGHTS = ("variable", "uniform")
-RULES = ("exact", "half")
+RULES = ("exact", "half", "bh1", "3m", "3m-heun")
+HALVED = ("3m", "3m-heun")
 
 
 @dataclass(frozen=True)
@@ -37,13 +52,14 @@ class AdamsBashforth(Multistep):
     Parameters
     ----------
     order
-        k, from 1 to 8: the number of evaluations combined.
+        k, from 1 to 8: the number of evaluations combined, but for the rules "3m" and "3m-heun", which combine three
+        at order 2.
     formulation
         What is interpolated, in which variable; None for noise/ratio (velocity/time on flow schedules).
     weights
         "variable" for formula (*) on the true nodes, "uniform" for nodes spaced by the present step.
     rule
-        "exact", or "half" (order 2 only) for the midpoint substitution of DPM-Solver++ 2M.
+        "exact", or one of the published substitutions in the table above, all with ``order=2``.
 
     Raises
     ------
@@ -63,29 +79,49 @@ class AdamsBashforth(Multistep):
         object.__setattr__(self, "order", check_order(self.order, MAX_ORDER))
         choice("weights", self.weights, WEIGHTS)
         choice("rule", self.rule, RULES)
-        if self.rule == "half" and self.order != 2:
-            raise ValueError(f'rule="half" is a two-point rule; use it with order=2, not order={self.order}')
+        self._check_rule()
         if self.formulation is not None:
             object.__setattr__(self, "formulation", formulations.get(self.formulation))
 
+    def _check_rule(self) -> None:
+        if self.rule in ("half", "bh1") and self.order != 2:
+            raise ValueError(f'rule="{self.rule}" is a two-point rule; use it with order=2, not order={self.order}')
+        if self.rule in HALVED and self.order != 2:
+            raise ValueError(
+                f'rule="{self.rule}" combines three evaluations and has order 2: use order=2, not order={self.order}, '
+                'or rule="exact" with order=3'
+            )
+        if self.rule not in ("exact", "half") and self.weights != "variable":
+            raise ValueError(f'rule="{self.rule}" is published for the true nodes; use weights="variable"')
+
+    @property
+    def points(self) -> int:
+        """As many as the order, and three for 3M."""
+        return 3 if self.rule in HALVED else self.order
+
     @property
     def name(self) -> str:
-        """AB and the order, with what differs from the default."""
-        parts = [f"AB{self.order}"]
+        """AB and the number of evaluations, with what differs from the default."""
+        parts = [f"AB{self.points}"]
         if self.formulation is not None:
             parts.append(self.formulation.name)
         parts += [x for x in (self.weights, self.rule) if x not in ("variable", "exact")]
         return " ".join(parts)
 
     @property
+    def weak_order(self) -> int | None:
+        """2 from order 2 on, whatever the grid, and 1 below; None without noise. See `numdiff.sde`."""
+        return min(self.order, getattr(self.formulation, "weak_order", 2)) if self.stochastic else None
+
+    @property
     def has_limit(self) -> bool:
-        """False for the half rule on the true nodes: it weighs the slope by h/2, and the nodes stay behind."""
-        return self.rule == "exact" or self.weights == "uniform"
+        """False where the slope is weighed by h/2 or h^2/2 on the true nodes, which stay behind."""
+        return self.rule in ("exact", "3m-heun") or self.weights == "uniform"
 
     @property
     def registers(self) -> int:
         """The sample and k - 1 past evaluations."""
-        return self.order
+        return self.points
 
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return kappa omega_j for the step's `order` newest nodes."""
@@ -96,8 +132,12 @@ class AdamsBashforth(Multistep):
         k, mu = point.order, point.span.moments
         if point.span.infinite and self.weights == "uniform" and self.rule == "exact":
             return [0], mu  # nodes spaced by an infinite step: the polynomial is constant where the kernel is not 0
-        if self.rule == "half" and k == 2:
+        if k == 2 and self.rule in ("half", "3m"):
             mu = [mu[0], mu[0] / 2]
+        elif k == 2 and self.rule == "bh1":
+            mu = [mu[0], mu[0] / phi(1, point.span.c * point.span.unit) / 2]
+        elif k == 3 and self.rule in HALVED:
+            mu = [mu[0], mu[1], mu[2] / 2]
         return point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)], mu
 
     def state_at(self, ratios: Sequence[Number]) -> None:
@@ -106,5 +146,5 @@ class AdamsBashforth(Multistep):
     def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
         """Return the tableau of one step; see `Multistep`."""
         omega = self.weights_at(state, point)
-        pad = [0] * (self.order - len(omega))
-        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.order]), None
+        pad = [0] * (self.points - len(omega))
+        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.points]), None

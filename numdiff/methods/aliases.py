@@ -5,20 +5,33 @@ Each function returns the family's own object, so that a famous name and its str
 
 from __future__ import annotations
 
+from numdiff.elementary import Number, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO, VELOCITY_TIME, Formulation
-from numdiff.methods.adams import AdamsBashforth
+from numdiff.methods.adams import HALVED, AdamsBashforth
 from numdiff.methods.base import choice
-from numdiff.methods.butcher import HEUN
+from numdiff.methods.deis import TimeAdams
 from numdiff.methods.runge_kutta import KNOWN, RungeKutta
+from numdiff.sde import stochastic
+
+VARIANTS = ("rho", "log-rho", "time")
 
 
-def DDIM(formulation: Formulation | str | None = None) -> AdamsBashforth:
+def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> AdamsBashforth:
     """Return DDIM (Song et al., 2021), which is Adams-Bashforth of order 1.
 
     Every noise and data formulation gives the same step, and so does the velocity on flow schedules, where alpha and
     sigma are linear in time; on other schedules velocity/time is Euler's method for dx/dt and not DDIM.
+
+    Parameters
+    ----------
+    formulation
+        As above; data/log-SNR where there is noise.
+    eta
+        Noise of a step, 0 to 1, as a fraction of that of the reverse diffusion; 1 is DDPM. See `numdiff.sde`.
     """
-    return AdamsBashforth(1, formulation)  # type: ignore[arg-type]
+    if vanishes(eta):
+        return AdamsBashforth(1, formulation)  # type: ignore[arg-type]
+    return AdamsBashforth(1, stochastic(DATA_LOG_SNR if formulation is None else formulation, eta=eta))
 
 
 def PLMS(order: int = 4) -> AdamsBashforth:
@@ -27,30 +40,56 @@ def PLMS(order: int = 4) -> AdamsBashforth:
 
 
 def LMS(order: int = 4) -> AdamsBashforth:
-    """Return the linear multistep sampler of k-diffusion: variable-step Adams on noise in sigma/alpha."""
+    """Return the linear multistep sampler of k-diffusion: variable-step Adams on noise in sigma/alpha.
+
+    This is also DEIS's rho-AB, and what iPNDM_v is meant to be (see `numdiff.methods.pndm.IPNDMV`).
+    """
     return AdamsBashforth(order, NOISE_RATIO)
 
 
-def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth:
-    """Return DEIS (Zhang and Chen, 2023) combining `order` evaluations.
+def IPNDM(order: int = 4) -> AdamsBashforth:
+    """Return iPNDM (Zhang and Chen, 2023): PLMS from a start of lower order, one evaluation a step throughout."""
+    return PLMS(order)
+
+
+def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
+    """Return multistep DEIS (Zhang and Chen, 2023) combining `order` evaluations.
 
     Parameters
     ----------
     order
         Number of evaluations; the paper counts polynomial degrees, so its rho-AB r is ``DEIS(r + 1)``.
     variant
-        "rho" interpolates in sigma/alpha (the paper's rho-AB), "log-rho" in its logarithm (the form in diffusers).
+        "rho" interpolates in sigma/alpha (the paper's rho-AB), "log-rho" in its logarithm (the form in diffusers),
+        "time" in the schedule's time (the paper's tAB, by quadrature: see `TimeAdams`).
     """
-    choice("variant", variant, ("rho", "log-rho"))
+    choice("variant", variant, VARIANTS)
+    if variant == "time":
+        return TimeAdams(order)
     return AdamsBashforth(order, NOISE_RATIO if variant == "rho" else NOISE_LOG_SNR)
+
+
+def RhoRK(name: str = "3kutta") -> RungeKutta:
+    """Return rho-RK DEIS (Zhang and Chen, 2023): a Runge-Kutta method on x/alpha in sigma/alpha, by its name there.
+
+    Parameters
+    ----------
+    name
+        "1euler", "2heun", "3kutta", "3ralston", "3heun", "3vdh" (van der Houwen), "3ssp" or "4rk".
+    """
+    choice("name", name, tuple(RHO_RK))
+    return _runge_kutta(RHO_RK[name], NOISE_RATIO)
 
 
 def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     """Return multistep DPM-Solver (Lu et al., 2022): exponential Adams on noise in log-SNR.
 
-    ``rule="half"`` is the published 2M midpoint rule.
+    Parameters
+    ----------
+    order, rule
+        As in `DPMSolverPP`.
     """
-    return AdamsBashforth(order, NOISE_LOG_SNR, rule=rule)
+    return _log_snr_multistep(order, NOISE_LOG_SNR, rule)
 
 
 def DPMSolverPP(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
@@ -59,12 +98,26 @@ def DPMSolverPP(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     Parameters
     ----------
     order
-        Number of evaluations combined. Order 3 here is the exact exponential Adams method; the widely copied "3M"
-        lacks a factor 2 in one term and is second order.
+        Number of evaluations combined.
     rule
-        "exact" integrates the interpolant (the published Heun-type 2M at order 2); "half" is the published 2M midpoint.
+        "exact" integrates the interpolant: 2M of solver type "heun", and 3M as it should be, of order 3. "half" is the
+        published 2M of type "midpoint". "3m" and "3m-heun" are 3M as published, of order 2 for want of a factor 2; they
+        start with a step of "half" and of "exact". "bh1" is UniPC's two-point rule.
+
+    Raises
+    ------
+    ValueError
+        If the rule is not one for that many evaluations.
     """
-    return AdamsBashforth(order, DATA_LOG_SNR, rule=rule)
+    return _log_snr_multistep(order, DATA_LOG_SNR, rule)
+
+
+def _log_snr_multistep(order: int, formulation: Formulation, rule: str) -> AdamsBashforth:
+    if rule not in HALVED:
+        return AdamsBashforth(order, formulation, rule=rule)
+    if order != 3:
+        raise ValueError(f'rule="{rule}" combines three evaluations; use it with order=3, not order={order}')
+    return AdamsBashforth(2, formulation, rule=rule)  # three evaluations, but order 2
 
 
 def FlowEuler() -> AdamsBashforth:
@@ -72,26 +125,95 @@ def FlowEuler() -> AdamsBashforth:
     return AdamsBashforth(1, VELOCITY_TIME)
 
 
+def FlowAB(order: int = 2) -> AdamsBashforth:
+    """Return variable-step Adams-Bashforth on the velocity, the multistep sampler of flow matching."""
+    return AdamsBashforth(order, VELOCITY_TIME)
+
+
+def FlowHeun() -> RungeKutta:
+    """Return Heun's method on the velocity: two evaluations a step, order 2; Euler's in a step to sigma = 0.
+
+    A step to sigma = 0 returns the denoised estimate; on a flow schedule that is Euler's step.
+    """
+    return Heun(VELOCITY_TIME)
+
+
+def FlowMidpoint() -> RungeKutta:
+    """Return the midpoint method on the velocity: two evaluations a step, order 2."""
+    return Midpoint(VELOCITY_TIME)
+
+
+def _runge_kutta(label: str, formulation: Formulation | str | None) -> RungeKutta:
+    return RungeKutta(KNOWN[label], label, formulation)  # type: ignore[arg-type]
+
+
 def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Heun's method (EDM's deterministic sampler, Karras et al., 2022): two evaluations a step, order 2."""
-    return RungeKutta(HEUN, "Heun", formulation)  # type: ignore[arg-type]
+    """Return Heun's method (EDM's deterministic sampler, Karras et al., 2022): two evaluations a step, order 2.
+
+    It is also SSPRK(2,2), the optimal strong-stability-preserving method of two stages.
+    """
+    return _runge_kutta("Heun", formulation)
 
 
 def Midpoint(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return the explicit midpoint method: two evaluations a step, order 2."""
-    return RungeKutta(KNOWN["Midpoint"], "Midpoint", formulation)  # type: ignore[arg-type]
+    return _runge_kutta("Midpoint", formulation)
 
 
 def Ralston(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return Ralston's second-order method, of least error bound: two evaluations a step."""
-    return RungeKutta(KNOWN["Ralston"], "Ralston", formulation)  # type: ignore[arg-type]
+    return _runge_kutta("Ralston", formulation)
 
 
 def Kutta3(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return Kutta's third-order method: three evaluations a step."""
-    return RungeKutta(KNOWN["Kutta3"], "Kutta3", formulation)  # type: ignore[arg-type]
+    return _runge_kutta("Kutta3", formulation)
+
+
+def Ralston3(formulation: Formulation | str | None = None) -> RungeKutta:
+    """Return Ralston's third-order method, of least error bound: three evaluations a step."""
+    return _runge_kutta("Ralston3", formulation)
+
+
+def Heun3(formulation: Formulation | str | None = None) -> RungeKutta:
+    """Return Heun's third-order method: three evaluations a step."""
+    return _runge_kutta("Heun3", formulation)
+
+
+def VanDerHouwen3(formulation: Formulation | str | None = None) -> RungeKutta:
+    """Return van der Houwen's third-order method, also Wray's: three evaluations a step."""
+    return _runge_kutta("VanDerHouwen3", formulation)
+
+
+def SSPRK3(formulation: Formulation | str | None = None) -> RungeKutta:
+    """Return Shu and Osher's third-order method, strong-stability-preserving: three evaluations a step."""
+    return _runge_kutta("SSPRK3", formulation)
+
+
+def SSPRK43(formulation: Formulation | str | None = None) -> RungeKutta:
+    """Return SSPRK(4,3), third order with steps twice as long as Euler's for positivity: four evaluations a step."""
+    return _runge_kutta("SSPRK43", formulation)
 
 
 def RK4(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return the classical fourth-order Runge-Kutta method: four evaluations a step."""
-    return RungeKutta(KNOWN["RK4"], "RK4", formulation)  # type: ignore[arg-type]
+    return _runge_kutta("RK4", formulation)
+
+
+def Kutta38(formulation: Formulation | str | None = None) -> RungeKutta:
+    """Return Kutta's 3/8 rule, fourth order: four evaluations a step."""
+    return _runge_kutta("Kutta38", formulation)
+
+
+SSPRK2 = Heun
+
+RHO_RK = {
+    "1euler": "Euler",
+    "2heun": "Heun",
+    "3kutta": "Kutta3",
+    "3ralston": "Ralston3",
+    "3heun": "Heun3",
+    "3vdh": "VanDerHouwen3",
+    "3ssp": "SSPRK3",
+    "4rk": "RK4",
+}

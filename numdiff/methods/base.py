@@ -56,6 +56,15 @@ class Method(abc.ABC):
         """Model evaluations of one step, once the run is under way."""
         return self.steady().stages
 
+    @property
+    def samples(self) -> int:
+        """How many newest samples are the whole state of a run; more than one where a run can go on from them."""
+        return 1
+
+    def reverse(self) -> Method:
+        """Return the method that `numdiff.invert` lays out on the reversed grid."""
+        return self
+
     def nfe(self, steps: int) -> int:
         """Return the model evaluations of a run of `steps` grid steps that ends at a positive sigma."""
         return self.stages * steps
@@ -185,6 +194,8 @@ class Method(abc.ABC):
 
     def _formulation(self, schedule: Any) -> Formulation:
         if schedule is None:
+            if self.stochastic:
+                raise ValueError(f"{self} adds noise, and a plain ODE has none; use a method with tau = 0")
             return VELOCITY_TIME
         if self.formulation is None:
             return VELOCITY_TIME if schedule.is_flow else NOISE_RATIO
@@ -289,8 +300,8 @@ class Layout:
         there = self.levels[n + 1]
         return self.schedule is not None and (vanishes(there.sigma) or vanishes(self.formulation.scales(there)[0]))
 
-    def level_at(self, n: int, fraction: Number) -> Level:
-        """Return the level at s_n + fraction * h of step `n`, in the ratio (or time) variable.
+    def level_at(self, n: int, fraction: Number, variable: Formulation | None = None) -> Level:
+        """Return the level at s_n + fraction * h of step `n`, in the ratio (or time) variable or that of `variable`.
 
         Raises
         ------
@@ -302,20 +313,28 @@ class Layout:
             return here
         if kind(fraction) != "torch" and fraction == 1:
             return there
-        variable = ratio_of(self.formulation)
-        s = variable.node(here) + fraction * (variable.node(there) - variable.node(here))
+        variable = ratio_of(self.formulation) if variable is None else variable
+        known = variable.variable == self.formulation.variable
+        first, last = self.nodes[n : n + 2] if known else (variable.node(here), variable.node(there))
+        s = first + fraction * (last - first)
         if self.schedule is None:
             return Level.of_time(s)
         if variable == VELOCITY_TIME:
             return self.schedule.level_at(s)
+        if variable.variable == "log-snr":
+            return self.schedule.level(self.schedule.time(s))
         return self.schedule.level(self.schedule.time(-log(s) if variable == NOISE_RATIO else log(s)))
 
 
 def symbols_of(method: Method) -> set[Any]:
     """Return the SymPy symbols among a method's parameters and those of its base."""
     values = [getattr(method, item.name) for item in fields(method)]  # type: ignore[arg-type]
-    found = [symbols_of(v) if isinstance(v, Method) else getattr(v, "free_symbols", set()) for v in values]
+    found = [symbols_of(v) if isinstance(v, Method) else _symbols(v) for v in values]
     return set().union(*found)
+
+
+def _symbols(value: Any) -> set[Any]:
+    return getattr(value, "free_symbols", set()) or getattr(value, "symbols", set())
 
 
 def ratio_of(formulation: Formulation) -> Formulation:

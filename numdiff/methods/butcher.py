@@ -1,14 +1,19 @@
 """Explicit Runge-Kutta methods as exact Butcher arrays, of any order.
 
-Orders 1 to 4 are the classical ones. Higher orders come from Gragg's midpoint rule with extrapolation: n substeps (n
-even) of
+Orders 1 to 4 are the classical ones, by name. Higher orders come from Gragg's midpoint rule with extrapolation: n
+substeps (n even) of
 
     eta_1 = eta_0 + h_n f(eta_0),    eta_{i+1} = eta_{i-1} + 2 h_n f(eta_i),    h_n = h/n
 
 have an error expansion in even powers of h_n, so combining n = 2, 4, ..., 2m by Aitken-Neville gives order 2m. All of
 it is one explicit Runge-Kutta method whose coefficients follow in exact arithmetic; its first evaluation is shared.
 
-Source: Hairer, Norsett, Wanner, Solving ODEs I, II.1 and II.9.
+**Strong stability.** SSP methods are convex combinations of Euler steps: SSPRK2 (which is Heun's method), SSPRK3 of Shu
+and Osher, and the four-stage SSPRK(4,3), whose Euler steps may be twice as long.
+
+Sources: Hairer, Norsett, Wanner, Solving ODEs I, II.1 and II.9; Ralston, Math. Comp. 16 (1962); van der Houwen,
+Construction of integration formulas (1977); Shu and Osher, J. Comput. Phys. 77 (1988); Gottlieb, Ketcheson, Shu, Strong
+stability preserving methods (2011).
 """
 
 from __future__ import annotations
@@ -53,7 +58,17 @@ def two_stage(theta: Fraction) -> Butcher:
 EULER = Butcher(_square([[]]), (Q(1),), 1)
 MIDPOINT, RALSTON, HEUN = (two_stage(theta) for theta in (Q(1, 2), Q(2, 3), Q(1)))
 KUTTA3 = Butcher(_square([[], [Q(1, 2)], [Q(-1), Q(2)]]), (Q(1, 6), Q(2, 3), Q(1, 6)), 3)
+RALSTON3 = Butcher(_square([[], [Q(1, 2)], [Q(0), Q(3, 4)]]), (Q(2, 9), Q(1, 3), Q(4, 9)), 3)
+HEUN3 = Butcher(_square([[], [Q(1, 3)], [Q(0), Q(2, 3)]]), (Q(1, 4), Q(0), Q(3, 4)), 3)
+VAN_DER_HOUWEN3 = Butcher(_square([[], [Q(8, 15)], [Q(1, 4), Q(5, 12)]]), (Q(1, 4), Q(0), Q(3, 4)), 3)
+SSPRK3 = Butcher(_square([[], [Q(1)], [Q(1, 4), Q(1, 4)]]), (Q(1, 6), Q(1, 6), Q(2, 3)), 3)
+SSPRK43 = Butcher(
+    _square([[], [Q(1, 2)], [Q(1, 2), Q(1, 2)], [Q(1, 6), Q(1, 6), Q(1, 6)]]), (Q(1, 6), Q(1, 6), Q(1, 6), Q(1, 2)), 3
+)
 RK4 = Butcher(_square([[], [Q(1, 2)], [Q(0), Q(1, 2)], [Q(0), Q(0), Q(1)]]), (Q(1, 6), Q(1, 3), Q(1, 3), Q(1, 6)), 4)
+KUTTA38 = Butcher(
+    _square([[], [Q(1, 3)], [Q(-1, 3), Q(1)], [Q(1), Q(-1), Q(1)]]), (Q(1, 8), Q(3, 8), Q(3, 8), Q(1, 8)), 4
+)
 
 
 def neville(counts: list[int]) -> list[Fraction]:

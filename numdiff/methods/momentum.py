@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from numdiff.elementary import Number, is_zero, product
 from numdiff.formulations import Formulation
-from numdiff.methods.base import check_beta
+from numdiff.methods.base import Layout, check_beta
 from numdiff.methods.ghvb import show
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau
@@ -59,7 +59,7 @@ class Momentum(Multistep):
         if not isinstance(self.base, Multistep):
             raise TypeError(
                 f"base must be a multistep method such as AdamsBashforth(2), got {self.base}; a predictor-corrector "
-                "such as UniPC has a beta of its own, to be given there"
+                'such as UniPC has a beta of its own: UniPC(3, beta=0.8), with momentum="nesterov" for Nesterov\'s'
             )
         object.__setattr__(self, "beta", check_beta(self.beta))
 
@@ -92,6 +92,10 @@ class Momentum(Multistep):
     def name(self) -> str:
         """HB or NT, the base and beta."""
         return f"{self.short}({self.base.name}, {show(self.beta)})"
+
+    def point_of(self, layout: Layout, n: int) -> Point:
+        """Return where the base stands at step `n`, which may have nodes and moments of its own."""
+        return self.base.point_of(layout, n)
 
     def factors(self) -> tuple[Number, Number]:
         """Return the factors of W v and of W p in the new sample."""

@@ -87,6 +87,11 @@ class Multistep(Method):
     def registers(self) -> int:
         """Number of external values."""
 
+    @property
+    def stages(self) -> int:
+        """One evaluation a step."""
+        return 1
+
     @abc.abstractmethod
     def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
         """Return the tableau of the step at `point` and the state after it."""
@@ -94,7 +99,7 @@ class Multistep(Method):
     def _program(self, layout: Layout) -> Iterator[Tableau]:
         state = None
         for n in range(layout.steps):
-            point = point_at(layout, n)
+            point = self.point_of(layout, n)
             tableau, state = self.advance(state, point)
             tableau = tableau.same_shape(levels=(layout.levels[n],), target=layout.levels[n + 1])
             if layout.formulation.stochastic:
@@ -104,6 +109,10 @@ class Multistep(Method):
             elif layout.start == "runge-kutta" and not layout.ready(n) and not layout.arrives(n):
                 tableau = _bootstrap(tableau, layout, n)
             yield tableau
+
+    def point_of(self, layout: Layout, n: int) -> Point:
+        """Return where step `n` of a run stands: its geometry, nodes and order."""
+        return point_at(layout, n)
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the tableau of one step among equal (or geometric) steps; see `Method.steady`."""

@@ -1,18 +1,26 @@
-r"""Predictor-corrector methods in every formulation: UniPC, and Adams-Bashforth-Moulton in PEC mode.
+r"""Predictor-corrector methods in every formulation: UniPC, SA-Solver and Adams-Bashforth-Moulton, in PEC or PECE mode.
 
-With k evaluations in memory, F_j near the nodes u_j = s_{n-j} - s_n, one step predicts, evaluates once and corrects:
+With past evaluations F_j near the nodes u_j = s_{n-j} - s_n in memory, one step predicts from p of them, evaluates and
+corrects by c points, the new one included:
 
-    x~ = xi x_n + kappa_t sum_{j<k} omega_j F_j                         (*) on the nodes u_0, ..., u_{k-1}
+    x~ = xi x_n + kappa_t sum_{j<p} omega_j F_j                           (*) on the nodes u_0, ..., u_{p-1}
     F  = f(x~, s_{n+1})
-    x_{n+1} = xi x_n + kappa_t (w_h F + sum_{j<k} w_j F_j)              (*) on the nodes h, u_0, ..., u_{k-1}
+    x_{n+1} = xi x_n + kappa_t (w_h F + sum_{j<c-1} w_j F_j)              (*) on the nodes h, u_0, ..., u_{c-2}
 
-The memory keeps F, the evaluation at the *predicted* point (PEC mode), so a run of N steps makes N evaluations: one at
-the first level, one at the end of every step but the last, which is predicted only. The predictor has order k and the
-corrector order k + 1; since f is evaluated within O(h^{k+1}) of the solution the method has order k + 1.
+In PEC mode the memory keeps F, the evaluation at the *predicted* point, so a run of N steps makes N evaluations: one at
+the first level, one at the end of every step but the last, which is predicted only. In PECE mode every corrected sample
+is evaluated once more for the memory: 2N - 1 evaluations. Since f is evaluated within O(h^{p+1}) of the solution, which
+counts times the step, the order is min(p + 1, c) in both modes. The default, c = p + 1, has order p + 1; without a
+corrector (c = 0) it is p.
 
 **UniPC.** Its B(h) cancels from the linear systems of the paper, so that bh1, bh2 and the exact rule are the same
-method, except where the published code short-cuts a two-point formula (the predictor at k = 2, the corrector at k = 1):
+method, except where the published code short-cuts a two-point formula (the predictor at p = 2, the corrector at c = 2):
 there the moment h^2 phi_2(ch) is replaced by h/2 h phi_1(ch) (``rule="bh2"``) or by h^2/2 (``rule="bh1"``).
+
+**A predictor of one's own.** Any multistep method may predict (``predictor=``, UniPC's "solver_p"): of order q it gives
+the order min(q + 1, c). It carries its own memory and sees the evaluations that the corrector keeps.
+
+**Noise.** In a stochastic formulation predictor and corrector of a step share one noise: that is SA-Solver.
 
 **Heavy ball.** With W the total weight, p~ and p the normalised mixes of predictor and corrector, each with its own
 velocity (v~+ = p~ and v+ = p in the first step),
@@ -20,32 +28,44 @@ velocity (v~+ = p~ and v+ = p in the first step),
     v~+ = (1-beta) v~ + beta p~,    x~ = xi x + W v~+,    v+ = (1-beta) v + beta p,    x+ = xi x + W v+
 
 On the test equation z then enters only as z beta zeta/(zeta - (1-beta)), in predictor and corrector alike: an interval
-that ends at zeta = -1 is multiplied by (2-beta)/beta. (The published code averages predictions at different noise
-levels without normalising them, and overwrites the predictor's velocity after the average.)
+that ends at zeta = -1 is multiplied by (2-beta)/beta. The published code averages p/sigma_t, with another
+sigma_t in every step, so that a constant x_0 is not preserved, and overwrites the predictor's velocity after the
+average, so that only the corrector has momentum: ``momentum="published"``.
 
-Sources: Zhao et al., UniPC (2023); Hairer, Norsett, Wanner, Solving ODEs I, III.1; Wizadwongsa et al., Diffusion
-Sampling with Momentum (2024).
+Sources: Zhao et al., UniPC (2023); Xue et al., SA-Solver (2023); Hairer, Norsett, Wanner, Solving ODEs I, III.1;
+Wizadwongsa et al., Diffusion Sampling with Momentum (2024).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number, is_zero, kind, product
+from numdiff.elementary import Number, kind, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_RATIO, Formulation, Span
 from numdiff.methods.base import Layout, Method, check_beta, check_order, choice
-from numdiff.methods.butcher import of_order
 from numdiff.methods.ghvb import show
-from numdiff.methods.multistep import Point, point_at, positive_ratio, runge_kutta, steady_point
+from numdiff.methods.multistep import Multistep, Point, point_at, positive_ratio, steady_point
+from numdiff.methods.predictor_corrector_steps import (
+    Rows,
+    bootstrapped,
+    check_corrector,
+    check_uncorrected,
+    held,
+    uncorrected_steps,
+    unevaluated,
+    with_momentum,
+)
 from numdiff.phi import phi
 from numdiff.tableau import Tableau
 from numdiff.weights import MAX_ORDER, interpolatory, tidy
 
 RULES = ("exact", "bh1", "bh2")
+MODES = ("PEC", "PECE")
+MOMENTA = ("repaired", "published", "nesterov")
 
 
 @dataclass(frozen=True)
@@ -57,75 +77,141 @@ class Weights:
 
     @property
     def b(self) -> tuple[Number, ...]:
-        """The weights of the new sample: the corrector's."""
-        return self.corrector
+        """The weights of the new sample: the corrector's, if there is one."""
+        return self.corrector or self.predictor
 
 
 @dataclass(frozen=True)
 class PredictorCorrector(Method):
-    """Adams predictor with k points and corrector with k + 1, in PEC mode: order k + 1, one evaluation a step.
+    """Adams predictor with p points and corrector with c: order min(p + 1, c), by default p + 1.
 
     Parameters
     ----------
     memory
-        k, from 1 to 7: the number of past evaluations combined, which UniPC calls its order.
+        p, from 1 to 7 (8 with a `corrector` of at most 8): the number of past evaluations that the predictor combines,
+        which UniPC calls its order.
     formulation
         What is interpolated, in which variable; None for noise/ratio (velocity/time on flow schedules).
     rule
         "exact", or UniPC's published "bh1" and "bh2", which differ from it in two-point formulas only.
     beta
         Damping of a heavy ball in (0, 2]; 1 is none.
+    corrector
+        c, from 1 to 8: the number of points of the corrector, the new one included; 0 for none. Default p + 1.
+    mode
+        "PEC", one evaluation a step, or "PECE", two.
+    momentum
+        What beta means: "repaired", a heavy ball on predictor and corrector; "published", the form of the published
+        code; "nesterov", Nesterov's momentum on predictor and corrector.
+    uncorrected
+        The steps that only predict, counted from 0, or from the end if negative; by default the last one. A last step
+        that corrects costs one evaluation more; at sigma = 0 no step corrects.
+    predictor
+        A multistep method that predicts instead of Adams; then `memory` is its number of points. See `UniC`.
 
     Raises
     ------
     ValueError, TypeError
-        For parameters out of range.
+        For parameters out of range, or that contradict each other.
     """
 
     memory: int
     formulation: Formulation | None = None
     rule: str = "exact"
     beta: Any = 1
+    corrector: int | None = None
+    mode: str = "PEC"
+    momentum: str = "repaired"
+    uncorrected: tuple[int, ...] = (-1,)
+    predictor: Multistep | None = None
 
     reference: ClassVar[str] = "Zhao et al., UniPC, 2023; Hairer, Norsett, Wanner, Solving ODEs I, III.1"
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        object.__setattr__(self, "memory", check_order(self.memory, MAX_ORDER - 1))
+        default = self.corrector is None
+        object.__setattr__(self, "memory", check_order(self.memory, MAX_ORDER - 1 if default else MAX_ORDER))
+        object.__setattr__(self, "corrector", self.memory + 1 if default else check_corrector(self.corrector))
         object.__setattr__(self, "beta", check_beta(self.beta))
         choice("rule", self.rule, RULES)
+        choice("mode", self.mode, MODES)
+        choice("momentum", self.momentum, MOMENTA)
+        object.__setattr__(self, "uncorrected", check_uncorrected(self.uncorrected))
         if self.formulation is not None:
             object.__setattr__(self, "formulation", formulations.get(self.formulation))
+        if self.corrected_points == 0 and self.mode == "PECE":
+            raise ValueError('corrector=0 leaves nothing to evaluate twice; use mode="PEC"')
+        if self.predictor is not None:
+            _check_predictor(self)
+
+    @property
+    def corrected_points(self) -> int:
+        """c, the points of the corrector with the new one; 0 without a corrector."""
+        return int(self.corrector or 0)
 
     @property
     def points(self) -> int:
-        """As many as the memory holds."""
-        return self.memory
+        """As many evaluations as predictor or corrector take from memory."""
+        return max(self.memory, self.corrected_points - 1)
 
     @property
     def order(self) -> int:  # type: ignore[override]
-        """One more than the points; 1 with momentum."""
-        return self.points + 1 if self.beta == 1 else 1
+        """min(p + 1, c), or p without a corrector; 1 with momentum."""
+        if self.beta != 1:
+            return 1
+        predicts = self.memory if self.predictor is None else self.predictor.order
+        return min(predicts + 1, self.corrected_points) if self.corrector else predicts
 
     @property
     def name(self) -> str:
-        """PEC and the points, with what differs from the default."""
-        parts = [f"PEC{self.points}"]
-        if self.formulation is not None:
+        """The mode and the points, with what differs from the default."""
+        mode = self.mode if self.corrector else "PE"
+        base = f"{mode}{self.memory}" if self.predictor is None else f"{mode}({self.predictor.name})"
+        parts = [base if self.corrected_points in (0, self.memory + 1) else f"{base}-{self.corrector}"]
+        if self.formulation is not None and self.predictor is None:
             parts.append(self.formulation.name)
         if self.rule != "exact":
             parts.append(self.rule)
-        return " ".join(parts) if self.beta == 1 else f"HB({' '.join(parts)}, {show(self.beta)})"
+        if self.uncorrected != (-1,):
+            parts.append(f"uncorrected [{', '.join(map(str, self.uncorrected))}]")
+        if self.beta == 1:
+            return " ".join(parts)
+        form = "" if self.momentum != "published" else " published"
+        return f"{'NT' if self.momentum == 'nesterov' else 'HB'}{form}({' '.join(parts)}, {show(self.beta)})"
 
     @property
     def registers(self) -> int:
-        """The sample, the past evaluations, and two velocities if there is momentum."""
-        return 1 + self.points + 2 * (self.beta != 1)
+        """The sample, the past evaluations, the velocities if there is momentum, and the memory of a predictor."""
+        if self.predictor is not None:
+            return self._kept + self.predictor.registers
+        velocities = 0 if self.beta == 1 else 1 if self.momentum == "published" else 2
+        return 1 + self._kept + velocities
+
+    @property
+    def _kept(self) -> int:
+        """How many evaluations the tableaus remember: a plugged-in predictor remembers its own."""
+        return self.points if self.predictor is None else max(self.corrected_points - 1, 1)
+
+    @property
+    def weak_order(self) -> int | None:
+        """2 from order 2 on, whatever the grid, and 1 below; None without noise. See `numdiff.sde`."""
+        return min(self.order, getattr(self.formulation, "weak_order", 2)) if self.stochastic else None
 
     @property
     def has_limit(self) -> bool:
         """False where a two-point predictor weighs the slope by h/2 or h^2/2, which grows with the step."""
-        return self.rule == "exact" or self.points != 2
+        return (self.rule == "exact" or self.memory != 2) if self.predictor is None else self.predictor.has_limit
+
+    @property
+    def stages(self) -> int:
+        """One evaluation a step in PEC mode, two in PECE mode."""
+        return 2 if self.mode == "PECE" else 1
+
+    def nfe(self, steps: int) -> int:
+        """Return the model evaluations of a run: N in PEC and 2N - 1 in PECE mode where only the last step predicts."""
+        corrected = len(set(range(steps)) - uncorrected_steps(self.uncorrected, steps)) if self.corrector else 0
+        ends = corrected > 0 and steps - 1 not in uncorrected_steps(self.uncorrected, steps)
+        return steps + (corrected if self.mode == "PECE" else int(ends))
 
     def coefficients(self, *, h: Number | None = None, ratios: Sequence[Number] | None = None) -> Weights:
         """Return the weights of one step, exact.
@@ -148,24 +234,34 @@ class PredictorCorrector(Method):
         for j, ratio in enumerate(ratios):
             positive_ratio(ratio, f"ratios[{j}]")
         point = steady_point(self.formulation or NOISE_RATIO, self._steady_h(h, 1), ratios, self.points + 1)
-        return Weights(tuple(tidy(self._predictor(point))), tuple(tidy(self._corrector(point))))
+        if self.predictor is None:
+            predictor = tuple(tidy(self._predictor(point)))
+        else:
+            predictor = self.predictor.coefficients(h=h, ratios=ratios[: self.memory - 1])
+        return Weights(predictor, tuple(tidy(self._corrector(point))))
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the tableau of one step among equal (or geometric) steps; see `Method.steady`."""
         h = self._steady_h(h, positive_ratio(ratio, "ratio"))
         ratios = (ratio,) * (self.points - 1)
         point = steady_point(self.formulation or NOISE_RATIO, h, ratios, self.points + 1)
-        return self._step(point)
+        state, own = None, None
+        if self.predictor is not None:
+            state, own = self.predictor.steady_state(ratio), self.predictor._point(h, ratios[: self.memory - 1])
+        return self._rows(state, point, own)[0].tableau(evaluates_twice=self.mode == "PECE")
 
     def _predictor(self, point: Point) -> list[Number]:
         """Return kappa omega_j, newest first."""
-        mu = point.span.moments
-        return interpolatory(point.nodes[: point.order], self._short_cut(point.span) if point.order == 2 else mu)
+        p, mu = min(self.memory, point.order), point.span.moments
+        return interpolatory(point.nodes[:p], self._short_cut(point.span) if p == 2 else mu)
 
     def _corrector(self, point: Point) -> list[Number]:
-        """Return kappa w on the new evaluation and the memory; `point.span` has one more moment than the predictor."""
-        mu = self._short_cut(point.span) if point.order == 1 else point.span.moments
-        return interpolatory((point.nodes[0] + 1, *point.nodes[: point.order]), mu)
+        """Return kappa w on the new evaluation and the memory; `point.span` has one more moment than its order."""
+        if not self.corrector:
+            return []
+        old = min(self.corrected_points - 1, point.order)
+        mu = self._short_cut(point.span) if old == 1 else point.span.moments
+        return interpolatory((point.nodes[0] + 1, *point.nodes[:old]), mu)
 
     def _short_cut(self, span: Span) -> Sequence[Number]:
         """Return the moments of a two-point formula, as published."""
@@ -175,29 +271,64 @@ class PredictorCorrector(Method):
         slope = total if self.rule == "bh2" else total / phi(1, span.c * span.unit)
         return [total, slope * Fraction(1, 2) if kind(total) in ("exact", "sympy") else slope / 2]
 
-    def _step(self, point: Point, *, corrects: bool = True) -> Tableau:
-        """Return predict, evaluate, correct; without correction the new sample is the predicted one."""
-        k, xi = self.points, point.span.xi
-        pad = [0] * (k - point.order)
-        predictor = [*self._predictor(point), *pad]
-        new, *old = [*self._corrector(point), *pad] if corrects else [0, *predictor]
-        shift = [[0] * (k + 1), *([int(j == i) for j in range(k + 1)] for i in range(1, k))]
-        B = [(new,), (1,), *((0,),) * (k - 1)]
-        tableau = Tableau(A=((0,),), U=[(xi, *predictor)], V=[(xi, *old), *shift], B=B)
-        return tableau if self.beta == 1 else _with_velocities(tableau, self.beta, point)
+    def _step(self, point: Point) -> Tableau:
+        """Return predict, evaluate, correct at `point`, for predictors without a state."""
+        return self._rows(None, point, None)[0].tableau(evaluates_twice=self.mode == "PECE")
+
+    def _rows(self, state: Any, point: Point, own: Point | None, *, corrects: bool = True) -> tuple[Rows, Any]:
+        """Return the rows of one step and the next state of a plugged-in predictor, whose point is `own`.
+
+        Uncorrected, the sample is the predicted one.
+        """
+        m, xi = self._kept, point.span.xi
+        others: tuple[Any, ...] = ()
+        if self.predictor is None or own is None:
+            weights = self._predictor(point)
+            predicted = (xi, *weights, *(0,) * (m - len(weights)))
+        else:
+            step, state = self.predictor.advance(state, own)
+            gap = (0,) * (m - 1)
+            predicted, *memory = ((row[0], b, *gap, *row[1:]) for row, (b,) in zip(step.V, step.B, strict=True))
+            others = tuple((row, 0) for row in memory)
+        new, corrected = 0, predicted
+        if corrects and self.corrector:
+            new, *old = self._corrector(point)
+            corrected = (xi, *old, *(0,) * (len(predicted) - 1 - len(old)))
+        rows = Rows(predicted, corrected, new, m, others)
+        corrects = corrects and bool(self.corrector)
+        return (
+            rows if self.beta == 1 else with_momentum(rows, self.beta, self.momentum, point, corrects=corrects)
+        ), state
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
         yield self._opening(layout)
+        skipped, state, own = uncorrected_steps(self.uncorrected, layout.steps), None, None
+        of_predictor = replace(layout, orders=tuple([min(k, self.memory) for k in layout.orders]))
         for n, there in enumerate(layout.levels[1:]):
             point, last = point_at(layout, n, extra=1), n + 1 == layout.steps
-            tableau = self._step(point, corrects=not (last or point.span.infinite))
+            arrives = layout.schedule is not None and bool(vanishes(there.sigma))
+            corrects = bool(self.corrector) and n not in skipped and not (point.span.infinite or arrives)
+            if self.predictor is not None:
+                own = self.predictor.point_of(of_predictor, n)
+            rows, state = self._rows(state, point, own, corrects=corrects)
+            tableau = rows.tableau(evaluates_twice=self.mode == "PECE" and corrects and not last)
+            evaluates = corrects or not last
             if layout.start == "exact" and not layout.ready(n):
-                tableau = _hold(tableau)
+                tableau = held(tableau)
             elif layout.start == "runge-kutta" and not layout.ready(n) and not layout.arrives(n):
-                tableau = _bootstrap(tableau, layout, n)
-            tableau = tableau.replace(levels=(*tableau.levels[:-1], there), target=there)
-            tableau = _without_evaluation(tableau) if last else tableau
-            yield tableau.with_noise(point.span.noise, point.span.clock, stages=True)
+                order = max(min(layout.orders[n], self._order_to_start), 1)
+                tableau = bootstrapped(tableau, layout, n, order, evaluates=evaluates)
+            elif not evaluates:
+                tableau = unevaluated(tableau)
+            levels = tuple([level or there for level in tableau.levels])
+            yield tableau.same_shape(levels=levels, target=there).with_noise(
+                point.span.noise, point.span.clock, stages=True
+            )
+
+    @property
+    def _order_to_start(self) -> int:
+        """One less than the order without momentum: a fixed number of steps leaves that order intact."""
+        return min(self.memory, self.corrected_points - 1) if self.corrector else self.memory - 1
 
     def _opening(self, layout: Layout) -> Tableau:
         """Return the evaluation at the first level, which completes no step."""
@@ -207,7 +338,14 @@ class PredictorCorrector(Method):
 
 
 def UniPC(
-    order: int = 3, formulation: Formulation | str | None = DATA_LOG_SNR, *, rule: str = "exact", beta: Any = 1
+    order: int = 3,
+    formulation: Formulation | str | None = DATA_LOG_SNR,
+    *,
+    rule: str = "exact",
+    beta: Any = 1,
+    momentum: str = "repaired",
+    mode: str = "PEC",
+    uncorrected: Sequence[int] = (-1,),
 ) -> PredictorCorrector:
     """Return UniPC (Zhao et al., 2023) of the order that its predictor, UniP, has; with the corrector it is one higher.
 
@@ -221,48 +359,27 @@ def UniPC(
         "exact" (the paper's "vary_coeff"), "bh1" or "bh2" as in the published code.
     beta
         Damping of a heavy ball; 1 is none.
+    momentum
+        "repaired" (the default) or "published", as in the code of Wizadwongsa et al.; or "nesterov".
+    mode
+        "PEC" as published, or "PECE".
+    uncorrected
+        The steps that only predict; diffusers' ``disable_corrector=[0, 1]`` is (0, 1, -1), the last step never being
+        corrected there.
     """
-    return PredictorCorrector(order, formulation, rule, beta)  # type: ignore[arg-type]
+    steps = tuple(uncorrected)
+    return PredictorCorrector(order, formulation, rule, beta, None, mode, momentum, steps)  # type: ignore[arg-type]
 
 
-def _with_velocities(tableau: Tableau, beta: Number, point: Point) -> Tableau:
-    """Return the step with a damped velocity for the predictor and one for the corrector as its last registers."""
-    W, (xi, *predictor), (_, *old), new = point.span.moments[0], tableau.U[0], tableau.V[0], tableau.B[0][0]
-    keep, blend = (0, 1) if point.first else (1 - beta, beta)
-    on_v, on_p = (keep, blend) if point.momentum else (0, 1)
-    predicted, corrected = ([product(on_p, x) for x in row] for row in (predictor, old))
-    p, q = ([0 if is_zero(x) else product(blend, x) / W for x in row] for row in (predictor, [new, *old]))
-    velocities = [(0, *p, keep, 0), (0, *q[1:], 0, keep)]
-    return Tableau(
-        A=tableau.A,
-        U=[(xi, *predicted, product(on_v, W), 0)],
-        V=[(xi, *corrected, 0, product(on_v, W)), *((*row, 0, 0) for row in tableau.V[1:]), *velocities],
-        B=[(product(on_p, new),), *tableau.B[1:], (0,), (q[0],)],
-    )
-
-
-def _hold(tableau: Tableau) -> Tableau:
-    """Keep the memory rows and leave the sample as it is, for the driver to replace at the stage."""
-    unit = (1, *(0,) * (tableau.registers - 1))
-    return tableau.replace(U=(unit,), V=(unit, *tableau.V[1:]), B=((0,), *tableau.B[1:]))
-
-
-def _bootstrap(tableau: Tableau, layout: Layout, n: int) -> Tableau:
-    """Make the sample row a Runge-Kutta step of order k and evaluate at its end; its first evaluation is in memory."""
-    step = runge_kutta(of_order(layout.orders[n]), layout, n)
-    rest = (0,) * (tableau.registers - 2)
-    rows = [(*x, *a) for x, a in zip((*step.U, *step.V), (*step.A, *step.B), strict=True)][1:]
-    s = len(rows)
-    memory = [(*(0,) * (s - 1), row[0]) for row in tableau.B[1:]]
-    return Tableau(
-        A=[(*a, *(0,) * (s - len(a))) for _, _, *a in rows],
-        U=[(x, first, *rest) for x, first, *_ in rows],
-        V=[(*rows[-1][:2], *rest), *tableau.V[1:]],
-        B=[(*rows[-1][2:], 0), *memory],
-        levels=(*step.levels[1:], layout.levels[n + 1]),
-    )
-
-
-def _without_evaluation(tableau: Tableau) -> Tableau:
-    """Return the last step, which predicts only: its sample row is the predictor's."""
-    return tableau.replace(A=(), U=(), B=((),) * tableau.registers, levels=(), tags=())
+def _check_predictor(method: PredictorCorrector) -> None:
+    base = method.predictor
+    if not isinstance(base, Multistep):
+        raise TypeError(f"predictor must be a multistep method such as AdamsBashforth(2), got {base!r}")
+    if method.memory != base.points:
+        raise ValueError(f"memory must be {base.points}, the points of {base.name}, got {method.memory}; use UniC")
+    if method.formulation != base.formulation:
+        raise ValueError(
+            f"predictor {base.name} and corrector must share the formulation; use UniC, which takes it over"
+        )
+    if method.beta != 1:
+        raise ValueError(f"give the damping to the predictor, as in HeavyBall({base.name}, beta={show(method.beta)})")

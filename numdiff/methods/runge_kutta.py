@@ -1,4 +1,4 @@
-"""Explicit Runge-Kutta methods in the ratio (or time) variable: Heun, midpoint, Ralston, Kutta's third order, RK4.
+"""Explicit Runge-Kutta methods in the ratio (or time) variable: Heun, midpoint, Kutta, Ralston, SSP methods, RK4.
 
 The scaled sample y = x/alpha obeys dy/drho = eps (and y = x/sigma obeys dy/d(1/rho) = x_0), a plain ODE to which a
 classical method applies:
@@ -7,6 +7,8 @@ classical method applies:
 
 EDM's Heun sampler is the two-stage one with noise prediction. Where the grid ends at sigma = 0 the last step is
 Euler's, which evaluates nothing at sigma = 0 and returns the denoised estimate.
+
+With noise prediction these are the rho-RK variants of DEIS: `numdiff.methods.aliases.RhoRK` takes their names there.
 
 Sources: Karras et al., Elucidating the design space (2022), algorithm 1; Zhang and Chen, DEIS (2023), rho-RK.
 """
@@ -32,7 +34,13 @@ KNOWN = {
     "Ralston": butcher.RALSTON,
     "Heun": butcher.HEUN,
     "Kutta3": butcher.KUTTA3,
+    "Ralston3": butcher.RALSTON3,
+    "Heun3": butcher.HEUN3,
+    "VanDerHouwen3": butcher.VAN_DER_HOUWEN3,
+    "SSPRK3": butcher.SSPRK3,
+    "SSPRK43": butcher.SSPRK43,
     "RK4": butcher.RK4,
+    "Kutta38": butcher.KUTTA38,
 }
 
 

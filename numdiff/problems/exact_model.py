@@ -85,3 +85,24 @@ class Guidance:
     def __call__(self, x: Array, t: Any) -> Array:
         """Return the gradient at `x`, shape (..., d), and the model's own time `t`."""
         return self.problem.component_score(x, level_of_model_time(self.schedule, t), self.component)
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What guidance adds to a prediction m: g(x, t) = scale (E[m | x, component] - E[m | x]), t the model's own time.
+
+    In noise prediction that is -scale sigma grad_x log p(component | x): classifier guidance and classifier-free
+    guidance are the same field where both are exact.
+    """
+
+    problem: Any
+    given: Any
+    schedule: Any
+    scale: float
+    prediction: str | Prediction = "noise"
+
+    def __call__(self, x: Array, t: Any) -> Array:
+        """Return the difference at `x`, shape (..., d), and the model's own time `t`."""
+        level = level_of_model_time(self.schedule, t)
+        guided, plain = (problem.predict(x, level, self.prediction) for problem in (self.given, self.problem))
+        return self.scale * (guided - plain)

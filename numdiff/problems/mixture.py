@@ -34,7 +34,7 @@ from numdiff.problems import _arrays
 from numdiff.problems._arrays import Array
 from numdiff.problems.covariance import spectrum
 from numdiff.problems.draws import draw
-from numdiff.problems.exact_model import ExactModel, Guidance
+from numdiff.problems.exact_model import Condition, ExactModel, Guidance
 from numdiff.problems.flow import Reference, as_level, gaussian_flow, mixture_flow
 
 _BLOCK = 2**18
@@ -216,6 +216,31 @@ class GaussianMixture:
     def guidance(self, schedule: Any, component: int | Sequence[int]) -> Guidance:
         """Return g(x, t) = grad_x log p(component | x) with t the model's own time under `schedule`."""
         return Guidance(self, schedule, tuple(self._chosen(component)))
+
+    def condition(
+        self,
+        schedule: Any,
+        component: int | Sequence[int],
+        scale: float = 1.0,
+        prediction: str | Prediction = "noise",
+    ) -> Condition:
+        """Return the field that guidance adds to `model`: scale (E[m | x, component] - E[m | x]), a difference.
+
+        It is the "condition" of a splitting method, and model + condition is the guided network; with scale = 1 that is
+        the model of `conditional(component)`. In noise prediction g = -scale sigma grad_x log p(component | x).
+
+        Parameters
+        ----------
+        schedule
+            Gives the model's own time its level.
+        component
+            The component, or a class of several.
+        scale
+            The guidance scale s; any sign.
+        prediction
+            What `model` predicts.
+        """
+        return Condition(self, self.conditional(component), schedule, scale, prediction)
 
     # --- the reference solution ------------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ class Problem:
         )
         return fine, float(np.abs(coarse - fine).max())
 
-    def errors(self, scheme: nd.methods.Scheme | Any, **options: Any) -> np.ndarray:
+    def errors(self, scheme: Any, **options: Any) -> np.ndarray:
         """Return the distance of every point's image from the exact one, per square root of the dimension."""
         model = self.base if options.get("fields") else self.model
         found = nd.sample(scheme, model, self.start, **options)

@@ -6,7 +6,7 @@ A script of `analysis` gives two functions, and `main` gives it a command line::
 
 ``compute(fast)`` returns plain numbers and strings (nested dicts and lists; NumPy arrays become lists), which are
 written to ``NAME.json``. ``draw(numbers)`` makes a figure of them, written as PDF, SVG and PNG, or a table in Markdown
-(``NAME.md``). Every file is written all or nothing, and the same input gives the same bytes.
+(``NAME.md``), or a pair of both. Every file is written all or nothing, and the same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(
     compute
         ``compute(fast)`` returns the numbers.
     draw
-        ``draw(numbers)`` returns a figure, or a Markdown text.
+        ``draw(numbers)`` returns a figure, a Markdown text, or a figure and a text.
     argv
         Arguments; those of the command line if None.
 
@@ -66,7 +66,9 @@ def main(
 
 
 def _drawn(result: Any) -> dict[str, bytes]:
-    """Return the files of a figure or of a Markdown text by their suffix."""
+    """Return the files of a figure, of a Markdown text or of both by their suffix."""
+    if isinstance(result, tuple):
+        return {suffix: data for part in result for suffix, data in _drawn(part).items()}
     if isinstance(result, str):
         return {"md": result.encode()}
     result.draw_without_rendering()

@@ -166,7 +166,8 @@ def _weights(method: Any, h: Any, ratios: tuple[Any, ...] | None) -> tuple[tuple
 
 
 def _rows(found: Any) -> dict[str, Row]:
-    return {"predictor weight": found.predictor, "corrector weight": found.corrector}
+    rows = {"predictor weight": found.predictor, "corrector weight": found.corrector}
+    return {name: row for name, row in rows.items() if row}  # a predictor alone has no corrector
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,12 @@ def _interpolation(method: AdamsBashforth, nodes: Sequence[Any], mu: Sequence[An
     if method.rule == "half":
         sentences.append("As published, `mu_0/2` takes the place of mu_1.")
         used[1] = used[0] / 2
+    elif method.rule == "bh1":
+        sentences.append("As published, `h/2`, the moment without the kernel, takes the place of mu_1.")
+        used[1] = to_sympy(mu[1])
+    elif method.rule != "exact":
+        sentences.append("As published, `mu_2/2` takes the place of mu_2.")
+        used[2] = used[2] / 2
     rows = [[to_sympy(x) for x in row] for row in lagrange(nodes)]
     basis = [tidy(sum(x * U**m for m, x in enumerate(row))) for row in rows]
     yield Step(
@@ -156,23 +162,28 @@ def _predictor_corrector(method: PredictorCorrector, h: Any, ratio: sp.Expr) -> 
     yield from kernel_moments(method, h, mu)
     yield nodes_step(nodes, ratio, "The evaluations in memory")
     rule = "" if method.rule == "exact" else f" As published, {method.rule} replaces mu_1 in two-point formulas."
-    yield Step("predictor", f"The Lagrange basis on the memory, integrated.{rule}", indexed("omega", found.predictor))
-    yield Step(
-        "corrector",
-        f"The same with one node more, `u = 1`, for the evaluation at the predicted point, which w_0 weighs.{rule}",
-        indexed("w", found.corrector),
-    )
+    plugged = method.predictor is not None
+    text = f"The weights of {method.predictor} on what it remembers." if plugged else "The Lagrange basis on the memory"
+    text += "" if plugged else f", integrated.{rule}"
+    yield Step("predictor", text, indexed("omega", found.predictor))
+    if found.corrector:
+        text = "The Lagrange basis" if plugged else "The same"
+        text += " with the node `u = 1` for the evaluation at the predicted point, which w_0 weighs, before "
+        text += f"{len(found.corrector) - 1} of the memory, integrated.{rule}"
+        yield Step("corrector", text, indexed("w", found.corrector))
     if method.beta != 1:
         yield _two_velocities(method, h)
     for name, symbol, row, at in (
         ("predictor", "omega", found.predictor, nodes),
         ("corrector", "w", found.corrector, (1, *nodes)),
     ):
+        if not row or (plugged and name == "predictor"):
+            continue
         yield Step(
             f"check: the {name} integrates polynomials exactly",
             "The weights times u_j^m, summed, minus mu_m"
             + ("; here `u_0 = 1`, and `u_1, u_2, ...` are the memory." if name == "corrector" else "."),
-            conditions(symbol, row, "u", powers(at, len(row)), mu[: len(row)]),
+            conditions(symbol, row, "u", powers(at[: len(row)], len(row)), mu[: len(row)]),
             check=True,
         )
 
@@ -180,11 +191,19 @@ def _predictor_corrector(method: PredictorCorrector, h: Any, ratio: sp.Expr) -> 
 def _two_velocities(method: PredictorCorrector, h: Any) -> Step:
     """Return the recursion of the corrector's velocity, read off the last row of the tableau."""
     tableau = steady(method, h)
-    keep, mix = tableau.V[-1][-1], sum(map(to_sympy, tableau.V[-1][:-2])) + sum(map(to_sympy, tableau.B[-1]))
+    keep, mix = tableau.V[-1][-1], sum(map(to_sympy, tableau.V[-1][:-1])) + sum(map(to_sympy, tableau.B[-1]))
+    form = {
+        "repaired": "Predictor and corrector each have a velocity: with `W = mu_0` the mix p_n of evaluations has the "
+        "sum 1, and the sample is `e^{ch} X_n + W v_{n+1}`.",
+        "nesterov": "Predictor and corrector each have a velocity: with `W = mu_0` the mix p_n of evaluations has the "
+        "sum 1, and the sample is `e^{ch} X_n + W ((1 - beta) v_{n+1} + beta p_n)`.",
+        "published": "Only the corrector has a velocity, here in the scale of the sample and so multiplied by `e^{ch}` "
+        "in every step: with `W = mu_0` the mix p_n of evaluations has the sum 1, and the sample is `e^{ch} X_n + W "
+        "v_{n+1}`.",
+    }
     return Step(
         "velocities",
-        "Predictor and corrector each have a velocity: with `W = mu_0` the mix p_n of evaluations has the sum 1, and "
-        "the sample is `e^{ch} X_n + W v_{n+1}`.",
+        form[method.momentum],
         (eq(V_NEXT, to_sympy(keep) * V_NOW + tidy(mix) * sp.Symbol("p_n")),),
     )
 

@@ -131,7 +131,10 @@ def _without_kernel(method: Any) -> Any:
     """Return the same method in the ratio variable."""
     if isinstance(method, Momentum):
         return replace(method, base=_without_kernel(method.base))
-    return replace(method, formulation=ratio_of(method.formulation))
+    changes: dict[str, Any] = {"formulation": ratio_of(method.formulation)}
+    if getattr(method, "predictor", None) is not None:
+        changes["predictor"] = _without_kernel(method.predictor)
+    return replace(method, **changes)
 
 
 def _in_ratio(method: Any) -> Iterator[Limit]:

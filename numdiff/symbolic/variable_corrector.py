@@ -45,10 +45,16 @@ def stage_residuals(method: PredictorCorrector) -> Stages:
     Raises
     ------
     ValueError
-        For a damping that is not a rational function, and where rule "bh1" puts the step for a moment of the kernel.
+        For a damping that is not a rational function, where rule "bh1" puts the step for a moment of the kernel, for a
+        predictor that was plugged in and for momentum as published.
     """
     k = method.points
-    if method.rule == "bh1" and method.kernel and k <= 2:
+    if method.predictor is not None or (method.beta != 1 and method.momentum == "published"):
+        raise ValueError(
+            f"the order of {method.name} on any grid is proved for its own predictor and momentum only; see "
+            "certified for equal steps"
+        )
+    if method.rule == "bh1" and method.kernel and 2 in (method.memory, method.corrected_points):
         raise ValueError(
             f"{method.name} weighs a slope by the step and not by a moment of its kernel, so that its residuals are no "
             'functions of the moments; its order on any grid is proved for rule="exact" and "bh2"'
@@ -72,7 +78,8 @@ def stage_residuals(method: PredictorCorrector) -> Stages:
     predictor, corrector = (
         symbols.linear(scalar_product((row, values)) for values in lifted[2:]) for row in lifted[:2]
     )
-    return Stages(predictor, corrector, symbols.linear((-x.numer, x.denom) for x in lifted[1][1 : k + 2]))
+    off = lifted[1][1 : 2 if method.mode == "PECE" else k + 2]  # what PECE remembers is at the corrected samples
+    return Stages(predictor, corrector, symbols.linear((-x.numer, x.denom) for x in off))
 
 
 def _power(x: Any, m: int) -> Any:

@@ -48,6 +48,7 @@ from numdiff.methods.filtered_adams import FilteredAdams, TwoTermState
 from numdiff.methods.ghvb import GHVB, FilterState
 from numdiff.methods.momentum import Momentum
 from numdiff.methods.multistep import Multistep, Point
+from numdiff.methods.pndm import IPNDMV, PseudoNumerical
 from numdiff.symbolic.polynomials import tidy, to_sympy
 from numdiff.weights import recentre
 
@@ -245,6 +246,13 @@ def _parameters(method: Any) -> tuple[sp.Symbol, ...]:
 def _past(method: Any, symbols: Symbols) -> list[list[sp.Expr]]:
     """Return the moments of the method's velocities, outermost first, and make their symbols known."""
     if type(method) is AdamsBashforth:
+        if method.rule == "bh1" and method.kernel:
+            raise ValueError(
+                f"{method} weighs the slope by h^2/2, which is no function of the moments of its kernel; orders on any "
+                "grid are proved for the other rules"
+            )
+        return []
+    if isinstance(method, IPNDMV) or (isinstance(method, PseudoNumerical) and method.combine == "noise"):
         return []
     if type(method) in (GHVB, FilteredAdams):  # a filter of second order looks back at two velocities
         return [symbols.velocity() for _ in range(1 if is_zero(getattr(method, "momentum", 0)) else 2)]

@@ -35,7 +35,9 @@ def written(tmp_path_factory):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_writes_its_figure_or_table_and_its_numbers(name, written):
     files, numbers = written(name)
-    assert set(files) in ({".json", ".pdf", ".png", ".svg"}, {".json", ".md"})
+    figure, table = {".pdf", ".png", ".svg"}, {".md"}
+    assert set(files) - {".json"} in (figure, table, figure | table)
+    assert ".json" in files
     assert all(path.stat().st_size > 200 for path in files.values())
     assert numbers
 

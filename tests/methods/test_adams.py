@@ -15,7 +15,9 @@ from numdiff.elementary import log as log_of
 from numdiff.formulations import FORMULATIONS, Span
 from numdiff.methods.multistep import Point
 from numdiff.phi import phi
+from numdiff.symbolic.derivations import derivation
 from numdiff.weights import moments
+from tests.methods.test_observed_orders import END, START, TOLERANCE, mixture_error, slope
 
 SCHEDULE = nd.schedules.VPLinear()
 TIMES = np.array([0.95, 0.83, 0.62, 0.55, 0.41, 0.3, 0.17])
@@ -205,3 +207,104 @@ def level_at(formulation, s):
     if lam is None:
         return nd.Level(s, 1 / s, 1.0, s)
     return nd.Level(-lam, (1 + exp(-2 * lam)) ** -0.5, (1 + exp(2 * lam)) ** -0.5, -lam)
+
+
+# --- published rules --------------------------------------------------------------------------------------------------
+
+R1, R2 = sp.symbols("r_1 r_2", positive=True)
+EXPONENTIAL = pytest.mark.parametrize("formulation", [nd.DATA_LOG_SNR, nd.NOISE_LOG_SNR], ids=lambda f: f.name)
+
+
+@EXPONENTIAL
+@pytest.mark.parametrize("rule", ["3m", "3m-heun"])
+def test_3m_halves_the_second_divided_difference(formulation, rule):
+    """Exact weights less half of int u^2 f[0,-1,-2], for all step ratios; and so does DPM-Solver++'s published form."""
+    h, c = sp.Symbol("h", positive=True), formulation.c
+    published = nd.AdamsBashforth(2, formulation, rule=rule).coefficients(ratios=[R1, R2])
+    exact = nd.AdamsBashforth(3, formulation).coefficients(ratios=[R1, R2])
+    a, b = 1 / R1, 1 / R1 + 1 / (R1 * R2)  # the nodes are 0, -a and -b in units of the step
+    divided = (1 / (a * b), 1 / (a * (a - b)), 1 / (b * (b - a)))
+    missing = [x - y for x, y in zip(exact, published, strict=True)]
+    for found, weight in zip(missing, divided, strict=True):
+        assert sp.simplify(found - h * phi(3, c * h) * weight) == 0  # mu_2/2 = h phi_3(ch)
+    r0, r1 = a, b - a  # the code's h_0/h and h_1/h
+    f = sp.symbols("f_0:3")
+    first, second = (f[0] - f[1]) / r0, (f[1] - f[2]) / r1
+    D1, D2 = first + r0 / (r0 + r1) * (first - second), (first - second) / (r0 + r1)
+    code = h * (phi(1, c * h) * f[0] + phi(2, c * h) * D1 + phi(3, c * h) * D2)
+    assert sp.simplify(code - sum(w * x for w, x in zip(published, f, strict=True))) == 0
+
+
+@EXPONENTIAL
+@pytest.mark.parametrize("rule", ["half", "bh1", "3m", "3m-heun"])
+def test_published_rules_have_order_two(formulation, rule):
+    method = nd.AdamsBashforth(2, formulation, rule=rule)
+    assert nd.order.certified(method) == method.order == 2
+    assert nd.order.certified(nd.AdamsBashforth(3, formulation)) == 3
+
+
+def test_3m_misses_a_twelfth_of_the_second_derivative_on_every_grid():
+    for formulation in (nd.NOISE_RATIO, nd.DATA_LOG_SNR, nd.NOISE_LOG_SNR):
+        found = nd.order.any_grid(nd.AdamsBashforth(2, formulation, rule="3m"))
+        assert (found.order, found.residual) == (2, sp.Rational(1, 12))
+    with pytest.raises(ValueError, match=r"AB2 data/log-snr bh1 weighs the slope by h\^2/2"):
+        nd.order.any_grid(nd.AdamsBashforth(2, nd.DATA_LOG_SNR, rule="bh1"))
+
+
+@EXPONENTIAL
+@pytest.mark.parametrize("rule", ["bh1", "bh2"])
+def test_two_point_rules_are_unipcs_predictors(formulation, rule):
+    ours = nd.AdamsBashforth(2, formulation, rule={"bh2": "half"}.get(rule, rule)).coefficients(ratios=[R1])
+    predictor = nd.UniPC(2, formulation, rule=rule).coefficients(ratios=[R1]).predictor
+    assert all(sp.simplify(x - y) == 0 for x, y in zip(ours, predictor, strict=True))
+    h = sp.Symbol("h", positive=True)
+    slope = -ours[1] / R1  # the weight of f'(0) over that of one step
+    assert sp.simplify(slope - (h / 2 if rule == "bh1" else h * phi(1, formulation.c * h) / 2)) == 0
+
+
+def test_the_two_point_step_of_3m_is_its_solver_types():
+    grid = levels()
+    for rule, other in (("3m", "half"), ("3m-heun", "exact")):
+        step, expected = (
+            nd.DPMSolverPP(k, rule=r).discretize(SCHEDULE, grid).tableaus[1] for k, r in ((3, rule), (2, other))
+        )
+        assert (step.B[0], step.V[0][:2]) == (expected.B[0], expected.V[0])
+
+
+def test_three_points_alone_have_a_limit_at_sigma_zero():
+    grid = [*TIMES, 0.0]
+    for formulation in (nd.NOISE_LOG_SNR, nd.NOISE_RATIO):
+        nd.AdamsBashforth(2, formulation, rule="3m-heun").discretize(SCHEDULE, grid, final="limit")
+    with pytest.raises(ValueError, match="no finite limit at sigma = 0"):
+        nd.DPMSolver(3, rule="3m").discretize(SCHEDULE, grid, final="limit")
+
+
+def test_rules_are_refused_for_other_orders():
+    with pytest.raises(ValueError, match='rule="bh1" is a two-point rule; use it with order=2, not order=3'):
+        nd.AdamsBashforth(3, rule="bh1")
+    with pytest.raises(ValueError, match='rule="3m" combines three evaluations and has order 2: use order=2'):
+        nd.AdamsBashforth(3, rule="3m")
+    with pytest.raises(ValueError, match='rule="3m" combines three evaluations; use it with order=3, not order=2'):
+        nd.DPMSolverPP(2, rule="3m")
+    with pytest.raises(ValueError, match='rule="3m-heun" is published for the true nodes'):
+        nd.AdamsBashforth(2, rule="3m-heun", weights="uniform")
+    assert nd.DPMSolverPP(3, rule="3m") == nd.AdamsBashforth(2, nd.DATA_LOG_SNR, rule="3m")
+
+
+@EXPONENTIAL
+def test_published_rules_have_order_two_in_runs(formulation):
+    for rule in ("bh1", "3m", "3m-heun"):
+        found = slope(mixture_error(nd.AdamsBashforth(2, formulation, rule=rule)), [1.0, 2.0, 1.3], 48, START, END)
+        assert abs(found - 2) < TOLERANCE
+    assert slope(mixture_error(nd.AdamsBashforth(3, formulation)), [1.0, 2.0, 1.3], 48, START, END) > 3 - TOLERANCE
+
+
+@EXPONENTIAL
+@pytest.mark.parametrize("rule", ["half", "bh1", "3m", "3m-heun"])
+def test_derivations_integrate_by_the_rule(rule, formulation):
+    """The step "integration" writes omega_j in mu_0, mu_1, ...: with the moments put in, these are the weights."""
+    method, h = nd.AdamsBashforth(2, formulation, rule=rule), sp.Symbol("h", positive=True)
+    (step,) = (x for x in derivation(method) if x.title == "integration")
+    mu = {sp.Symbol(f"mu_{m}"): x for m, x in enumerate(moments(h, formulation.c, method.points))}
+    for equation, weight in zip(step.equations, method.coefficients(), strict=True):
+        assert sp.simplify(equation.rhs.subs(mu) - weight) == 0

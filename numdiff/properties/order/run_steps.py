@@ -18,7 +18,7 @@ from typing import Any
 
 import sympy as sp
 
-from numdiff.formulations import NOISE_RATIO
+from numdiff.formulations import NOISE_RATIO, Formulation
 from numdiff.level import Level
 from numdiff.methods.base import Layout, Method
 from numdiff.symbolic.polynomials import tidy
@@ -207,8 +207,8 @@ def _parts(orders: tuple[int, ...] | None, points: int) -> tuple[tuple[int, ...]
 class _ExactLayout(Layout):
     """A layout on rational nodes, whose Runge-Kutta stages are on rational nodes too."""
 
-    def level_at(self, n: int, fraction: Any) -> Level:
-        """Return the level at s_n + fraction * h, exact."""
+    def level_at(self, n: int, fraction: Any, variable: Formulation | None = None) -> Level:
+        """Return the level at s_n + fraction * h, exact; there is one variable only."""
         here, there = self.nodes[n], self.nodes[n + 1]
         return _level(here + fraction * (there - here))
 

@@ -194,9 +194,10 @@ def _classical(method: Any) -> Any:
     """Return the method with kernel exponent 0 that it becomes as h -> 0."""
     if not method.kernel:
         return method
-    return (
-        replace(method, base=_classical(method.base)) if hasattr(method, "base") else replace(method, formulation=None)
-    )
+    if hasattr(method, "base"):
+        return replace(method, base=_classical(method.base))
+    predictor = getattr(method, "predictor", None)
+    return replace(method, formulation=None, **({} if predictor is None else {"predictor": _classical(predictor)}))
 
 
 def _checked_orders(method: Method, orders: Any) -> tuple[int, ...] | None:

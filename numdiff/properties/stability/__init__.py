@@ -11,6 +11,7 @@ from numdiff.properties.stability.linear import (
     region,
 )
 from numdiff.properties.stability.relative import relative_interval, relative_region
+from numdiff.properties.stability.split import split_interval, split_polynomial, split_region
 from numdiff.properties.stability.stars import OrderStar, order_star
 from numdiff.properties.stability.startup_steps import Growth, internal, startup, startup_growth
 from numdiff.properties.stability.two_parameter import two_parameter_region
@@ -36,6 +37,9 @@ __all__ = [
     "relative_region",
     "roots",
     "sector_angle",
+    "split_interval",
+    "split_polynomial",
+    "split_region",
     "startup",
     "startup_growth",
     "two_parameter_region",

@@ -176,7 +176,11 @@ def _on_ratio(method: Any, symbol: sp.Symbol) -> Any:
 
 
 def _without_kernel(method: Any) -> Any:
-    changes = {"base": _without_kernel(method.base)} if hasattr(method, "base") else {"formulation": None}
+    changes: dict[str, Any] = (
+        {"base": _without_kernel(method.base)} if hasattr(method, "base") else {"formulation": None}
+    )
+    if getattr(method, "predictor", None) is not None:
+        changes["predictor"] = _without_kernel(method.predictor)
     return dataclasses.replace(method, **changes) if method.kernel else method
 
 

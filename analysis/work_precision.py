@@ -1,0 +1,157 @@
+"""Which sampler at how many evaluations: errors of the deterministic zoo on exact mixtures, and a ranking.
+
+    python -m analysis.work_precision --out results/analysis
+
+Every method runs on four mixtures without guidance and on the same four with exact classifier guidance at scales 4
+and 8, on three grids, with at most the given number of model evaluations; the truth is the exact (guided) flow. A
+method's error at a budget is the geometric mean over the mixtures of the root mean square (or the median) over the
+points; the grid is the one of the three that serves the method best over those mixtures, and the table names it. What
+is ranked is how well the flow of an exact model is followed, not how pleasing a trained network's images are.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+import numdiff as nd
+from numdiff import plotting
+from numdiff.methods.aliases_predictor_corrector import AdamsBashforthMoulton
+from numdiff.methods.bdia import BDIA
+from numdiff.methods.exponential_runge_kutta import RES, DPMSolverSingle
+from numdiff.methods.pndm import PNDM
+from numdiff.study.mixtures import GRIDS, lay_out, problems
+from numdiff.study.script import main
+
+BETA = Fraction(4, 5)
+NFES = (4, 5, 6, 8, 10, 12, 15, 20, 30, 50)
+RANKED = (5, 6, 8, 10, 15, 20, 30)
+"""Budgets of the table."""
+SHOWN = ("DDIM", "PLMS4", "LMS4", "DPM-Solver++ 2M", "DPM-Solver++ 3M published", "DPM-Solver++ 3 exact")
+SHOWN += ("UniPC3 bh2", "GHVB2(0.8)")
+"""Methods of the figure, as many as there are styles of lines."""
+
+
+def zoo() -> dict[str, nd.Method]:
+    """Return the deterministic methods that are compared, by the names they are known by."""
+    plms, half = nd.PLMS(4), nd.DPMSolverPP(2, rule="half")
+    return {
+        "DDIM": nd.DDIM(),
+        "PLMS2": nd.PLMS(2),
+        "PLMS4": plms,
+        "PNDM": PNDM(),
+        "LMS4": nd.LMS(4),
+        "DEIS tAB2": nd.DEIS(3, "time"),
+        "DEIS3 log-rho": nd.DEIS(3, "log-rho"),
+        "DPM-Solver 2M": nd.DPMSolver(2, rule="half"),
+        "DPM-Solver-2": DPMSolverSingle(2, "noise/log-snr"),
+        "DPM-Solver-3": DPMSolverSingle(3, "noise/log-snr"),
+        "DPM-Solver++ 2S": DPMSolverSingle(2),
+        "DPM-Solver++ 3S": DPMSolverSingle(3),
+        "DPM-Solver++ 2M": half,
+        "DPM-Solver++ 2 exact": nd.DPMSolverPP(2),
+        "DPM-Solver++ 3M published": nd.DPMSolverPP(3, rule="3m"),
+        "DPM-Solver++ 3 exact": nd.DPMSolverPP(3),
+        "UniPC2 bh2": nd.UniPC(2, rule="bh2"),
+        "UniPC3 bh2": nd.UniPC(3, rule="bh2"),
+        "UniPC3 exact": nd.UniPC(3),
+        "ABM3 PECE": AdamsBashforthMoulton(3),
+        "AB3 velocity": nd.AdamsBashforth(3, nd.VELOCITY_TIME),
+        "Heun": nd.Heun(),
+        "Heun velocity": nd.Heun(nd.VELOCITY_TIME),
+        "RK4": nd.RK4(),
+        "RES 3S": RES(3),
+        "BDIA": BDIA(),
+        "HB(PLMS4, 0.8)": nd.HeavyBall(plms, BETA),
+        "GHVB2(0.8)": nd.GHVB(2, BETA),
+        "GHVB4(0.8) published": nd.GHVB(4, BETA, nd.NOISE_RATIO, weights="uniform"),
+        "GHVB2(0.8) data": nd.GHVB(2, BETA, nd.DATA_LOG_SNR),
+        "HB(DPM-Solver++ 2M, 0.8)": nd.HeavyBall(half, BETA),
+        "HB(UniPC2, 0.8)": nd.UniPC(2, rule="bh2", beta=BETA),
+        "StretchedAdams(3/2) data": nd.StretchedAdams(Fraction(3, 2), formulation=nd.DATA_LOG_SNR),
+    }
+
+
+def compute(fast: bool) -> dict[str, Any]:
+    """Return the mean errors by kind of problem, method, grid and budget, and the ranking."""
+    nfes = NFES[3:8:2] if fast else NFES
+    found, worst = {}, 0.0
+    for kind, members in problems(16 if fast else 96).items():
+        members = members[: 2 if fast else None]
+        worst = max(worst, *(p.reference[1] for p in members))
+        found[kind] = {
+            label: {grid: [_errors(method, grid, nfe, members) for nfe in nfes] for grid in GRIDS}
+            for label, method in zoo().items()
+        }
+    return {"nfes": nfes, "errors": found, "reference error": worst, "ranking": _ranking(found, nfes)}
+
+
+def _errors(method: nd.Method, grid: str, nfe: int, members: Any) -> dict[str, float] | None:
+    """Return the geometric means over the problems, or None where the method needs more evaluations."""
+    scheme = lay_out(method, grid, nfe)
+    if scheme is None:
+        return None
+    with np.errstate(over="ignore"):
+        errors = [problem.errors(scheme) for problem in members]
+    means = {"rms": [np.sqrt(np.mean(e**2)) for e in errors], "median": [np.median(e) for e in errors]}
+    return {what: float(np.exp(np.mean(np.log(values)))) for what, values in means.items()}
+
+
+def _ranking(found: dict[str, Any], nfes: Any) -> dict[str, Any]:
+    """Return, by kind and budget, the methods in order of their error on their best grid."""
+    table: dict[str, Any] = {}
+    for kind, methods in found.items():
+        for k, nfe in enumerate(nfes):
+            best = [
+                min(((grid, label, row[k]) for grid, row in grids.items() if row[k]), key=lambda e: e[2]["rms"])
+                for label, grids in methods.items()
+                if any(row[k] for row in grids.values())
+            ]
+            best.sort(key=lambda entry: entry[2]["rms"])
+            table.setdefault(kind, {})[str(nfe)] = [
+                {"method": label, "grid": grid, **errors} for grid, label, errors in best
+            ]
+    return table
+
+
+def draw(numbers: dict[str, Any]) -> Any:
+    """Return the figure and the table of the ranking."""
+    nfes, axes = np.array(numbers["nfes"]), plotting.figure(2, 2, 11.0, 8.0, sharex=True)
+    for column, (kind, methods) in enumerate(numbers["errors"].items()):
+        for row, what in enumerate(("rms", "median")):
+            lines = {label: _best(methods[label], what, nfes) for label in SHOWN}
+            label = "root mean square error" if what == "rms" else "median error"
+            plotting.curves(lines, axes[row, column], xlabel="evaluations", ylabel=label, logx=True, logy=True)
+            axes[row, column].set_title(kind, fontsize="medium")
+            axes[row, column].set_ylim(top=3.0)
+            axes[row, column].set_xticks(nfes, [str(n) for n in nfes])
+            axes[row, column].set_xticks([], minor=True)
+            axes[row, column].get_legend().remove()
+    axes[0, 0].figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    return axes[0, 0].figure, _table(numbers)
+
+
+def _best(grids: dict[str, Any], what: str, nfes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the budgets that a method can use, and its error there on the grid that serves it best."""
+    values = [min((row[k][what] for row in grids.values() if row[k]), default=np.nan) for k in range(len(nfes))]
+    usable = np.isfinite(values)
+    return nfes[usable], np.array(values)[usable]
+
+
+def _table(numbers: dict[str, Any], places: int = 8) -> str:
+    """Return the ranking in Markdown: one column a budget, one row a place."""
+    text = ""
+    for kind, by_nfe in numbers["ranking"].items():
+        columns = [nfe for nfe in by_nfe if int(nfe) in RANKED]
+        lines = [["place", *(f"{nfe} evaluations" for nfe in columns)], ["---"] * (1 + len(columns))]
+        for place in range(places):
+            entries = (by_nfe[nfe][place] for nfe in columns)
+            lines.append([str(place + 1), *(f"{e['method']}, {e['grid']}: {e['rms']:.2g}" for e in entries)])
+        text += f"## {kind}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n"
+    return text
+
+
+if __name__ == "__main__":
+    main("work_precision", __doc__, compute, draw)

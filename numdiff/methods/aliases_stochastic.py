@@ -1,0 +1,161 @@
+r"""Published stochastic samplers that are one of the families here under another name, and one misprint.
+
+A multistep method becomes stochastic by its formulation (see `numdiff.sde`), so that most of these are one line. The
+exception is the third order of sde-dpmsolver++ in diffusers. There the slope D_2 = (h^2/2) f'' of the interpolant
+D_0 + D_1 u/h + D_2 (u/h)^2 must have the weight
+
+    mu_2 = (1 + tau^2) alpha_t int_0^h e^{z(1 - u/h)} (u/h)^2 du = 2 alpha_t (1/2 - phi_2(z)),    z = -(1 + tau^2) h
+
+and the code has -alpha_t (1/2 + phi_2(z)): half of it, as in the other codes' 3M, with a sign lost besides. That tends
+to -alpha_t and not to 0 as h -> 0, which makes the order 1, and with noise worse: second differences of the predictions
+are of size sqrt(h), so they must cancel from step to step, as on equal steps they do. On alternating steps the variance
+does not converge.
+
+Sources: Ho et al., DDPM (2020), section 3.2; Lu et al., DPM-Solver++ (2022), section 5; Song et al., DDIM (2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from numdiff import formulations
+from numdiff.elementary import Number, kind
+from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
+from numdiff.methods.adams import AdamsBashforth
+from numdiff.methods.aliases import DPMSolver, DPMSolverPP
+from numdiff.methods.base import choice
+from numdiff.methods.multistep import Multistep, Point
+from numdiff.phi import phi
+from numdiff.sde import Eta, Tau, stochastic
+from numdiff.tableau import Tableau, one_stage
+from numdiff.weights import interpolatory
+
+VARIANCES = ("fixed-small", "fixed-large")
+MISPRINTS = ("halved", "sign")
+"""Rules of order 3 as published, with a wrong weight of the second derivative."""
+
+
+@dataclass(frozen=True)
+class MisprintedThirdOrder(Multistep):
+    """SDE-DPM-Solver++ of three evaluations as diffusers has it, with a sign lost; for certification only.
+
+    Its order is 1 and its weak order 0; on equal steps that is 1 too. The method meant is ``SDEDPMSolverPP(3)``.
+
+    Parameters
+    ----------
+    formulation
+        data/log-SNR with a noise level, from `numdiff.sde.stochastic`; None for tau = 1.
+
+    Raises
+    ------
+    ValueError
+        For another prediction.
+    """
+
+    formulation: Formulation | None = None
+
+    order: ClassVar[int] = 1  # type: ignore[misc]
+    reference: ClassVar[str] = "diffusers, DPMSolverMultistepScheduler, sde-dpmsolver++ of order 3"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        found = stochastic() if self.formulation is None else formulations.get(self.formulation)
+        object.__setattr__(self, "formulation", found)
+        if found.prediction != "data" or found.variable != "log-snr":
+            raise ValueError(f"formulation must be data/log-snr or a stochastic form of it, got {found}")
+
+    @property
+    def weak_order(self) -> int | None:
+        """0; None without noise."""
+        return 0 if self.stochastic else None
+
+    @property
+    def points(self) -> int:
+        """Three evaluations are combined, whatever the order."""
+        return 3
+
+    @property
+    def name(self) -> str:
+        """AB3 with the misprint."""
+        return f"AB3 {self.formulation} sign lost"
+
+    @property
+    def has_limit(self) -> bool:
+        """False: the weights of the formula do not stay finite and consistent on an infinite step."""
+        return False
+
+    @property
+    def registers(self) -> int:
+        """The sample and two past evaluations."""
+        return 3
+
+    def weights_at(self, state: Any, point: Point) -> list[Number]:
+        """Return the weights of the step, newest first: those of Adams but for the moment of u^2."""
+        mu = list(point.span.moments)
+        if point.order == 3:
+            z = point.span.c * point.span.unit
+            half = phi(2, 0 * z) if kind(z) == "sympy" else 0.5
+            mu[2] = mu[0] / (z * phi(1, z)) * (phi(2, z) + half)  # mu_0 = -alpha_t z phi_1(z)
+        return interpolatory(point.nodes[: point.order], mu)
+
+    def state_at(self, ratios: Any) -> None:
+        """Return None: there is no state beside the past evaluations."""
+
+    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
+        """Return the tableau of one step; see `Multistep`."""
+        omega = self.weights_at(state, point)
+        pad = [0] * (3 - len(omega))
+        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, 0, 0, 0]), None
+
+
+def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
+    """Return ancestral sampling of DDPM (Ho et al., 2020): the posterior mean and a noise of fixed variance.
+
+    Parameters
+    ----------
+    variance
+        "fixed-small": that of the posterior given x_0, sigma_t^2 (1 - e^{-2h}), which is DDIM with eta = 1.
+        "fixed-large": that of the forward step, sigma_s^2 (1 - e^{-2h}) (beta_t on variance-preserving schedules). The
+        step to sigma = 0 adds no noise in either.
+    """
+    choice("variance", variance, VARIANCES)
+    return AdamsBashforth(1, stochastic(DATA_LOG_SNR, eta=Eta(1, variance.removeprefix("fixed-"))))
+
+
+def SDEDPMSolver(order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1) -> AdamsBashforth:
+    """Return SDE-DPM-Solver: exponential Adams for the reverse diffusion on noise in log-SNR.
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined; 1 and 2 are published.
+    rule
+        "exact" (solver type "heun" of diffusers), "half" for its "midpoint" at order 2, and the rules of `DPMSolver`.
+    tau
+        Noise level; 1 as published, 0 is DPM-Solver.
+    """
+    return replace(DPMSolver(order, rule=rule), formulation=stochastic(NOISE_LOG_SNR, tau))
+
+
+def SDEDPMSolverPP(
+    order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1
+) -> AdamsBashforth | MisprintedThirdOrder:
+    """Return SDE-DPM-Solver++ (Lu et al., 2022): exponential Adams for the reverse diffusion on data in log-SNR.
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined. From 2 on the weak order is 2.
+    rule
+        "exact" (solver type "heun" of diffusers at order 2), "half" for its "midpoint" and "DPM++ 2M SDE" of
+        k-diffusion; at order 3 "halved" (or "3m-heun") is "DPM++ 3M SDE" as published, and "sign" what diffusers has.
+    tau
+        Noise level; 1 as published, 0 is DPM-Solver++. k-diffusion's eta in "2M SDE" and "3M SDE" is tau^2.
+    """
+    formulation = stochastic(DATA_LOG_SNR, tau)
+    if rule in MISPRINTS and order != 3:
+        raise ValueError(f'rule="{rule}" is a misprint of order 3; got order={order}, use "exact" or "half"')
+    if rule == "sign":
+        return MisprintedThirdOrder(formulation)
+    return replace(DPMSolverPP(order, rule="3m-heun" if rule == "halved" else rule), formulation=formulation)

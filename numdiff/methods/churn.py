@@ -1,0 +1,235 @@
+r"""Churn: noise is added before a step, and a longer step removes it (EDM's stochastic sampler).
+
+With rho = sigma/alpha, y = x/alpha, and where S_min <= rho_s <= S_max,
+
+    gamma = min(S_churn/N, sqrt(2) - 1),    rho^ = (1 + gamma) rho_s
+    y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z,    y_t = the base method's step from rho^ to rho_t
+
+and no noise elsewhere. The one z reaches the sample through every row of the base's tableau that reads it. Heun's
+method as the base is EDM's algorithm 2; Euler's and DPM-Solver-2 are k-diffusion's. Adding noise carries the marginals
+exactly, so the law of the samples has the base's error, and at S_noise = 1 no other.
+
+On a Brownian path the noise of a step is the increment over the step itself, of the clock -rho^2, so that runs on
+grids that refine one another at a fixed S_churn approach the same samples.
+
+**Evaluation.** ``evaluation="after"`` asks the model at (y^, rho^), as published. diffusers' Euler has asked at
+(y_s, rho_s) before it draws the noise, and uses the answer at rho^: ``evaluation="before"``, for one-stage bases. The
+prediction that it keeps is the base's, so noise and data prediction differ. It has order 1.
+
+Orders hold for a fixed S_churn: gamma then falls like 1/N. At its cap every step stays longer than log(1 + gamma) in
+log-SNR, and nothing converges.
+
+Sources: Karras et al., Elucidating the design space (2022), algorithm 2; Crowson, k-diffusion; diffusers,
+EulerDiscreteScheduler.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numdiff.elementary import Number, log, product, sqrt, vanishes
+from numdiff.formulations import Formulation
+from numdiff.level import Level
+from numdiff.methods.adams import AdamsBashforth
+from numdiff.methods.ancestral import base_step, need_schedule, number_in, one_step
+from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.butcher import HEUN
+from numdiff.methods.exponential_runge_kutta import DPM2
+from numdiff.methods.runge_kutta import RungeKutta
+from numdiff.tableau import Tableau
+
+EVALUATIONS = ("after", "before")
+CAP = 2**0.5 - 1
+"""The largest gamma: the variance of the noise at most doubles."""
+
+
+@dataclass(frozen=True)
+class Churn(Method):
+    """A one-step method that is given fresh noise before its steps.
+
+    Parameters
+    ----------
+    base
+        The deterministic one-step method: DDIM, Heun, an exponential Runge-Kutta method.
+    S_churn
+        Amount of noise of a whole run, at least 0; a step's share is capped as published.
+    S_min, S_max
+        Where noise is added, in sigma/alpha, both ends included.
+    S_noise
+        Factor of the noise, at least 0; 1 is right and EDM's 1.003 to 1.007 make up for a network's loss of detail.
+    evaluation
+        "after" the noise, or "before" it, as in diffusers' Euler.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a base with memory or noise, a number out of range or an empty window.
+    """
+
+    base: Method
+    S_churn: Number = 0
+    S_min: float = 0.0
+    S_max: float = math.inf
+    S_noise: Number = 1
+    evaluation: str = "after"
+
+    reference: ClassVar[str] = "Karras et al., 2022, algorithm 2"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        one_step(self.base, "base")
+        for name in ("S_churn", "S_min", "S_noise"):
+            object.__setattr__(self, name, number_in(name, getattr(self, name), 0, math.inf))
+        if not self.S_min < self.S_max:
+            raise ValueError(f"S_min must lie below S_max, got {self.S_min} and {self.S_max}")
+        choice("evaluation", self.evaluation, EVALUATIONS)
+        if self.evaluation == "before" and self.base.stages != 1:
+            raise ValueError(f'evaluation="before" needs a base with one evaluation, got {self.base}; use nd.DDIM()')
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """The base's, in the law of the samples; see the module."""
+        return self.base.order
+
+    @property
+    def points(self) -> int:
+        """A one-step method combines no past evaluations."""
+        return 1
+
+    @property
+    def formulation(self) -> Formulation | None:  # type: ignore[override]
+        """The base's."""
+        return self.base.formulation
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether a run may add noise: unless S_churn is 0."""
+        return not vanishes(self.S_churn)
+
+    @property
+    def has_limit(self) -> bool:
+        """As the base's."""
+        return self.base.has_limit
+
+    @property
+    def stages(self) -> int:
+        """As many as the base's."""
+        return self.base.stages
+
+    @property
+    def name(self) -> str:
+        """The base and the parameters that are not the default ones."""
+        parts = [self.base.name, f"S_churn={self.S_churn}"]
+        if self.S_min or self.S_max != math.inf:
+            parts.append(f"on [{float(self.S_min):g}, {float(self.S_max):g}]")
+        if self.S_noise != 1:
+            parts.append(f"S_noise={self.S_noise}")
+        if self.evaluation == "before":
+            parts.append("evaluated before")
+        return f"Churn({', '.join(parts)})"
+
+    def coefficients(self) -> Any:
+        """Return the base's coefficients."""
+        return self.base.coefficients()
+
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return the base's steady step; see `Method.steady`.
+
+        Raises
+        ------
+        ValueError
+            With S_churn > 0: gamma depends on the number of steps of the run.
+        """
+        if self.stochastic:
+            raise ValueError(f"{self.name} has no steady step: its noise depends on the number of steps; use its base")
+        return self.base.steady(h, ratio=ratio)
+
+    def gamma(self, level: Level, steps: int) -> Number:
+        """Return gamma of the step that leaves `level`, in a run of `steps` steps."""
+        share = self.S_churn / steps
+        if not self.S_min <= level.rho <= self.S_max:
+            return 0
+        return share if share < CAP else CAP
+
+    def _formulation(self, schedule: Any) -> Formulation:
+        need_schedule(self, schedule)
+        return super()._formulation(schedule)
+
+    def _program(self, layout: Layout) -> Iterator[Tableau]:
+        for here, there in zip(layout.levels, layout.levels[1:], strict=False):
+            gamma = self.gamma(here, layout.steps)
+            if vanishes(gamma) or vanishes(here.alpha):  # there is no more noise than at alpha = 0
+                yield base_step(self.base, layout, here, there)
+            else:
+                yield self._step(layout, here, there, gamma)
+
+    def _step(self, layout: Layout, here: Level, there: Level, gamma: Number) -> Tableau:
+        if not there.rho < here.rho:
+            raise ValueError(
+                f"{self.name} adds noise on the way to the data, but the step from time {here.time} to {there.time} "
+                "leads to the noise; reverse the grid, or use S_churn = 0"
+            )
+        hat = self._level(layout, here, (1 + gamma) * here.rho)
+        step = base_step(self.base, layout, hat, there)
+        scale = hat.alpha / here.alpha
+        noise = self.S_noise * hat.sigma * sqrt(1 - 1 / (1 + gamma) ** 2)
+        if vanishes(noise):
+            noise = 0
+        before = self.evaluation == "before"
+        U, V = step.U, [(product(step.V[0][0], scale),)]
+        noisy = tuple((product(x, noise),) for (x,) in U)
+        changed = step.replace(
+            U=U if before else [(product(x, scale),) for (x,) in U],
+            V=V,
+            Na=((0,),) * step.stages if before else noisy,
+            Nb=((product(step.V[0][0], noise),),),
+            clocks=((-(here.rho**2), -(there.rho**2)),),
+            target=there,
+        )
+        return changed.replace(levels=(here,)) if before else changed
+
+    def _level(self, layout: Layout, here: Level, rho: Number) -> Level:
+        """Return the schedule's level at sigma/alpha = `rho`, the noisier one."""
+        try:
+            return layout.schedule.level(layout.schedule.time(-log(rho)))
+        except ValueError as error:
+            raise ValueError(
+                f"{self.name} churns from sigma/alpha = {float(here.rho):.6g} up to {float(rho):.6g}, which schedule "
+                f"{layout.schedule.name} does not reach; lower S_max, start the grid lower, or use a wider schedule"
+            ) from error
+
+
+def EDMStochastic(S_churn: Number = 40, S_min: float = 0.05, S_max: float = 50.0, S_noise: Number = 1.003) -> Churn:
+    """Return EDM's stochastic sampler: Heun's method with churn; the defaults are those for ImageNet-64.
+
+    Parameters
+    ----------
+    S_churn, S_min, S_max, S_noise
+        As in `Churn`.
+    """
+    return Churn(RungeKutta(HEUN, "Heun"), S_churn, S_min, S_max, S_noise)
+
+
+def EulerChurn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_noise: Number = 1) -> Churn:
+    """Return Euler's method with churn, as k-diffusion's ``sample_euler``.
+
+    Parameters
+    ----------
+    S_churn, S_min, S_max, S_noise
+        As in `Churn`.
+    """
+    return Churn(AdamsBashforth(1), S_churn, S_min, S_max, S_noise)
+
+
+def DPM2Churn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_noise: Number = 1) -> Churn:
+    """Return DPM-Solver-2 with churn, as k-diffusion's ``sample_dpm_2``.
+
+    Parameters
+    ----------
+    S_churn, S_min, S_max, S_noise
+        As in `Churn`.
+    """
+    return Churn(DPM2(), S_churn, S_min, S_max, S_noise)

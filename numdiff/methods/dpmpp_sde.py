@@ -1,0 +1,209 @@
+r"""DPM-Solver++ (SDE), single-step: two evaluations of the reverse diffusion a step, with noise on both.
+
+With the exact step of the diffusion for a constant prediction, x_t = xi x_s + W f + n z (`numdiff.sde`), to the inner
+level m at a fraction r of the step in log-SNR and to t,
+
+    X_2 = xi_m x_s + W_m f_1 + n_m z_1
+    x_t = xi x_s + w_1 f_1 + w_2 f_2 + n z_2,    w from f linear in log-SNR through both nodes
+
+``rule="half"``, as published, takes W/2 for the first moment, so that w_2 = W/(2 r); "exact" takes formula (*).
+
+**One path.** z_1 and z_2 are increments of one Brownian motion, the first over a part of the other's time, so
+
+    z_2 = sqrt(theta) z_1 + sqrt(1 - theta) z_3,    theta = (T_m - T_s)/(T_t - T_s),    z_3 independent
+
+for a clock T. ``path="brownian"`` takes the clock of the diffusion itself, with which a constant prediction gives x_m
+and x_t their exact joint law; ``path="rho"`` takes T = -sigma/alpha, which is what k-diffusion and diffusers draw from
+their Brownian tree. Both have theta = r + O(h), and the weak order 2 then follows from three sums: w_2 r = W/2, which
+is the drift's, and w_2 times the covariance of z_1 with z_2 and w_2 times the variance of X_2, each as it should be.
+``path="independent"`` has no covariance and weak order 1.
+
+Sources: Lu et al., DPM-Solver++ (2022), section 5; Crowson, k-diffusion (``sample_dpmpp_sde``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from numdiff import formulations
+from numdiff.elementary import Number, kind, sqrt, vanishes
+from numdiff.formulations import DATA_LOG_SNR, Formulation, Span
+from numdiff.level import Level
+from numdiff.methods.ancestral import need_schedule, number_in
+from numdiff.methods.base import Layout, Method, choice
+from numdiff.sde import StochasticFormulation, Tau, stochastic
+from numdiff.tableau import Tableau, one_stage
+from numdiff.weights import interpolatory
+
+RULES = ("half", "exact")
+PATHS = ("brownian", "rho", "independent")
+
+
+@dataclass(frozen=True)
+class SingleStepSDE(Method):
+    """Two-stage exponential Runge-Kutta method of the reverse diffusion, with noise on stage and output.
+
+    Parameters
+    ----------
+    formulation
+        A log-SNR formulation, as from `numdiff.sde.stochastic`.
+    r
+        Where the inner level is, as a fraction of the step in log-SNR, above 0 and at most 1.
+    rule
+        "half" as published, or "exact".
+    path
+        How the two noises of a step depend on one another: "brownian", "rho" or "independent"; see the module.
+    noise_factor
+        Factor of the noise, at least 0; 1 is right ("s_noise").
+
+    Raises
+    ------
+    ValueError, TypeError
+        For another formulation, a number out of range or an unknown option.
+    """
+
+    formulation: Formulation
+    r: Number = Fraction(1, 2)
+    rule: str = "half"
+    path: str = "brownian"
+    noise_factor: Number = 1
+
+    reference: ClassVar[str] = "Lu et al., DPM-Solver++, 2022, section 5; Crowson, k-diffusion, 2022"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        object.__setattr__(self, "formulation", formulations.get(self.formulation))
+        if self.formulation.variable != "log-snr":
+            raise ValueError(f"formulation must be in log-SNR, got {self.formulation}; use stochastic('data/log-snr')")
+        object.__setattr__(self, "r", number_in("r", self.r, 0, 1))
+        if vanishes(self.r):
+            raise ValueError("r must be positive: at r = 0 the inner level is the first one")
+        choice("rule", self.rule, RULES)
+        choice("path", self.path, PATHS)
+        object.__setattr__(self, "noise_factor", number_in("noise_factor", self.noise_factor, 0, math.inf))
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """2 in the drift."""
+        return 2
+
+    @property
+    def points(self) -> int:
+        """A one-step method combines no past evaluations."""
+        return 1
+
+    @property
+    def has_limit(self) -> bool:
+        """False: the inner level of an infinitely long step is nowhere."""
+        return False
+
+    @property
+    def weak_order(self) -> int | None:
+        """2 on one path, 1 with independent noises; None without noise."""
+        if not self.stochastic:
+            return None
+        return 1 if self.path == "independent" else getattr(self.formulation, "weak_order", 2)
+
+    @property
+    def stages(self) -> int:
+        """Two."""
+        return 2
+
+    @property
+    def name(self) -> str:
+        """The formulation, with what differs from the default."""
+        parts = [self.formulation.name, *([f"r={self.r}"] if self.r != Fraction(1, 2) else [])]
+        parts += [x for x in (self.rule, self.path) if x not in ("half", "brownian")]
+        parts += [f"noise x {self.noise_factor}"] if self.noise_factor != 1 else []
+        return f"2S-SDE({', '.join(parts)})"
+
+    def coefficients(self) -> tuple[Number, ...]:
+        """Return the weights (w_1, w_2) of one steady step, for kappa = 1, in terms of h."""
+        return tuple(self.steady().B[0])
+
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return the tableau of one of equal steps, without its noise; see `Method.steady`."""
+        h = self._steady_h(h, ratio)
+        inner, whole = self.formulation.steady_span(self.r * h, 1), self.formulation.steady_span(h, 2)
+        return self._tableau(inner, whole)
+
+    def _tableau(self, inner: Span, whole: Span) -> Tableau:
+        mu = whole.moments
+        if self.rule == "half":
+            mu = [mu[0], mu[0] * Fraction(1, 2) if kind(mu[0]) in ("exact", "sympy") else mu[0] / 2]
+        return Tableau(
+            A=((0, 0), (inner.moments[0], 0)),
+            U=((1,), (inner.xi,)),
+            B=(tuple(interpolatory((0, self.r), mu)),),
+            V=((whole.xi,),),
+        )
+
+    def _formulation(self, schedule: Any) -> Formulation:
+        need_schedule(self, schedule)
+        return super()._formulation(schedule)
+
+    def _program(self, layout: Layout) -> Iterator[Tableau]:
+        for n, (here, there) in enumerate(zip(layout.levels, layout.levels[1:], strict=False)):
+            formulation, denoises = _on_step(layout.formulation, here, there), layout.denoises(n)
+            span = formulation.denoising_span(here, there) if denoises else formulation.span(here, there, 2)
+            if span.infinite or denoises:
+                step = one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
+                yield step.with_noise(self.noise_factor * span.noise, span.clock)
+            else:
+                yield self._step(replace(layout, formulation=formulation), here, there, span)
+
+    def _step(self, layout: Layout, here: Level, there: Level, whole: Span) -> Tableau:
+        middle = there if self.r == 1 else self._between(layout, here, there)
+        inner = layout.formulation.span(here, middle, 1)
+        step = self._tableau(inner, whole).replace(levels=(here, middle), target=there)
+        if whole.clock is None or inner.clock is None:  # no noise
+            return step
+        first, last = self.noise_factor * inner.noise, self.noise_factor * whole.noise
+        if self.path == "independent":
+            return step.replace(Na=((0, 0), (first, 0)), Nb=((0, last),), clocks=(None, whole.clock))
+        start, end = whole.clock if self.path == "brownian" else (-here.rho, -there.rho)
+        between = inner.clock[1] if self.path == "brownian" else -middle.rho
+        theta = (between - start) / (end - start)
+        shared, fresh = last * sqrt(theta), last * sqrt(1 - theta)
+        if self.r == 1:
+            return step.replace(Na=((0,), (first,)), Nb=((last,),), clocks=((start, end),))
+        clocks = ((start, between), (between, end))
+        return step.replace(Na=((0, 0), (first, 0)), Nb=((shared, fresh),), clocks=clocks)
+
+    def _between(self, layout: Layout, here: Level, there: Level) -> Level:
+        """Return the level at the fraction r of the step in log-SNR."""
+        h = there.log_snr - here.log_snr
+        r = float(self.r) if kind(h) == "torch" and kind(self.r) == "exact" else self.r
+        return layout.schedule.level(layout.schedule.time(here.log_snr + r * h))
+
+
+def _on_step(formulation: Formulation, here: Level, there: Level) -> Formulation:
+    """Return the formulation with the noise level that a whole step has: a window opens between steps only."""
+    if isinstance(formulation, StochasticFormulation) and isinstance(formulation.level, Tau):
+        inside = not vanishes(formulation.level.squared(here, there))
+        return stochastic(formulation.base, formulation.level.value if inside else 0)
+    return formulation
+
+
+def DPMSolverPPSDE(
+    eta: Number = 1,
+    *,
+    r: Number = Fraction(1, 2),
+    rule: str = "half",
+    path: str = "brownian",
+    noise_factor: Number = 1,
+) -> SingleStepSDE:
+    """Return DPM-Solver++ (SDE), k-diffusion's ``dpmpp_sde``: two evaluations a step, data prediction.
+
+    Parameters
+    ----------
+    eta
+        DDIM's noise level, 0 to 1.
+    r, rule, path, noise_factor
+        As in `SingleStepSDE`; k-diffusion's and diffusers' own form is ``path="rho"``.
+    """
+    return SingleStepSDE(stochastic(DATA_LOG_SNR, eta=eta), r, rule, path, noise_factor)

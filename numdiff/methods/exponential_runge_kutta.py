@@ -1,0 +1,396 @@
+r"""Exponential Runge-Kutta methods in log-SNR: DPM-Solver(++) single-step, RES, Hochbruck and Ostermann, SEEDS.
+
+With X = x/kappa, dX/dlambda = c X + f and an exponential Butcher array (`numdiff.methods.exponential_butcher`), nodes
+lambda_i = lambda_n + c_i h and z = c h,
+
+    x_i = xi_i x_n + kappa_i h sum_{j<i} a_ij(z) F_j,    F_i = f(x_i, lambda_i),
+    x_{n+1} = xi x_n + kappa h sum_i b_i(z) F_i
+
+where xi_i and kappa_i belong to the level lambda_i. Nothing is remembered: a step makes s evaluations.
+
+**SEEDS.** A stochastic formulation (`numdiff.sde`) changes c, xi and kappa and adds Gaussians: one column for every
+interval between neighbouring nodes, of the noise nu of a step over it. Level q > p being the end of that interval, a
+stage at lambda_i >= lambda_q carries xi_i/xi_q nu z: all stages lie on one path of the diffusion, as the exact
+solution does. With noise prediction and tau = 1 these are SEEDS-1, -2, -3. sum b_i c_i = 1/2 is then what weak order 2
+asks for, since the evaluation at c_i h sees the path's noise up to there.
+
+**The ends.** A step with an infinitely distant end has nowhere to put its stages. The one that arrives at sigma = 0 is
+of order 1 and returns the denoised estimate; so is the one that leaves alpha = 0, a data row's limit.
+
+Sources: Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005); Lu et al., DPM-Solver and DPM-Solver++ (2022);
+Zhang et al., RES (2023); Gonzalez et al., SEEDS (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
+
+from numdiff import formulations
+from numdiff.elementary import Number, exp, kind, vanishes
+from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
+from numdiff.level import Level
+from numdiff.methods import exponential_butcher as arrays
+from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.exponential_butcher import ExponentialButcher
+from numdiff.sde import StochasticFormulation, Tau, stochastic
+from numdiff.tableau import Tableau, one_stage
+
+KNOWN = {
+    "ETD2RK": arrays.ETD2RK,
+    "ETD3RK": arrays.ETD3RK,
+    "ETD4RK": arrays.ETD4RK,
+    "Krogstad4": arrays.KROGSTAD4,
+    "StrehmelWeiner4": arrays.STREHMEL_WEINER4,
+    "HochbruckOstermann4": arrays.HOCHBRUCK_OSTERMANN4,
+}
+"""Published arrays without parameters, for `ExponentialRungeKutta(KNOWN[name], name)`."""
+
+
+def check_formulation(formulation: Any) -> Formulation:
+    """Return a log-SNR formulation, deterministic or stochastic, or raise."""
+    found = formulations.get(formulation)
+    base = found.base if isinstance(found, StochasticFormulation) else found
+    if base not in (DATA_LOG_SNR, NOISE_LOG_SNR):
+        raise ValueError(
+            f"an exponential Runge-Kutta method needs a log-SNR formulation, got {found}; use data/log-snr, "
+            "noise/log-snr, their stochastic forms, or a classical Runge-Kutta method"
+        )
+    if isinstance(found, StochasticFormulation) and found.level.large:
+        raise ValueError(f"stages lie on the path of one diffusion, and {found} has none; use variance='small'")
+    return found
+
+
+@dataclass(frozen=True)
+class ExponentialRungeKutta(Method):
+    """An explicit exponential Runge-Kutta method in log-SNR, of an exact exponential Butcher array.
+
+    Parameters
+    ----------
+    table
+        The array.
+    label
+        Its name in tables.
+    formulation
+        data/log-snr or noise/log-snr, or a stochastic form of these, which makes it a SEEDS method.
+
+    Raises
+    ------
+    ValueError
+        For other formulations.
+    """
+
+    table: ExponentialButcher
+    label: str = "ExpRK"
+    formulation: Formulation | None = DATA_LOG_SNR
+
+    reference: ClassVar[str] = "Hochbruck and Ostermann, SIAM J. Numer. Anal. 43, 2005; Lu et al., DPM-Solver, 2022"
+
+    def __post_init__(self) -> None:
+        """Check the formulation."""
+        chosen = DATA_LOG_SNR if self.formulation is None else self.formulation
+        object.__setattr__(self, "formulation", check_formulation(chosen))
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """Order of the array for h -> 0; `numdiff.order.stiff` finds the stiff one."""
+        return self.table.order
+
+    @property
+    def points(self) -> int:
+        """A one-step method combines no past evaluations."""
+        return 1
+
+    @property
+    def weak_order(self) -> int | None:
+        """2 at most: higher orders ask for more of the path than its value at the nodes."""
+        return min(self.order, 2) if self.stochastic else None
+
+    @property
+    def stages(self) -> int:
+        """Evaluations of one step."""
+        return self.table.stages
+
+    @property
+    def name(self) -> str:
+        """The label and the formulation."""
+        return f"{self.label} {self.formulation}"
+
+    def coefficients(self) -> ExponentialButcher:
+        """Return the exact array."""
+        return self.table
+
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return one of equal steps in X = x/kappa; see `Method.steady`."""
+        h = self._steady_h(h, ratio)
+        span = self.formulation.steady_span(h, 1)  # type: ignore[union-attr]
+        squared = self.formulation.level.constant if self.stochastic else 0  # type: ignore[union-attr]
+        z, scale = span.c * h, h * (1 + squared)
+        table = self.table if kind(h) in ("exact", "sympy") else self.table.in_floats
+        A, b = table.weights(z)
+        s = table.stages
+        rows = [[scale * x for x in row] + [0] * (s - len(row)) for row in A]
+        U = [(exp(x * z) if i else 1,) for i, x in enumerate(table.c)]
+        return Tableau(A=rows, U=U, B=[[scale * x for x in b]], V=[[span.xi]])
+
+    def _program(self, layout: Layout) -> Iterator[Tableau]:
+        variable = base_of(layout.formulation)
+        for n, (here, there) in enumerate(zip(layout.levels, layout.levels[1:], strict=False)):
+            if infinite(layout.formulation, here, there):
+                yield first_order(layout.formulation, here, there)
+            else:
+                nodes = _nodes(self.table, here)
+                placed = {x: layout.level_at(n, x, variable) for x in set(nodes)}
+                yield exponential_step(self.table, layout.formulation, [placed[x] for x in nodes], there)
+
+
+def _nodes(table: ExponentialButcher, level: Level) -> tuple[Number, ...]:
+    return table.c if kind(level.time) in ("exact", "sympy") else table.in_floats.c
+
+
+def base_of(formulation: Formulation) -> Formulation:
+    """Return the formulation of the flow."""
+    return formulation.base if isinstance(formulation, StochasticFormulation) else formulation
+
+
+def infinite(formulation: Formulation, here: Level, there: Level) -> bool:
+    """Tell whether the step between two levels is infinitely long in log-SNR, or cannot be scaled at its end."""
+    ends = formulation.scales(there)
+    return not (formulation.is_finite(here) and formulation.is_finite(there)) or any(map(vanishes, ends))
+
+
+def first_order(formulation: Formulation, here: Level, there: Level) -> Tableau:
+    """Return the step of order 1: the denoising step at sigma = 0, the limit of a step from or to alpha = 0."""
+    clean = vanishes(there.sigma)
+    span = formulation.denoising_span(here, there) if clean else formulation.span(here, there, 1)
+    step = one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
+    return step.with_noise(span.noise, span.clock)
+
+
+def _on_step(formulation: Formulation, here: Level, there: Level) -> tuple[Formulation, Number]:
+    """Return the formulation with the noise level of this step, a constant, and 1 + tau^2."""
+    if not isinstance(formulation, StochasticFormulation):
+        return formulation, 1
+    squared = formulation.level.squared(here, there)
+    if vanishes(squared):
+        return formulation.base, 1
+    if formulation.level.constant is not None:
+        return formulation, 1 + squared
+    return stochastic(formulation.base, Tau(squared**0.5)), 1 + squared
+
+
+def exponential_step(
+    table: ExponentialButcher, formulation: Formulation, levels: Sequence[Level], there: Level
+) -> Tableau:
+    """Return the step of `table` from levels[0] to `there`, its stages at `levels`; both ends have a finite log-SNR."""
+    here, base = levels[0], base_of(formulation)
+    h = base.node(there) - base.node(here)
+    fixed, factor = _on_step(formulation, here, there)
+    c = -factor if fixed.prediction == "data" and factor != 1 else fixed.c
+    table = table if kind(h) in ("exact", "sympy") else table.in_floats
+    A, b = table.weights(c * h)
+    s, points = len(A), (*levels, there)
+    noise: dict[str, Any] = {}
+    if fixed.stochastic:
+        path = _on_one_path(fixed, (*table.c, 1), points)
+        clock = fixed if fixed.prediction == "noise" else formulation
+        times = tuple((_clock(clock, points[p], factor), _clock(clock, points[q], factor)) for p, q in path.intervals)
+        xi, noise = path.xi, {"Na": path.columns[:-1], "Nb": path.columns[-1:], "clocks": times}
+    else:
+        a = [fixed.scales(level)[0] for level in points]
+        xi = [1, *(x / a[0] for x in a[1:])]
+    scale = [fixed.kappa(level) * factor * h for level in points]
+    return Tableau(
+        A=[[w * x for x in row] + [0] * (s - len(row)) for w, row in zip(scale, A, strict=False)],
+        U=[(x,) for x in xi[:-1]],
+        B=[[scale[-1] * x for x in b]],
+        V=[(xi[-1],)],
+        levels=tuple(levels),
+        target=there,
+        **noise,
+    )
+
+
+def _clock(formulation: Any, level: Level, factor: Number) -> Number:
+    """Return the Brownian time of a level; see `numdiff.sde`."""
+    return -(level.rho**2) if formulation.prediction == "noise" else formulation.level.clock(level, factor - 1)
+
+
+class _Path(NamedTuple):
+    """The linear part of a stochastic step: factors of the sample, noises seen by each point, their intervals."""
+
+    xi: list[Number]
+    columns: list[list[Number]]
+    intervals: list[tuple[int, int]]
+
+
+def _on_one_path(formulation: Formulation, nodes: Sequence[Number], points: Sequence[Level]) -> _Path:
+    """Return one noise for every interval between neighbouring nodes, seen by all later points, damped as they are."""
+    at = [float(x) for x in nodes]
+    ordered = sorted({x: i for i, x in reversed([*enumerate(at)])}.items())
+    rows: dict[float, tuple[Number, list[Number]]] = {at[0]: (1, [])}
+    xi: Number = 1
+    seen: list[Number] = []
+    for (_, p), (x, q) in pairwise(ordered):
+        span = formulation.span(points[p], points[q], 0)
+        xi, seen = xi * span.xi, [*(span.xi * noise for noise in seen), span.noise]
+        rows[x] = (xi, seen)
+    width = len(seen)
+    columns = [rows[x][1] + [0] * (width - len(rows[x][1])) for x in at]
+    return _Path([rows[x][0] for x in at], columns, [(p, q) for (_, p), (_, q) in pairwise(ordered)])
+
+
+# --- members ----------------------------------------------------------------------------------------------------------
+
+
+def node(name: str, value: Any, default: Number) -> Number:
+    """Return a node as an exact number (a float as the decimal it prints as), a symbol or a tensor."""
+    if value is None:
+        return default
+    if isinstance(value, (bool, str)) or getattr(value, "ndim", None):
+        raise TypeError(f"{name} must be one number between 0 and 1, got {value!r}")
+    if kind(value) in ("torch", "sympy", "mpmath"):
+        return value
+    if not 0 < value <= 1:
+        raise ValueError(f"{name} must lie in (0, 1], got {value}: the fraction of a step at which a stage sits")
+    return Fraction(str(value))
+
+
+def _label(name: str, order: int, letter: str, nodes: Sequence[Any], rule: str) -> str:
+    shown = ", ".join(map(str, nodes))
+    return f"{name}-{order}{letter}" + (f"({shown})" if shown else "") + ("" if rule == "exact" else f" {rule}")
+
+
+def single_step_table(order: int, rule: str, c2: Number, c3: Number) -> ExponentialButcher:
+    """Return the array of a single-step DPM-Solver."""
+    if order == 1:
+        return arrays.EULER
+    if order == 2:
+        return arrays.two_stage(c2, "exact" if rule in ("exact", "taylor") else "half")
+    return arrays.three_stage(c2, c3, rule)
+
+
+def DPMSolverSingle(
+    order: int = 3,
+    formulation: Formulation | str = DATA_LOG_SNR,
+    *,
+    rule: str = "exact",
+    c2: Number | None = None,
+    c3: Number | None = None,
+) -> ExponentialRungeKutta:
+    """Return DPM-Solver++ 2S/3S (data/log-snr) or DPM-Solver-2/-3 (noise/log-snr), single-step; stochastic: SEEDS.
+
+    Parameters
+    ----------
+    order
+        1, 2 or 3, the number of evaluations a step.
+    formulation
+        data/log-snr, noise/log-snr or a stochastic form.
+    rule
+        "exact": weights exact on polynomials through the nodes, order 3 on any two nodes (the published "taylor" or
+        "heun" at order 2 and where c_3 = 2/3). "taylor": the published form of that elsewhere too, order 2 at order 3
+        unless c_3 = 2/3. "dpmsolver": the published default (at order 2 the midpoint form), order 3 for c_3 = 2/3
+        only. "half": diffusers' "midpoint" at order 3; at order 2 the same as "dpmsolver".
+    c2, c3
+        Nodes, published as r_1 and r_2; 1/2 at order 2, 1/3 and 2/3 at order 3. A float is read as the decimal it
+        prints as.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
+    """
+    choice("order", order, (1, 2, 3))
+    choice("rule", rule, (*arrays.RULES, "taylor"))
+    given = [x for x in (c2, c3) if x is not None]
+    if len(given) > order - 1 or (order == 2 and c3 is not None):
+        raise ValueError(f"order {order} has {order - 1} nodes beside 0, got c2={c2} and c3={c3}")
+    second = node("c2", c2, Fraction(1, order) if order > 1 else Fraction(1))
+    third = node("c3", c3, Fraction(2, 3))
+    table = single_step_table(order, rule, second, third)
+    nodes = [] if not given else [second, third][: order - 1]
+    rule = {(2, "taylor"): "exact", (2, "half"): "dpmsolver"}.get((order, rule), rule) if order > 1 else "exact"
+    return ExponentialRungeKutta(table, _label("DPM-Solver", order, "S", nodes, rule), formulation)  # type: ignore[arg-type]
+
+
+def DPM2() -> ExponentialRungeKutta:
+    """Return DPM2 ("dpm_2", KDPM2): DPM-Solver-2 in noise prediction, midpoint form, c_2 = 1/2."""
+    return DPMSolverSingle(2, NOISE_LOG_SNR, rule="dpmsolver")
+
+
+def RES(
+    order: int = 2,
+    formulation: Formulation | str = DATA_LOG_SNR,
+    *,
+    c2: Number | None = None,
+    c3: Number | None = None,
+) -> ExponentialRungeKutta:
+    """Return a refined exponential solver (Zhang et al., 2023), single-step: stiff weights, order 2 or 3.
+
+    Parameters
+    ----------
+    order
+        2: b_2 = phi_2/c_2, DPM-Solver++ 2S in its exact form. 3: Hochbruck and Ostermann's family with gamma.
+    formulation
+        As in `DPMSolverSingle`.
+    c2, c3
+        Nodes: 1/2, and 1 at order 3.
+    """
+    choice("order", order, (2, 3))
+    second, third = node("c2", c2, Fraction(1, 2)), node("c3", c3, Fraction(1))
+    table = arrays.two_stage(second) if order == 2 else arrays.hochbruck_ostermann3(second, third)
+    given = [] if c2 is None and c3 is None else [second, third][: order - 1]
+    return ExponentialRungeKutta(table, _label("RES", order, "S", given, "exact"), formulation)  # type: ignore[arg-type]
+
+
+def HochbruckOstermann(
+    order: int = 4,
+    formulation: Formulation | str = DATA_LOG_SNR,
+    *,
+    c2: Number | None = None,
+    c3: Number | None = None,
+) -> ExponentialRungeKutta:
+    """Return an exponential Runge-Kutta method of stiff order 1 to 4 (Hochbruck and Ostermann, 2005).
+
+    Parameters
+    ----------
+    order
+        1: exponential Euler. 2: b_2 = phi_2/c_2. 3: their family with gamma, weakly of stiff order 3. 4: five stages,
+        their (5.19), weakly of stiff order 4.
+    formulation
+        As in `DPMSolverSingle`.
+    c2, c3
+        Nodes of orders 2 and 3: 1/2, and 2/3.
+    """
+    choice("order", order, (1, 2, 3, 4))
+    second, third = node("c2", c2, Fraction(1, 2)), node("c3", c3, Fraction(2, 3))
+    if order in (1, 4) and (c2 is not None or c3 is not None):
+        raise ValueError(f"order {order} has no free nodes, got c2={c2} and c3={c3}")
+    build = {
+        1: lambda: arrays.EULER,
+        2: lambda: arrays.two_stage(second),
+        3: lambda: arrays.hochbruck_ostermann3(second, third),
+        4: lambda: arrays.HOCHBRUCK_OSTERMANN4,
+    }
+    given = [] if c2 is None and c3 is None else [second, third][: order - 1]
+    return ExponentialRungeKutta(build[order](), _label("HochbruckOstermann", order, "", given, "exact"), formulation)  # type: ignore[arg-type]
+
+
+def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau: Number = 1) -> ExponentialRungeKutta:
+    """Return SEEDS-1, -2 or -3 (Gonzalez et al., 2023): DPM-Solver's array for the reverse diffusion.
+
+    Parameters
+    ----------
+    order
+        Evaluations a step. The weak order is 1, 2, 2.
+    formulation
+        noise/log-snr as published, or data/log-snr.
+    tau
+        Noise level; 1 is the reverse diffusion.
+    """
+    found = stochastic(formulation, tau)
+    table = DPMSolverSingle(order, found, rule="dpmsolver").table
+    return ExponentialRungeKutta(table, f"SEEDS-{order}", found)

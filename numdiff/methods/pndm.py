@@ -1,0 +1,373 @@
+r"""Pseudo numerical methods: PNDM with its published starts and combinations, and iPNDM_v as published.
+
+A transfer takes a sample from one level to another with one prediction e, as DDIM does:
+
+    T_{s->t}(x, e) = (alpha_t/alpha_s) x + (sigma_t - sigma_s alpha_t/alpha_s) e
+
+PNDM applies it to the mix of k evaluations with the Adams weights of equal steps, (55, -59, 37, -9)/24 for k = 4, on
+whatever grid. That is `PLMS`; what is PNDM's own is the start, where there is no history yet:
+
+    ==============  ==========================================================  ==================  ====================
+    warmup          the first steps                                             evaluations         known as
+    ==============  ==========================================================  ==================  ====================
+    "heun"          one pseudo-Heun step, e = (e_s + e_t)/2; then k = 2, 3, 4   N + 1               skip_prk_steps
+    "runge-kutta"   k - 1 pseudo-RK4 steps, the middle at the middle time       N + 3 (k - 1)       F-PNDM
+    "lower"         k = 1, 2, 3                                                 N                   iPNDM, PLMS
+    ==============  ==========================================================  ==================  ====================
+
+Only the first evaluation of such a step enters the history. In a pseudo-Runge-Kutta step every stage is a transfer from
+the start of the step; the middle *time* is not the middle of sigma/alpha, so that the local error is O(h^3) and no
+better than Heun's. (``discretize(..., start="runge-kutta")`` replaces the start by a classical one.)
+
+**Combining v.** Where the network predicts v = alpha eps - sigma x_0, the published code mixes the raw outputs and
+converts the mix once, at the start of the step: eps = alpha_s v + sigma_s x_s (``combine="v"``). In the angle phi =
+arctan(sigma/alpha) that is
+
+    x_t = cos(phi_t - phi_s) x_s + sin(phi_t - phi_s) sum_j b_j v_{n-j},    while dx/dphi = v.
+
+With weights b_j made for the integral of v the term in x_s, off by (phi_t - phi_s)^2/2, has nothing to balance it: the
+method has order 1, whatever k. Combining eps (``combine="noise"``, the default) is the corrected form.
+
+**iPNDM_v** is meant to be variable-step Adams in sigma, which is `LMS`. Its published weights differ: see `IPNDMV`.
+
+Sources: Liu et al., PNDM (2022), algorithms 1 and 2; Zhang and Chen, DEIS (2023), appendix H.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import atan2
+from typing import Any, ClassVar
+
+from numdiff.elementary import Number, kind
+from numdiff.formulations import NOISE_RATIO, Formulation, Span
+from numdiff.level import Level
+from numdiff.methods.adams import AdamsBashforth
+from numdiff.methods.base import Layout, check_order, choice
+from numdiff.methods.butcher import HEUN, RK4, Butcher
+from numdiff.methods.multistep import Multistep, Point
+from numdiff.schedules import Discrete
+from numdiff.schedules.base import plain
+from numdiff.tableau import Tableau, one_stage
+from numdiff.weights import MAX_ORDER
+
+WARMUPS = ("heun", "runge-kutta", "lower")
+COMBINES = ("noise", "v")
+
+
+@dataclass(frozen=True)
+class _Angle(Formulation):
+    """v over the angle arctan(sigma/alpha): steps are rotations, exact where the mix of v is v at the start."""
+
+    def node(self, level: Level) -> Number:
+        """Return the angle, which only tells nodes apart: weights are those of equal steps."""
+        return atan2(plain(level.sigma), plain(level.alpha))
+
+    def scales(self, level: Level) -> tuple[Number, Number]:
+        """Return (1, 1): the sample is not scaled."""
+        return 1.0, 1.0
+
+    def span(self, start: Level, end: Level, order: int = MAX_ORDER) -> Span:
+        """Return the rotation by phi_t - phi_s, for any alpha^2 + sigma^2."""
+        n = start.alpha**2 + start.sigma**2
+        xi = (end.alpha * start.alpha + end.sigma * start.sigma) / n
+        total = (end.sigma * start.alpha - start.sigma * end.alpha) / n
+        return Span(xi, 1.0, [total / (m + 1) for m in range(order)])
+
+
+V_ANGLE = _Angle("v/angle", "v", "angle", 0)
+
+
+@dataclass(frozen=True)
+class PseudoNumerical(Multistep):
+    """PNDM: equal-step Adams weights with a pseudo-Runge-Kutta start; build it with `PNDM` or `FPNDM`.
+
+    Parameters
+    ----------
+    memory
+        k, from 1 to 8: the number of evaluations combined; 4 as published.
+    warmup
+        The first steps, as in the table above: "heun", "runge-kutta" or "lower".
+    combine
+        "noise", or "v" to mix v predictions as published for networks that predict v.
+
+    Notes
+    -----
+    ``warmup`` is what ``start="lower"``, the default, means here. Momentum around the method (`HeavyBall`) acts on its
+    Adams steps and starts as ``warmup="lower"``. The published scheduler aims at t - T//N instead of the next timestep;
+    that is the next timestep with its "leading" spacing, and with "trailing" if N divides T.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown option or a memory out of range.
+    """
+
+    memory: int = 4
+    warmup: str = "heun"
+    combine: str = "noise"
+
+    reference: ClassVar[str] = "Liu et al., PNDM, 2022, algorithms 1 and 2"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        object.__setattr__(self, "memory", check_order(self.memory, MAX_ORDER))
+        choice("warmup", self.warmup, WARMUPS)
+        choice("combine", self.combine, COMBINES)
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """The number k on equal steps of sigma/alpha, with exact starts; 1 where v is combined."""
+        return self.memory if self.combine == "noise" else 1
+
+    @property
+    def points(self) -> int:
+        """As many as the memory holds."""
+        return self.memory
+
+    @property
+    def formulation(self) -> Formulation:  # type: ignore[override]
+        """noise/ratio, or v over the angle."""
+        return NOISE_RATIO if self.combine == "noise" else V_ANGLE
+
+    @property
+    def name(self) -> str:
+        """PNDM and the memory, with what differs from the default."""
+        parts = [f"{'F-' if self.warmup == 'runge-kutta' else 'i' if self.warmup == 'lower' else ''}PNDM{self.memory}"]
+        return " ".join(parts + ["v"] * (self.combine == "v"))
+
+    @property
+    def registers(self) -> int:
+        """The sample and k - 1 past evaluations."""
+        return self.memory
+
+    @property
+    def stages(self) -> int:
+        """One evaluation a step after the start."""
+        return 1
+
+    @property
+    def warm_steps(self) -> int:
+        """How many pseudo-Runge-Kutta steps there are at the start."""
+        return {"heun": min(1, self.memory - 1), "runge-kutta": self.memory - 1, "lower": 0}[self.warmup]
+
+    def nfe(self, steps: int) -> int:
+        """Return N, one more for a start by Heun and three more for each step of RK4."""
+        return steps + (len(self._array.b) - 1) * self.warm_steps
+
+    @cached_property
+    def base(self) -> AdamsBashforth:
+        """The Adams method that it is once the history is full."""
+        return AdamsBashforth(self.memory, self.formulation, weights="uniform")
+
+    def weights_at(self, state: Any, point: Point) -> list[Number]:
+        """Return the weights of equal steps."""
+        return self.base.weights_at(state, point)
+
+    def state_at(self, ratios: Sequence[Number]) -> None:
+        """Return None: there is no state beside the past evaluations."""
+
+    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
+        """Return the tableau of one step; see `Multistep`."""
+        return self.base.advance(state, point)
+
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return the tableau of one step among equal steps; see `Method.steady`.
+
+        Raises
+        ------
+        ValueError
+            Where v is combined: its steps are rotations and no kernel exponent describes them.
+        """
+        if self.combine == "v":
+            raise ValueError(
+                f'{self} has no steady step: it rotates the sample; use combine="noise", or look at the tableaus of '
+                "discretize(...)"
+            )
+        return super().steady(h, ratio=ratio)
+
+    @property
+    def _array(self) -> Butcher:
+        return RK4 if self.warmup == "runge-kutta" else HEUN
+
+    def _program(self, layout: Layout) -> Iterator[Tableau]:
+        if self.combine == "v" and layout.start == "runge-kutta":
+            raise ValueError(f'{self} has a start of its own and takes no start="runge-kutta"; use start="lower"')
+        for n, tableau in enumerate(super()._program(layout)):
+            own = layout.start == "lower" and n < self.warm_steps and not layout.ready(n) and not layout.arrives(n)
+            yield pseudo_runge_kutta(self._array, layout, n, tableau) if own else tableau
+
+    def _formulation(self, schedule: Any) -> Formulation:
+        if schedule is None and self.combine == "v":
+            raise ValueError(f'{self} combines v predictions and needs a schedule; use combine="noise" for plain ODEs')
+        return super()._formulation(schedule)
+
+
+def pseudo_runge_kutta(butcher: Butcher, layout: Layout, n: int, memory: Tableau) -> Tableau:
+    """Return step `n` as transfers from its start: X_i = T(x, sum_j (a_ij/c_i) F_j), x' = T(x, sum_j b_j F_j).
+
+    Parameters
+    ----------
+    butcher
+        Heun's method or RK4: abscissae 0, 1/2 (the middle time) and 1.
+    layout, n
+        The run and the step.
+    memory
+        Supplies the rows of the registers y_1, y_2, ... from the first stage.
+    """
+    here, there = layout.levels[n], layout.levels[n + 1]
+    spots = {Fraction(0): here, Fraction(1): there}
+    if Fraction(1, 2) in butcher.c:
+        spots[Fraction(1, 2)] = middle(layout, n)
+    levels = tuple(spots[c] for c in butcher.c)
+    s, rest = len(butcher.b), (0,) * (memory.registers - 1)
+    U, A = [(1, *rest)], [(0,) * s]
+    for level, row, c in zip(levels[1:], butcher.A[1:], butcher.c[1:], strict=True):
+        span = layout.formulation.span(here, level, 1)
+        U.append((span.xi, *rest))
+        A.append(tuple(_scaled(span.moments[0], x / c) for x in row))
+    span = layout.formulation.span(here, there, 1)
+    return Tableau(
+        A=A,
+        U=U,
+        B=[[_scaled(span.moments[0], x) for x in butcher.b], *((row[0], *(0,) * (s - 1)) for row in memory.B[1:])],
+        V=[(span.xi, *rest), *memory.V[1:]],
+        levels=levels,
+        target=there,
+    )
+
+
+def _scaled(total: Number, x: Fraction) -> Number:
+    return 0 if x == 0 else total * (x if kind(total) in ("exact", "sympy") else float(x))
+
+
+def middle(layout: Layout, n: int) -> Level:
+    """Return the level at the middle time of step `n`; on a table at entry t - d//2 with d = t - t', as published.
+
+    Where d is odd the published scheduler gives the network another time, t' + d//2, than that of the sample, t - d//2,
+    and makes the second middle stage there. Here both middle stages are at t - d//2.
+    """
+    here, there, schedule = layout.levels[n], layout.levels[n + 1], layout.schedule
+    if schedule is None:
+        return Level.of_time((here.time + there.time) / 2)
+    if not isinstance(schedule, Discrete):
+        return schedule.level_at((here.time + there.time) / 2)
+    gap = here.model_time - there.model_time
+    whole = float(gap).is_integer() and float(here.model_time).is_integer()
+    return schedule.level(schedule.from_model_time(here.model_time - (gap // 2 if whole else gap / 2)))
+
+
+def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> PseudoNumerical:
+    """Return PNDM (Liu et al., 2022) as it is mostly run: PLMS behind one pseudo-Heun step, N + 1 evaluations.
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined, 1 to 8.
+    warmup, combine
+        As in `PseudoNumerical`.
+    """
+    return PseudoNumerical(order, warmup, combine)
+
+
+def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
+    """Return F-PNDM (Liu et al., 2022): PLMS behind pseudo-RK4 steps, 12 + (N - 3) evaluations for order 4."""
+    return PseudoNumerical(order, "runge-kutta", combine)
+
+
+@dataclass(frozen=True)
+class IPNDMV(Multistep):
+    r"""iPNDM_v as published: Newton's form of variable-step Adams in sigma/alpha, with slips from three points on.
+
+    With a_j = h_{n-j}/h_n and N_m the m-th divided difference times a_1 (a_1 + a_2) ... (m factors), exact weights are
+    f_n + g_1 N_1 + g_2 N_2 + g_3 N_3, with
+
+        g_2 = (1 - 1/(3 (1 + a_1)))/2 (1 + a_1)/(a_1 (a_1 + a_2))
+
+    where the published code has the last factor inside the bracket, beside 1/(3 (1 + a_1)). Its g_3 has a plus sign for
+    a minus, and the oldest weight in N_3 the ratio a_1/a_2 for a_2/a_3. So three points have order 2 on other than
+    equal steps (3 on these), and four points have order 3 on equal steps; on other than geometric grids their weights
+    do not even add up to 1. `LMS` is the corrected form.
+
+    Parameters
+    ----------
+    memory
+        k, from 1 to 4: the number of evaluations combined.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a memory out of range.
+    """
+
+    memory: int = 4
+
+    reference: ClassVar[str] = "Zhang and Chen, DEIS, 2023, appendix H; sample_ipndm_v"
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        object.__setattr__(self, "memory", check_order(self.memory, 4))
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """As proved on equal steps: k, but 3 for four points."""
+        return min(self.memory, 3)
+
+    @property
+    def points(self) -> int:
+        """As many as the memory holds."""
+        return self.memory
+
+    @property
+    def formulation(self) -> Formulation:  # type: ignore[override]
+        """noise/ratio."""
+        return NOISE_RATIO
+
+    @property
+    def name(self) -> str:
+        """iPNDM_v and the memory."""
+        return f"iPNDM_v{self.memory} published"
+
+    @property
+    def registers(self) -> int:
+        """The sample and k - 1 past evaluations."""
+        return self.memory
+
+    def weights_at(self, state: Any, point: Point) -> list[Number]:
+        """Return the published weights of the step, newest first."""
+        k, total = point.order, point.span.moments[0]
+        gaps = [point.nodes[j] - point.nodes[j + 1] for j in range(k - 1)]
+        one = gaps[0] / gaps[0] if gaps else 1
+        weights = [one, *[0 * one] * (k - 1)]
+        for m in range(1, k):
+            g, row = _published_term(gaps[:m], one)
+            weights = [w + g * x for w, x in zip(weights, (*row, *[0 * one] * (k - 1 - m)), strict=True)]
+        return [total * w for w in weights]
+
+    def state_at(self, ratios: Sequence[Number]) -> None:
+        """Return None: there is no state beside the past evaluations."""
+
+    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
+        """Return the tableau of one step; see `Multistep`."""
+        omega = self.weights_at(state, point)
+        pad = [0] * (self.memory - len(omega))
+        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.memory]), None
+
+
+def _published_term(gaps: Sequence[Number], one: Number) -> tuple[Number, tuple[Number, ...]]:
+    """Return g_m and the weights of N_m as published, for m gaps a_1, ..., a_m."""
+    a, *older = gaps
+    if not older:
+        return one / (2 * a), (one, -one)
+    b, *older = older
+    third, near = one / (3 * (1 + a)), a / b
+    if not older:
+        return (1 - third * (1 + a) / (a * (a + b))) / 2, (one, -(1 + near), near)
+    (c,) = older
+    far = a * (a + b) / (b * (b + c))
+    g = (1 - third) / 2 + (1 - one / (2 * (1 + a))) / (6 * (1 + a + b))
+    scale = (1 + a) * (1 + a + b) / (a * (a + b) * (a + b + c))
+    return g * scale, (one, -(1 + near + far), near + far * (1 + b / c), -far * near)

@@ -1,0 +1,345 @@
+r"""Splitting for guided sampling: the model by one method, the condition by another.
+
+A guided flow has two fields. With the scaled sample y = x/a and its variable s (x/alpha and rho for noise prediction)
+
+    dy/ds = e(y, s) + g(y, s),    g = -scale sigma grad_x log p(c | x)    or    g = scale (eps_c - eps_u)
+
+where e is the model and g, a difference of predictions, the field tagged "condition". A multistep formula for the sum
+is unstable for large scales; splitting keeps it for e alone. With d the step and e_n = e(z_n, s_n),
+
+    LTSP, condition first    z = y + d g(y, s_n),      y+ = z + d sum_i a_i e_{n-i}
+    LTSP, condition last     z = y,                    y~ = y + d sum_i a_i e_{n-i},   y+ = y~ + d g(y~, s_n)
+    STSP                     z = y + d/2 g(y, s_n),    y~ = z + d sum_i a_i e_{n-i},   y+ = y~ + d/2 g(y~, s_{n+1})
+
+(in the second g may be taken at s_{n+1} too: ``at="end"``).
+
+**Order.** LTSP and STSP have order 1 whatever the multistep formula. Its history lies on the trajectory of both fields,
+so the formula integrates e along that instead of along the flow of e alone: on the scalar problem below, with k >= 2
+and exact flows e^C of g, every step leaves A C/2. Order 2 takes a one-step solver for e and second-order halves for g,
+which is `Strang`.
+
+**Stability.** On e = lam_1 y, g = lam_2 y with A = d lam_1, C = d lam_2 and F = 1 + C (LTSP) or (1 + C/2)^2 (STSP),
+
+    r^k = F [r^{k-1} + A sum_i a_i r^{k-1-i}],    unsplit:  r^k = r^{k-1} + (A + C) sum_i a_i r^{k-1-i}
+
+In exponential formulations d g stands for the step's total weight, as for a constant g.
+
+**The ends.** At sigma = 0 the difference g vanishes in noise, data and velocity, since eps_c - eps_u = -sigma grad log
+p(c | x): LTSP and STSP leave out evaluations there. (A classifier has a gradient there, which sigma multiplies; a
+network need not be evaluated.) A step of order 1 that returns the denoised estimate is not split: x_t = xi x_s +
+W (e + g), both at x_s, is the guided estimate. Where alpha = 0 the formulation decides, as it does for its base.
+
+Source: Wizadwongsa, Suwajanakorn, Accelerating Guided Diffusion Sampling with Splitting Numerical Methods (ICLR 2023);
+Strang, SIAM J. Numer. Anal. 5 (1968); Hairer, Lubich, Wanner, Geometric Numerical Integration, II.5.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from numdiff import formulations
+from numdiff.elementary import Number, product, vanishes
+from numdiff.formulations import NOISE_RATIO, Formulation, Span
+from numdiff.level import Level
+from numdiff.methods import butcher as arrays
+from numdiff.methods.adams import AdamsBashforth
+from numdiff.methods.additive import Additive, additive_step, composed
+from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.butcher import Butcher
+from numdiff.methods.multistep import Multistep
+from numdiff.tableau import Tableau, one_stage
+from numdiff.weights import exact
+
+CONDITION = "condition"
+PLACES = ("first", "last", "both")
+REFERENCE = "Wizadwongsa, Suwajanakorn, Splitting Numerical Methods for guided diffusion, ICLR 2023"
+
+
+class Splitting(Method):
+    """A method that evaluates the model and, apart from it, the field tagged "condition"."""
+
+    reference: ClassVar[str] = REFERENCE
+
+    @property
+    def evaluations(self) -> dict[str, int]:
+        """How often one step evaluates each field, by tag; "" is the model."""
+        return dict(Counter(self.steady().tags))
+
+
+@dataclass(frozen=True)
+class MultistepSplitting(Splitting):
+    """A multistep method for the model and Euler steps for the condition; `LTSP` and `STSP` make them.
+
+    Parameters
+    ----------
+    base
+        Multistep method of the model; deterministic.
+    condition
+        Where the step of the condition goes: "first", "last", or "both" for a half at either side.
+    at
+        Where a condition after the model is evaluated: "start" for the level that the step leaves, "end" for the one
+        it reaches. A condition that goes first is at the start.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a base that is not a deterministic multistep method, or an unknown option.
+    """
+
+    base: Multistep
+    condition: str = "last"
+    at: str = "start"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        if not isinstance(self.base, Multistep):
+            raise TypeError(f"base must be a multistep method such as AdamsBashforth(4), got {self.base!r}")
+        if self.base.stochastic:
+            raise ValueError(f"base {self.base} adds noise; split a deterministic method")
+        choice("condition", self.condition, PLACES)
+        choice("at", self.at, ("start", "end"))
+        if self.condition == "first" and self.at == "end":
+            raise ValueError('condition="first" is evaluated where the step starts; use at="start" or condition="last"')
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """1 whatever the base."""
+        return 1
+
+    @property
+    def formulation(self) -> Formulation | None:  # type: ignore[override]
+        """The base's formulation."""
+        return self.base.formulation
+
+    @property
+    def points(self) -> int:
+        """As many evaluations as the base combines."""
+        return self.base.points
+
+    @property
+    def has_limit(self) -> bool:
+        """As the base."""
+        return self.base.has_limit
+
+    @property
+    def name(self) -> str:
+        """LTSP or STSP, the base, and where the condition goes."""
+        if self.condition == "both":
+            return f"STSP({self.base.name})" if self.at == "end" else f"STSP({self.base.name}, at start)"
+        return f"LTSP({self.base.name}, {self.condition}{' at end' if self.at == 'end' else ''})"
+
+    def coefficients(self) -> Any:
+        """Return the base's coefficients."""
+        return self.base.coefficients()
+
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return the tableau of one step among equal (or geometric) steps; see `Method.steady`."""
+        span = (self.formulation or NOISE_RATIO).steady_span(self._steady_h(h, ratio), 1)
+        return self._split(self.base.steady(h, ratio=ratio), span, (None, None), skip=(False, False))
+
+    def _program(self, layout: Layout) -> Iterator[Tableau]:
+        if layout.start != "lower" and self.points > 1:
+            raise ValueError(
+                f"{self.name} has order 1 and its history is that of its own run: it has no start={layout.start!r}; "
+                'use start="lower"'
+            )
+        for n, tableau in enumerate(self.base._program(layout)):
+            here, there = layout.levels[n], layout.levels[n + 1]
+            denoises = layout.denoises(n)
+            span = (
+                layout.formulation.denoising_span(here, there) if denoises else layout.formulation.span(here, there, 1)
+            )
+            if denoises or vanishes(span.xi):
+                yield unsplit(tableau, span.moments[0])
+            else:
+                skip = (_is_clean(layout, here), _is_clean(layout, there))
+                yield self._split(tableau, span, (here, there), skip)
+
+    def _split(
+        self, base: Tableau, span: Span, ends: tuple[Level | None, Level | None], skip: tuple[bool, bool]
+    ) -> Tableau:
+        """Return the base's step with the condition before and after it; `skip` where the condition vanishes."""
+        total, here = exact(span.moments[0]), ends[0]
+        part = total / 2 if self.condition == "both" else total
+        tableau = base
+        if self.condition != "last" and not skip[0]:
+            tableau = _before(tableau, part / exact(span.xi), here)
+        at_end = self.at == "end"
+        if self.condition != "first" and not skip[at_end]:
+            tableau = _after(tableau, part, 1 if at_end else 1 / exact(span.xi), ends[at_end])
+        return tableau
+
+
+def LTSP(
+    order: int = 4,
+    *,
+    weights: str = "variable",
+    formulation: Formulation | str | None = None,
+    condition: str = "last",
+    at: str = "start",
+    base: Multistep | None = None,
+) -> MultistepSplitting:
+    """Return the Lie-Trotter splitting: a multistep step of the model and an Euler step of the condition; order 1.
+
+    Parameters
+    ----------
+    order
+        Evaluations of the model that are combined, 1 to 8. Published as LTSP4 with ``weights="uniform"`` (PLMS4).
+    weights
+        "variable" on the true nodes (the repaired form), or "uniform" as published.
+    formulation
+        None for noise/ratio as published (velocity/time on flow schedules), or any other.
+    condition, at
+        "last" at "start" is the published algorithm; see `MultistepSplitting`.
+    base
+        Another multistep method for the model, which replaces the first three arguments.
+    """
+    return MultistepSplitting(base or AdamsBashforth(order, formulation, weights), condition, at)  # type: ignore[arg-type]
+
+
+def STSP(
+    order: int = 4,
+    *,
+    weights: str = "variable",
+    formulation: Formulation | str | None = None,
+    at: str = "end",
+    base: Multistep | None = None,
+) -> MultistepSplitting:
+    """Return the published Strang splitting: half an Euler step of the condition at either side; order 1 all the same.
+
+    Parameters
+    ----------
+    order, weights, formulation, base
+        As in `LTSP`.
+    at
+        Level of the second half: "end", or "start".
+    """
+    return MultistepSplitting(base or AdamsBashforth(order, formulation, weights), "both", at)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Strang(Splitting):
+    """Strang's splitting with second-order flows: half of one field, all of the other, half of the first; order 2.
+
+    Parameters
+    ----------
+    butcher
+        Explicit Runge-Kutta array of order 2 at least for every flow; the midpoint rule by default.
+    formulation
+        noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
+    outer
+        The field with two halves: "condition", or "model".
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an array of order 1, a log-SNR formulation or an unknown option.
+    """
+
+    butcher: Butcher = arrays.MIDPOINT
+    formulation: Formulation | None = None
+    outer: str = CONDITION
+
+    reference: ClassVar[str] = "Strang, SIAM J. Numer. Anal. 5 (1968)"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        if not isinstance(self.butcher, Butcher):
+            raise TypeError(f"butcher must be an array of numdiff.methods.butcher, got {self.butcher!r}")
+        if self.butcher.order < 2:
+            raise ValueError("butcher must have order 2 or more, got 1; use MIDPOINT, HEUN or RALSTON")
+        choice("outer", self.outer, (CONDITION, "model"))
+        if self.formulation is not None:
+            object.__setattr__(self, "formulation", formulations.get(self.formulation))
+        if self.kernel != 0 or self.stochastic:
+            raise ValueError(
+                f"Strang composes classical Runge-Kutta steps and needs a formulation without kernel, got "
+                f"{self.formulation}; use noise/ratio, data/ratio or velocity/time"
+            )
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """2, that of the composition."""
+        return 2
+
+    @property
+    def points(self) -> int:
+        """A one-step method combines no past evaluations."""
+        return 1
+
+    @property
+    def name(self) -> str:
+        """Strang, its array, and what differs from the default."""
+        known = {arrays.MIDPOINT: "midpoint", arrays.HEUN: "Heun", arrays.RALSTON: "Ralston"}
+        parts = [known.get(self.butcher, f"RK{self.butcher.order}")]
+        parts += [] if self.formulation is None else [self.formulation.name]
+        parts += [] if self.outer == CONDITION else ["model outside"]
+        return f"Strang({', '.join(parts)})"
+
+    def coefficients(self) -> Additive:
+        """Return the exact array of both fields."""
+        half, inner = Fraction(1, 2), "" if self.outer == CONDITION else CONDITION
+        outer = CONDITION if self.outer == CONDITION else ""
+        zero, one = Fraction(0), Fraction(1)
+        return composed([(outer, zero, half), (inner, zero, one), (outer, half, one)], self.butcher)
+
+    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
+        """Return the array as a tableau, scaled by `h`; see `Method.steady`."""
+        h, array = self._steady_h(h, 1), self.coefficients()
+        A = [[h * x for x in row] for row in array.A]
+        return Tableau(A=A, U=[(1,)] * len(A), B=[[h * x for x in array.b]], V=((1,),), tags=array.tags)
+
+    def _program(self, layout: Layout) -> Iterator[Tableau]:
+        array = self.coefficients()
+        for n in range(layout.steps):
+            yield _arrival(layout, n) if layout.arrives(n) else additive_step(array, layout, n)
+
+
+def _before(base: Tableau, weight: Number, level: Level | None) -> Tableau:
+    """Return a step whose sample is moved by weight * g, evaluated where it is, before all else."""
+    s, r = base.stages, base.registers
+    return base.replace(
+        A=[(0,) * (s + 1), *((product(u[0], weight), *a) for u, a in zip(base.U, base.A, strict=True))],
+        U=[(1, *(0,) * (r - 1)), *base.U],
+        B=[(product(v[0], weight), *b) for v, b in zip(base.V, base.B, strict=True)],
+        levels=(level, *base.levels),
+        tags=(CONDITION, *base.tags),
+    )
+
+
+def _after(base: Tableau, weight: Number, scale: Number, level: Level | None) -> Tableau:
+    """Return a step whose new sample is moved by weight * g, evaluated at `scale` times that sample, after all else."""
+    return base.replace(
+        A=[*((*a, 0) for a in base.A), (*(product(b, scale) for b in base.B[0]), 0)],
+        U=[*base.U, tuple(product(v, scale) for v in base.V[0])],
+        B=[(*base.B[0], weight), *((*b, 0) for b in base.B[1:])],
+        levels=(*base.levels, level),
+        tags=(*base.tags, CONDITION),
+    )
+
+
+def unsplit(base: Tableau, weight: Number) -> Tableau:
+    """Return the step with weight * g added to the new sample, g evaluated where the model is."""
+    return base.replace(
+        A=((0, 0), (0, 0)),
+        U=(base.U[0],) * 2,
+        B=[(*base.B[0], weight), *((*b, 0) for b in base.B[1:])],
+        levels=base.levels * 2,
+        tags=("", CONDITION),
+    )
+
+
+def _is_clean(layout: Layout, level: Level) -> bool:
+    return layout.schedule is not None and vanishes(level.sigma)
+
+
+def _arrival(layout: Layout, n: int) -> Tableau:
+    """Return the unsplit step of order 1 that evaluates nothing at its end."""
+    here, there = layout.levels[n], layout.levels[n + 1]
+    clean = vanishes(there.sigma)
+    span = layout.formulation.denoising_span(here, there) if clean else layout.formulation.span(here, there, 1)
+    return unsplit(one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there), span.moments[0])

@@ -1,0 +1,116 @@
+"""Peers: k-diffusion's samplers, importable without what only its training needs, and their noise recorded.
+
+k-diffusion's package imports augmentations, data sets and networks; `k_diffusion` loads its sampling module alone.
+Its samplers work in the precision of the sample and of the sigmas, so float64 needs no patch. They are at scale
+alpha = 1: the schedule is EDM's, where the network's time is sigma.
+"""
+
+import importlib
+import importlib.util
+import sys
+import warnings
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+import torch
+
+import numdiff as nd
+
+EDM = nd.schedules.EDM(T=200.0)
+MIXTURE = nd.problems.GaussianMixture(
+    [0.5, 0.3, 0.2],
+    [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
+    [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
+)
+
+
+@cache
+def k_diffusion():
+    """Return k-diffusion's sampling module; its own ``__init__`` is not run, and torchvision stays a name."""
+    found = importlib.util.find_spec("k_diffusion")
+    if found is None:
+        raise ImportError("k-diffusion is missing: make test, or pip install --no-deps -r constraints-peers.txt")
+    package = ModuleType("k_diffusion")
+    package.__path__ = list(found.submodule_search_locations)
+    stubs = {name: ModuleType(name) for name in ("torchvision", "torchvision.transforms")}
+    stubs["torchvision.transforms"].functional = None
+    kept = {name: sys.modules.get(name) for name in stubs}
+    sys.modules.update(stubs, k_diffusion=package)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what its dependencies deprecate, at the import only
+            return importlib.import_module("k_diffusion.sampling")
+    finally:
+        for name, module in kept.items():
+            sys.modules.pop(name) if module is None else sys.modules.update({name: module})
+
+
+class StandIn:
+    """A module with some names replaced."""
+
+    def __init__(self, module, **names):
+        self._module = module
+        self.__dict__.update(names)
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+
+def denoiser(mixture=MIXTURE, schedule=EDM):
+    """Return the exact denoiser as k-diffusion calls it: ``model(x, sigma)``, one (equal) sigma a sample."""
+    model = mixture.model(schedule, "data")
+    return lambda x, sigma: torch.from_numpy(model(x.numpy(), float(sigma[0])))
+
+
+def model(mixture=MIXTURE, schedule=EDM):
+    """Return the same denoiser as numdiff calls it; it predicts "data"."""
+    exact = mixture.model(schedule, "data")
+    return lambda x, t: torch.from_numpy(exact(x.numpy(), t))
+
+
+def rough_sigmas(steps, largest=80.0, smallest=0.02, *, clean=True, seed=0):
+    """Return `steps` + 1 falling sigmas, float64, with log steps that differ by up to three times; the last one 0."""
+    rng = np.random.default_rng(seed)
+    count = steps - 1 if clean else steps
+    gaps = np.cumsum(rng.uniform(0.5, 1.5, count))
+    sigmas = largest * (smallest / largest) ** (np.concatenate([[0.0], gaps]) / gaps[-1])
+    return torch.from_numpy(np.append(sigmas, 0.0) if clean else sigmas)
+
+
+def start(sigmas, count=6, seed=3):
+    """Return `count` samples at the first sigma."""
+    return torch.from_numpy(MIXTURE.sample_level(count, EDM.level(float(sigmas[0])), seed))
+
+
+class Recorder:
+    """A source of noise that a peer draws from and that gives numdiff the same noise again.
+
+    Parameters
+    ----------
+    source
+        What draws: ``source(sigma, sigma_next)`` in k-diffusion's convention; independent noise of `like`'s shape if
+        None.
+    """
+
+    def __init__(self, like, source=None, seed=5):
+        generator = torch.Generator().manual_seed(seed)
+        fresh = lambda *_: torch.randn(like.shape, generator=generator, dtype=like.dtype)  # noqa: E731
+        self._source = source or fresh
+        self.drawn = []
+
+    def __call__(self, *levels, **ignored):
+        """Draw, as a ``noise_sampler(sigma, sigma_next)`` or as ``randn_like(x)``."""
+        self.drawn.append(self._source(*levels))
+        return self.drawn[-1]
+
+    def again(self, columns=1):
+        """Return ``noise(index, column)`` for `nd.sample`, one-step methods with so many noises a step."""
+        return lambda index, column: self.drawn[columns * index + column]
+
+
+def close(found, expected, tolerance=1e-10):
+    """Compare two runs, relative to the largest entry of the sample."""
+    assert found.dtype == expected.dtype == torch.float64
+    assert bool(torch.isfinite(expected).all())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * float(expected.abs().max()))
