@@ -103,13 +103,14 @@ def test_samplers_of_k_diffusion_have_its_own_prefix_too(alias):
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 METHODS = zoo.everything()
-VP, TABLE = nd.schedules.VPLinear(), nd.schedules.Discrete.stable_diffusion()
+VP, TABLE, FLOW = nd.schedules.VPLinear(), nd.schedules.Discrete.stable_diffusion(), nd.schedules.Flow()
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_claims_are_true_of_a_run(method):
     steps = max(method.points, 3) + 4
-    schedule = TABLE if "model_time" in method.name else VP  # where a window of integer times is
+    # Windows in integer times need a table, the flow rule a flow.
+    schedule = TABLE if "model_time" in method.name else FLOW if method.name.endswith("flow)") else VP
     for n in (steps, steps + 1, steps + 2):
         scheme = method.discretize(schedule, nd.grids.uniform_t(schedule, n, t_start=0.9 * schedule.T))
         assert scheme.nfe == method.nfe(n) >= 1

@@ -17,7 +17,7 @@ import numdiff as nd
 from numdiff import cli
 from numdiff._files import write_atomically
 from numdiff.cli import messages, parser, selection, values
-from numdiff.methods import FAMILIES
+from numdiff.methods import FAMILIES, catalogue
 
 NAMES = [(name, key) for key, family in FAMILIES.items() for name in (key, *family.aliases)]
 
@@ -268,6 +268,49 @@ def test_methods_lists_every_family_and_finds_by_alias(capsys):
         (entry,) = json.loads(answer(capsys, "methods", name.upper(), "--json"))
         assert entry["family"] == key
         assert name in text
+
+
+def test_a_sampler_of_a_library_is_shown_in_full(capsys):
+    text = answer(capsys, "methods", "DPM++ 2M Karras")
+    for line in (
+        r"family +dpmpp\n",
+        r"stands for +nd\.method\('dpmpp', order=2, rule='half'\)\n",
+        r"builds +AdamsBashforth\(order=2, formulation='data/log-snr', weights='variable', rule='half'\)\n",
+        r"order +2 with exact starts\n",
+        r"evaluations +1 a step, 10 for 10 steps\n",
+        r"grid +nd\.grids\.karras\n",
+        r"k-diffusion +dpmpp_2m \(order=2, rule=half\)\n",
+        r"\nx_t = xi x_s \+ kappa_t sum",
+    ):
+        assert re.search(line, text), line
+    (entry,) = json.loads(answer(capsys, "methods", "ddpm", "--json"))
+    assert (entry["order"], entry["weak_order"], entry["stochastic"], entry["nfe"]["evaluations"]) == (1, 1, True, 10)
+    assert "DDPMScheduler" in entry["names"]["diffusers"]
+
+
+def test_methods_lists_the_names_of_libraries(capsys):
+    listed = json.loads(answer(capsys, "methods", "--aliases", "--json"))
+    assert {(entry["library"], entry["name"]) for entry in listed} == {(a.library, a.name) for a in catalogue.ALIASES}
+    assert all(entry["family"] in FAMILIES for entry in listed)
+    text = answer(capsys, "methods", "unipc", "--aliases")
+    assert re.search(r"uni_pc_bh2 +ComfyUI +unipc\(order=3, rule='bh2'\)\n", text)
+    assert "dpmpp_2m" not in text
+
+
+def test_an_order_may_stand_behind_a_family_unless_a_sampler_is_called_so(capsys):
+    """DPM2 is a single-step method in menus, and DPM-Solver of order 2 is a multistep one."""
+    assert "may be dpm --order 2, or AUTOMATIC1111:DPM2" in run(capsys, "derive", "dpm2")[2]
+    assert selection.split("dpm-2") == ("dpm", 2)
+    assert selection.split("dpm3") == ("dpm", 3)
+    assert selection.split("dpm_2") == ("dpm_2", None)
+
+
+@pytest.mark.parametrize("name", ["dpm_adaptive", "dpm_fast", "Restart"])
+def test_what_has_no_family_says_why_in_every_command(capsys, name):
+    for command in ("methods", "derive", "stability"):
+        code, _, err = run(capsys, command, name)
+        assert (code, err.count("\n")) == (2, 1)
+        assert re.match(rf"numdiff: error: {name} (is not a fixed-step linear method|has no family here): ", err)
 
 
 def test_a_number_found_in_decimals_is_no_fraction(capsys):

@@ -57,6 +57,8 @@ def refusals(method, schedule, levels):
         return "needs d alpha/dt and d sigma/dt", may
     if formulation.prediction == "noise" and levels[0].alpha == 0:
         return "cannot start at alpha = 0", may
+    if isinstance(method, Ancestral) and method.rule == "flow" and not schedule.is_flow:
+        return "has a rule for flow schedules", may
     if getattr(method, "diffusion", "") == "sbdm" and levels[0].alpha == 0:
         return 'diffusion "sbdm" is infinite at alpha = 0', may
     return _beyond_the_schedule(method, schedule, levels), may

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,6 +40,9 @@ MEANING = {
     "score": "the score -eps/sigma",
     "edm": "the raw network output F of Karras et al.",
 }
+
+LONGEST = 120
+"""Longest line of a page."""
 
 Shape = tuple[tuple[int, ...], ...]
 
@@ -179,7 +183,7 @@ def _segment(steps: list[_Step]) -> tuple[list[str], list[str]]:
     named = [texts[k] for k in columns]
     rows = [tuple((*step.times, *step.numbers)[k] for k in columns) for step in steps]
     body = _body(first, texts, indent * 2, "i")
-    loop = [indent + _loop(first, len(steps), name, named), *body] if body else []
+    loop = [*_wrapped(_loop(first, len(steps), name, named), indent), *body] if body else []
     return ([table(name, named, rows)] if columns else []), [comment, *loop]
 
 
@@ -195,7 +199,17 @@ def _loop(first: _Step, count: int, name: str, columns: list[str]) -> str:
     row = ", ".join(columns)
     if first.noises:
         return f"for i, {row if len(columns) == 1 else f'({row})'} in enumerate({name}, {start}):"
-    return f"for {row} in {name}:"
+    return f"for {row if len(row) + len(name) < LONGEST - 20 else f'({row})'} in {name}:"
+
+
+def _wrapped(head: str, indent: str) -> list[str]:
+    """Return a loop's head as lines that are not too long: a long row, which is in parentheses, has its own."""
+    if len(indent + head) <= LONGEST:
+        return [indent + head]
+    before, _, rest = head.partition("(")
+    row, _, after = rest.partition(")")
+    inner = textwrap.wrap(row, LONGEST, initial_indent=indent * 3, subsequent_indent=indent * 3)
+    return [f"{indent}{before}(", *inner, f"{indent}){after}"]
 
 
 def _body(step: _Step, texts: list[str], indent: str, index: str) -> list[str]:

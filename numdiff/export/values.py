@@ -195,7 +195,7 @@ def read(node: Node, known: Mapping[str, type]) -> Any:
     if isinstance(node.value, dict):
         tag = next(iter(node.value), "")
         if tag not in _TAGS:
-            node.fail(f"must have one of the keys class, stochastic, {', '.join(_TAGS)}")
+            node.fail(f"must have one of the keys class, {', '.join(_TAGS)}, stochastic")
         return _TAGS[tag](node.entries(tag)[tag])
     if node.value is None or isinstance(node.value, (str, bool)):
         return node.value

@@ -29,7 +29,7 @@ from numdiff.methods.aliases import (
 )
 from numdiff.methods.aliases_predictor_corrector import AdamsBashforthMoulton, SASolver, UniC, UniP
 from numdiff.methods.aliases_stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
-from numdiff.methods.ancestral import Ancestral, EulerAncestral
+from numdiff.methods.ancestral import Ancestral, DPM2Ancestral, DPMSolverPP2SAncestral, EulerAncestral
 from numdiff.methods.base import Method
 from numdiff.methods.bdia import BDIA
 from numdiff.methods.churn import Churn, EDMStochastic, EulerChurn
@@ -81,8 +81,10 @@ __all__ = [
     "AdamsBashforthMoulton",
     "Ancestral",
     "Churn",
+    "DPM2Ancestral",
     "DPMSolver",
     "DPMSolverPP",
+    "DPMSolverPP2SAncestral",
     "DPMSolverPPSDE",
     "DPMSolverSingle",
     "EDMStochastic",

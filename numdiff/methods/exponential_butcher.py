@@ -174,30 +174,42 @@ def three_stage(c2: Number, c3: Number, rule: str = "exact") -> ExponentialButch
     return ExponentialButcher((0, c2, c3), ((), (third,)), b, order)
 
 
-def hochbruck_ostermann3(c2: Number, c3: Number) -> ExponentialButcher:
-    """Return the method (5.8) of Hochbruck and Ostermann, b = (phi_1 - ., gamma phi_2, phi_2)/(gamma c_2 + c_3)."""
-    gamma = 0 if 3 * c3 - 2 == 0 else _gamma(c2, c3)
+def hochbruck_ostermann3(c2: Number, c3: Number, rule: str = "exact") -> ExponentialButcher:
+    """Return the method (5.8) of Hochbruck and Ostermann, b = (., gamma phi_2, phi_2)/(gamma c_2 + c_3).
+
+    ``rule="published"`` has 3 c_3^3 for 3 c_3^2 in gamma, as widespread code for RES does: order 2 unless c_3 = 1.
+    """
+    if rule == "published":
+        gamma = (3 * c3**3 - 2 * c3) / (c2 * _gap(c2, c3))
+    else:
+        gamma = 0 if 3 * c3 - 2 == 0 else _gamma(c2, c3)
+    order = 3 if rule == "exact" or c3 == 1 else 2
     scale = 1 / (gamma * c2 + c3)
     third: Entry = ((c3 * c3 / c2, 2, 2),)
     if gamma == 0:
-        return ExponentialButcher((0, c2, c3), ((), (third,)), ((), ((scale, 2, END),)), 3)
+        return ExponentialButcher((0, c2, c3), ((), (third,)), ((), ((scale, 2, END),)), order)
     b = (((gamma * scale, 2, END),), ((scale, 2, END),))
-    return ExponentialButcher((0, c2, c3), ((), (((gamma * c2, 2, 1), *third),)), b, 3)
+    return ExponentialButcher((0, c2, c3), ((), (((gamma * c2, 2, 1), *third),)), b, order)
 
 
 def _gamma(c2: Number, c3: Number) -> Number:
     """Return the gamma of order 3."""
+    return c3 * (3 * c3 - 2) / (c2 * _gap(c2, c3))
+
+
+def _gap(c2: Number, c3: Number) -> Number:
+    """Return 2 - 3 c_2, or raise where it is too small to divide by."""
     gap = 2 - 3 * c2
     if getattr(gap, "is_number", True) and abs(gap) < SINGULAR:
         raise ValueError(
             f"no three-stage method with nodes 0, {c2}, {c3} has order 3: the second node must differ from 2/3 unless "
             'the third one is 2/3; choose other nodes, or the published rule="dpmsolver" of order 2'
         )
-    return c3 * (3 * c3 - 2) / (c2 * gap)
+    return gap
 
 
 SINGULAR = 1e-2
-"""The smallest |2 - 3 c_2| by which `_gamma` divides."""
+"""The smallest |2 - 3 c_2| by which gamma divides."""
 
 _half, _one = Q(1, 2), Q(1)
 

@@ -47,7 +47,7 @@ KNOWN = {
     "StrehmelWeiner4": arrays.STREHMEL_WEINER4,
     "HochbruckOstermann4": arrays.HOCHBRUCK_OSTERMANN4,
 }
-"""Published arrays without parameters, for `ExponentialRungeKutta(KNOWN[name], name)`."""
+"""Published arrays without parameters."""
 
 
 def check_formulation(formulation: Any) -> Formulation:
@@ -325,10 +325,11 @@ def RES(
     order: int = 2,
     formulation: Formulation | str = DATA_LOG_SNR,
     *,
+    rule: str = "exact",
     c2: Number | None = None,
     c3: Number | None = None,
 ) -> ExponentialRungeKutta:
-    """Return a refined exponential solver (Zhang et al., 2023), single-step: stiff weights, order 2 or 3.
+    """Return a refined exponential solver (RES, Zhang et al., 2023), single-step, with stiff weights.
 
     Parameters
     ----------
@@ -336,14 +337,17 @@ def RES(
         2: b_2 = phi_2/c_2, DPM-Solver++ 2S in its exact form. 3: Hochbruck and Ostermann's family with gamma.
     formulation
         As in `DPMSolverSingle`.
+    rule
+        "exact", or at order 3 "published": gamma as in widespread code, order 2 unless c_3 = 1.
     c2, c3
         Nodes: 1/2, and 1 at order 3.
     """
     choice("order", order, (2, 3))
+    choice("rule", rule, ("exact", "published")[: order - 1])
     second, third = node("c2", c2, Fraction(1, 2)), node("c3", c3, Fraction(1))
-    table = arrays.two_stage(second) if order == 2 else arrays.hochbruck_ostermann3(second, third)
+    table = arrays.two_stage(second) if order == 2 else arrays.hochbruck_ostermann3(second, third, rule)
     given = [] if c2 is None and c3 is None else [second, third][: order - 1]
-    return ExponentialRungeKutta(table, _label("RES", order, "S", given, "exact"), formulation)  # type: ignore[arg-type]
+    return ExponentialRungeKutta(table, _label("RES", order, "S", given, rule), formulation)  # type: ignore[arg-type]
 
 
 def HochbruckOstermann(
@@ -392,5 +396,4 @@ def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau
         Noise level; 1 is the reverse diffusion.
     """
     found = stochastic(formulation, tau)
-    table = DPMSolverSingle(order, found, rule="dpmsolver").table
-    return ExponentialRungeKutta(table, f"SEEDS-{order}", found)
+    return ExponentialRungeKutta(DPMSolverSingle(order, found, rule="dpmsolver").table, f"SEEDS-{order}", found)

@@ -72,13 +72,6 @@ def _deis(order: int = 3, variant: str = "rho") -> Method:
     return aliases.DEIS(order, variant)
 
 
-def _ancestral(base: Method) -> Callable[..., Method]:
-    def build(eta: Number = 1, noise_factor: Number = 1) -> Method:
-        return ancestral.Ancestral(base, eta, noise_factor)
-
-    return build
-
-
 def _ipndm_v(order: int = 4) -> Method:
     return pndm.IPNDMV(order)
 
@@ -259,14 +252,14 @@ _STOCHASTIC = {
         'order 3 is exact and repaired; rule "3m-heun" is k-diffusion\'s 3M, rule "sign" that of diffusers',
     ),
     "ancestral": Family(
-        ancestral.EulerAncestral, ("eta", "noise_factor"), "Euler ancestral: DDIM with noise", ("euler-a",)
+        ancestral.EulerAncestral, ("eta", "noise_factor", "rule"), "Euler ancestral: DDIM with noise", ("euler-a",)
     ),
     "dpm2-ancestral": Family(
-        _ancestral(exponential_runge_kutta.DPM2()), ("eta", "noise_factor"), "DPM2 ancestral: DPM-Solver-2 with noise"
+        ancestral.DPM2Ancestral, ("eta", "noise_factor"), "DPM2 ancestral: DPM-Solver-2 with noise"
     ),
     "dpmpp-2s-ancestral": Family(
-        _ancestral(exponential_runge_kutta.DPMSolverSingle(2, rule="dpmsolver")),
-        ("eta", "noise_factor"),
+        ancestral.DPMSolverPP2SAncestral,
+        ("eta", "noise_factor", "rule"),
         "DPM-Solver++ 2S ancestral",
     ),
     "dpmpp-sde": Family(

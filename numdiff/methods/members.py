@@ -116,7 +116,8 @@ def _stochastic() -> list[Method]:
 
 def _churned() -> list[Method]:
     members: list[Method] = [Ancestral(base) for base in (aliases.DDIM(), aliases.Heun(), exponential.DPM2())]
-    members += [Ancestral(single(2, rule="dpmsolver"), Fraction(1, 2)), churn.EDMStochastic(), churn.EulerChurn(2, S_max=50.0)]
+    members += [Ancestral(single(2, rule="dpmsolver"), Fraction(1, 2)), churn.EDMStochastic()]
+    members += [churn.EulerChurn(2, S_max=50.0)]
     members += [DPMSolverPPSDE(path=path) for path in ("brownian", "rho", "independent")]
     members += [DPMSolverPPSDE(BETA, rule="exact"), *(exponential.SEEDS(order) for order in (1, 2, 3))]
     members += [exponential.SEEDS(3, DATA_LOG_SNR, tau=Fraction(1, 2)), SiT(), SiT("heun", "sigma", last="tweedie")]

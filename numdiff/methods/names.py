@@ -141,8 +141,9 @@ _STOCHASTIC: list[Row] = [
         "ancestral",
         {},
         {D: "EulerAncestralDiscreteScheduler", **_menus("euler_ancestral", "Euler a")},
-        "eta = 1; on flows ComfyUI and LTX measure eta otherwise",
+        "eta = 1; on flow schedules ComfyUI's is rule flow",
     ),
+    ("ancestral", {"rule": "flow"}, {D: "LTXEulerAncestralRFScheduler"}, "for flow schedules"),
     ("dpm2-ancestral", {}, {D: "KDPM2AncestralDiscreteScheduler", **_menus("dpm_2_ancestral", "DPM2 a")}, ""),
     ("dpmpp-2s-ancestral", {}, _menus("dpmpp_2s_ancestral", "DPM++ 2S a"), ""),
     (
@@ -243,7 +244,6 @@ ABSENT: dict[str, str] = {
     "res_multistep_ancestral": "an ancestral step of a multistep method; see sde-dpmpp",
     "euler_cfg_pp | euler_ancestral_cfg_pp | dpmpp_2s_ancestral_cfg_pp | dpmpp_2m_cfg_pp | DDIM CFG++": _GUIDED,
     "res_multistep_cfg_pp | res_multistep_ancestral_cfg_pp | gradient_estimation_cfg_pp | CFG++": _GUIDED,
-    "LTXEulerAncestralRFScheduler": "ancestral with another measure of eta on flows; see ancestral",
     "CogVideoXDPMScheduler": "a variant of SDE-DPM-Solver++ 2M; see sde-dpmpp",
     "KarrasVeScheduler": "EDM's stochastic sampler with a deprecated interface; see edm-stochastic",
 }

@@ -76,7 +76,7 @@ WRONG = [
     (("method",), json.loads(export.method_to_json(nd.Heun()))["method"]["butcher"], "method must be a method"),
     (("schedule", "class"), "GHVB", "schedule.class 'GHVB' is unknown"),
     (("schedule", "T"), {"float": "-1"}, "schedule: T must be positive"),
-    (("prediction",), "v", "prediction must be one of 'noise', 'data', 'velocity'"),
+    (("prediction",), "score", "prediction must be one of 'noise', 'data', 'velocity', 'v'"),
     (("exact_starts",), 3, "exact_starts must be an integer from 0 to 2, got 3"),
     (("exact_starts",), True, "exact_starts must be an integer"),
     (("options", "start"), "middle", "options.start must be one of"),

@@ -41,6 +41,8 @@ ORDERS = {
     HochbruckOstermann(4): (3, 4, 4),
     RES(2): (2, 2, 2),
     RES(3): (2, 3, 3),
+    RES(3, c3=0.8): (2, 3, 3),
+    RES(3, c3=0.8, rule="published"): (2, 2, 2),
     DPM2(): (1, 2, 2),
     DPMSolverSingle(2): (2, 2, 2),
     DPMSolverSingle(2, rule="dpmsolver"): (1, 2, 2),
@@ -105,6 +107,7 @@ def test_a_symbolic_node_stays_one():
 def test_names_for_one_method():
     assert RES(2).table == DPMSolverSingle(2).table == HochbruckOstermann(2).table == arrays.two_stage(Q(1, 2))
     assert DPM2().table == DPMSolverSingle(2, rule="half").table
+    assert RES(3, rule="published").table == RES(3).table  # c_3 = 1, where the slip in gamma does not show
     r, h = Q(3, 2), sp.Symbol("h", positive=True)  # RES multistep: c_2 = -h_0/h = -1/r
     phi1, phi2 = (phi(k, -h) for k in (1, 2))
     found = nd.DPMSolverPP(2).coefficients(ratios=(r,))

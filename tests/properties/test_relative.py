@@ -14,7 +14,9 @@ from numdiff.symbolic.polynomials import ZETA, Z
 BETA = sp.Symbol("beta")
 MEMBERS = nd.methods()
 SEVERAL = [
-    name for name, method in MEMBERS.items() if len(nd.stability.roots(method, 0, h=0.3 if method.kernel else None)) > 1
+    name
+    for name, method in MEMBERS.items()
+    if method.stages == 1 and len(nd.stability.roots(method, 0, h=0.3 if method.kernel else None)) > 1
 ]
 TWO_ROOTS = {
     "hb1": lambda beta: nd.HeavyBall(nd.AdamsBashforth(1), beta=beta),
@@ -39,6 +41,11 @@ def test_the_interval_ends_at_the_first_tie(name):
     assert (principal > other).all()
     principal, other = moduli(method, -end, h)
     assert principal == pytest.approx(other, rel=1e-6)  # a double root is good to the square root of rounding
+
+
+def test_two_evaluations_a_step_have_no_such_interval():
+    with pytest.raises(ValueError, match="a method of 2 stages is no linear multistep method"):
+        nd.stability.relative_interval(nd.AdamsBashforthMoulton(3))
 
 
 def test_adams_bashforth():
