@@ -73,6 +73,7 @@ def test_a_constant_prediction_is_exact_in_every_step(formulation, schedule, fra
             continue
         for start in ("lower", "runge-kutta"):
             scheme = method.discretize(schedule, grid, start=start)
+            largest = max(abs(c) for tableau in scheme for _, c in tableau.plan.outputs[0])
             path = nd.sample(scheme, lambda x, t: constant, x, prediction=formulation.prediction, trajectory=True)
             for level, found in zip(levels, path, strict=True):
                 a_t, b_t = formulation.scales(level)
@@ -80,9 +81,10 @@ def test_a_constant_prediction_is_exact_in_every_step(formulation, schedule, fra
                 if formulation is nd.VELOCITY_TIME:
                     on_the_line = x + (level.time - levels[0].time) * constant
                 # Steps of ten operations on numbers of the size of x and a x_0, b eps; weights may be ten times W, and
-                # log-SNR steps of 0.01 know W = h phi_1 from lambda = 10 to three digits less.
+                # log-SNR steps of 0.01 know W = h phi_1 from lambda = 10 to three digits less. Where steps grow suddenly
+                # the weights are far larger and cancel.
                 size = np.abs(a_t * other) + np.abs(b_t * constant) + np.abs(x)
-                assert (np.abs(found - on_the_line) <= 1e-11 * size).all()
+                assert (np.abs(found - on_the_line) <= 1e-11 * size + 1e-14 * largest).all()
 
 
 # --- predictions ------------------------------------------------------------------------------------------------------

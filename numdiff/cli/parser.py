@@ -37,7 +37,7 @@ COMMANDS = {
 }
 
 EPILOG = """\
-METHOD is the name of a family (numdiff methods lists them), also with its order: ghvb, ab3, plms4.
+METHOD is a family (numdiff methods lists them), also with its order: ghvb, ab3; or a sampler's name elsewhere: dpmpp_2m.
 Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mistake, 130 interrupted.
 
 Intervals are those of z = d in X' = c X + d X for X = x/kappa; methods without an exponential have c = 0, z = h d.
@@ -161,8 +161,7 @@ def _method(parser: Any, symbol: bool) -> None:
     group.add_argument(
         "method",
         metavar="METHOD",
-        help="family, or family and order (ghvb, ab3, plms4, heun, ...), or a sampler's name in a library (dpmpp_2m, "
-        '"DPM++ 2M", ...)',
+        help="family, or family and order (ghvb, ab3, plms4, heun, ...), or a sampler's name in a library (dpmpp_2m)",
     )
     group.add_argument("--order", type=values.whole(1), metavar="K", help="number of evaluations combined (1 to 8)")
     for name, (letter, text, default) in NUMBERS.items():

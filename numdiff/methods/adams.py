@@ -109,11 +109,6 @@ class AdamsBashforth(Multistep):
         return " ".join(parts)
 
     @property
-    def weak_order(self) -> int | None:
-        """2 from order 2 on, whatever the grid, and 1 below; None without noise. See `numdiff.sde`."""
-        return min(self.order, getattr(self.formulation, "weak_order", 2)) if self.stochastic else None
-
-    @property
     def has_limit(self) -> bool:
         """False where the slope is weighed by h/2 or h^2/2 on the true nodes, which stay behind."""
         return self.rule in ("exact", "3m-heun") or self.weights == "uniform"

@@ -48,8 +48,8 @@ class Method(abc.ABC):
 
     @property
     def weak_order(self) -> int | None:
-        """Claimed order of expectations; None for a method that adds no noise."""
-        return 1 if self.stochastic else None
+        """Claimed order of expectations, 2 at most; None for a method that adds no noise. See `numdiff.sde`."""
+        return min(self.order, getattr(self.formulation, "weak_order", 1)) if self.stochastic else None
 
     @property
     def stages(self) -> int:

@@ -193,11 +193,6 @@ class PredictorCorrector(Method):
         return self.points if self.predictor is None else max(self.corrected_points - 1, 1)
 
     @property
-    def weak_order(self) -> int | None:
-        """2 from order 2 on, whatever the grid, and 1 below; None without noise. See `numdiff.sde`."""
-        return min(self.order, getattr(self.formulation, "weak_order", 2)) if self.stochastic else None
-
-    @property
     def has_limit(self) -> bool:
         """False where a two-point predictor weighs the slope by h/2 or h^2/2, which grows with the step."""
         return (self.rule == "exact" or self.memory != 2) if self.predictor is None else self.predictor.has_limit
