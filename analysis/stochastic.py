@@ -56,9 +56,7 @@ def quantiles(mixture: nd.problems.GaussianMixture, v: np.ndarray, p: np.ndarray
 def sliced_distance(x: np.ndarray, mixture: nd.problems.GaussianMixture, count: int = 32) -> float:
     """Return the sliced W_2 between samples x, shape (n, d), and the mixture."""
     p = (np.arange(len(x)) + 0.5) / len(x)
-    squares = [
-        np.mean((np.sort(x @ v) - quantiles(mixture, v, p)) ** 2) for v in directions(mixture.dimension, count)
-    ]
+    squares = [np.mean((np.sort(x @ v) - quantiles(mixture, v, p)) ** 2) for v in directions(mixture.dimension, count)]
     return float(np.sqrt(np.mean(squares)))
 
 

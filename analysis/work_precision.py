@@ -129,7 +129,9 @@ def draw(numbers: dict[str, Any]) -> Any:
             axes[row, column].set_xticks(nfes, [str(n) for n in nfes])
             axes[row, column].set_xticks([], minor=True)
             axes[row, column].get_legend().remove()
-    axes[0, 0].figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    axes[0, 0].figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
+    )
     return axes[0, 0].figure, _table(numbers)
 
 

@@ -273,7 +273,10 @@ def test_tagged_fields_are_asked_by_name_and_converted_as_differences():
         A=[[0, 0], [0.5, 0]], U=[[1], [1]], B=[[0.25, 0.125]], V=[[1]], levels=[level, level], tags=["linear", ""]
     )
     (entry,) = native([tableau], "data", "noise")
-    assert [row and [i for i, _ in row] for row in entry.held] == [None, [0, 1]]  # only the model's answer takes its sample
+    assert [row and [i for i, _ in row] for row in entry.held] == [
+        None,
+        [0, 1],
+    ]  # only the model's answer takes its sample
     machine = Machine([Native(entry.tableau.to_float(), entry.held)], np.array([2.0]))
     tags = []
     while (question := machine.ask()) is not None:

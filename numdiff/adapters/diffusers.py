@@ -26,7 +26,7 @@ from numdiff import grids
 from numdiff._names import suggest
 from numdiff.drivers import program
 from numdiff.executor import Machine
-from numdiff.methods.base import choice
+from numdiff.methods.checks import choice
 from numdiff.methods.registry import method as build
 from numdiff.methods.scheme import Scheme
 from numdiff.parameterizations import get

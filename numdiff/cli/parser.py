@@ -37,7 +37,7 @@ COMMANDS = {
 }
 
 EPILOG = """\
-METHOD is a family (numdiff methods lists them), also with its order: ghvb, ab3; or a sampler's name elsewhere: dpmpp_2m.
+METHOD is a family (numdiff methods lists them), also with its order (ghvb, ab3), or a sampler's name (dpmpp_2m).
 Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mistake, 130 interrupted.
 
 Intervals are those of z = d in X' = c X + d X for X = x/kappa; methods without an exponential have c = 0, z = h d.

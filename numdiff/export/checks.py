@@ -15,7 +15,8 @@ from numdiff import grids
 from numdiff.elementary import kind, vanishes
 from numdiff.export.nodes import Node
 from numdiff.level import Level
-from numdiff.methods.base import Layout, check_orders, symbols_of
+from numdiff.methods.checks import check_orders, symbols_of
+from numdiff.methods.layout import Layout
 from numdiff.methods.scheme import Scheme
 
 

@@ -34,7 +34,7 @@ from typing import Any, ClassVar
 from numdiff import formulations
 from numdiff.elementary import Number
 from numdiff.formulations import Formulation
-from numdiff.methods.base import check_order, choice
+from numdiff.methods.checks import check_order, choice
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.phi import phi
 from numdiff.tableau import Tableau, one_stage

@@ -18,8 +18,8 @@ from fractions import Fraction
 from typing import Any
 
 from numdiff.elementary import kind
-from numdiff.methods.base import Layout, ratio_of
 from numdiff.methods.butcher import Butcher
+from numdiff.methods.layout import Layout, ratio_of
 from numdiff.tableau import Tableau
 from numdiff.weights import exact
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from numdiff.elementary import Number, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.methods.adams import HALVED, AdamsBashforth
-from numdiff.methods.base import choice
+from numdiff.methods.checks import choice
 from numdiff.methods.deis import TimeAdams
 from numdiff.methods.runge_kutta import KNOWN, RungeKutta
 from numdiff.sde import stochastic

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from numdiff.elementary import Number
 from numdiff.formulations import DATA_LOG_SNR, Formulation
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.base import check_order, choice
+from numdiff.methods.checks import check_order, choice
 from numdiff.methods.multistep import Multistep
 from numdiff.methods.predictor_corrector import RULES, PredictorCorrector
 from numdiff.sde import Tau, stochastic

@@ -24,7 +24,7 @@ from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.aliases import DPMSolver, DPMSolverPP
-from numdiff.methods.base import choice
+from numdiff.methods.checks import choice
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.phi import phi
 from numdiff.sde import Eta, Tau, stochastic

@@ -35,8 +35,10 @@ from numdiff.elementary import Number, exp, expm1, kind, log, log1p, sqrt, vanis
 from numdiff.formulations import Formulation
 from numdiff.level import Level
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.base import Method
+from numdiff.methods.checks import choice
 from numdiff.methods.exponential_runge_kutta import DPM2, DPMSolverSingle
+from numdiff.methods.layout import Layout
 from numdiff.tableau import Tableau
 
 RULES = ("variance", "flow")

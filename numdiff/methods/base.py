@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import abc
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from fractions import Fraction
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from numdiff import grids
-from numdiff.elementary import Number, is_zero, kind, log, vanishes
-from numdiff.formulations import DATA_RATIO, NOISE_RATIO, VELOCITY_TIME, Formulation
+from numdiff.elementary import Number, kind
+from numdiff.formulations import NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.level import Level
+from numdiff.methods.checks import check_orders, choice, symbols_of
+from numdiff.methods.layout import Layout
 from numdiff.methods.scheme import Scheme
 from numdiff.schedules import Schedule
 from numdiff.tableau import Tableau
@@ -231,166 +229,3 @@ class Method(abc.ABC):
     def __str__(self) -> str:
         """Return the name."""
         return self.name
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Everything that `Method._program` needs to know about one run."""
-
-    method: Method
-    schedule: Any
-    levels: tuple[Level, ...]
-    formulation: Formulation
-    start: str
-    final: str | None
-    orders: tuple[int, ...]
-
-    @property
-    def steps(self) -> int:
-        """Number of grid steps."""
-        return len(self.levels) - 1
-
-    @property
-    def exact_starts(self) -> int:
-        """How many exact samples the driver supplies after the first: up to the last step that lacks history."""
-        if self.start != "exact":
-            return 0
-        needed = max((n + 1 for n in range(self.steps) if not self.ready(n)), default=0)
-        if needed == self.steps:
-            raise ValueError(
-                f"{self.method.name} has too little history even for the last of {self.steps} steps, so that "
-                'start="exact" leaves nothing to compute; take more steps or lower orders'
-            )
-        return needed
-
-    def ready(self, n: int) -> bool:
-        """Tell whether step `n` has the history that its order needs."""
-        return self.history(n) >= self.orders[n]
-
-    def history(self, n: int) -> int:
-        """Return how many interpolation nodes there are at step `n`, the present one included."""
-        return n + 1 if self._starts_finite else max(n, 1)
-
-    @cached_property
-    def nodes(self) -> tuple[Number, ...]:
-        """The formulation's variable at every level."""
-        return tuple(self.formulation.node(level) for level in self.levels)
-
-    @cached_property
-    def _starts_finite(self) -> bool:
-        return self.formulation.is_finite(self.levels[0])
-
-    def denoises(self, n: int) -> bool:
-        """Tell whether step `n` is the last one and must return the denoised estimate."""
-        if n + 1 < self.steps or self.schedule is None or not vanishes(self.levels[-1].sigma):
-            return False
-        if self.final is not None:
-            return self.final == "denoise"
-        if self.formulation.prediction == "velocity":
-            return not math.isfinite(float(self.levels[-1].time))  # a clean end without a time, as after VE's sigma_min
-        return self.formulation.prediction == "data" or not self.limited
-
-    @property
-    def limited(self) -> bool:
-        """Tell whether the method's weights stay finite as a step grows without bound in the integration variable."""
-        return not self.formulation.stochastic and (self.formulation.c == 0 or self.method.has_limit)
-
-    def arrives(self, n: int) -> bool:
-        """Tell whether step `n` ends where no Runge-Kutta stage can be: at sigma = 0, or where y = x/a is undefined."""
-        there = self.levels[n + 1]
-        return self.schedule is not None and (vanishes(there.sigma) or vanishes(self.formulation.scales(there)[0]))
-
-    def level_at(self, n: int, fraction: Number, variable: Formulation | None = None) -> Level:
-        """Return the level at s_n + fraction * h of step `n`, in the ratio (or time) variable or that of `variable`.
-
-        Raises
-        ------
-        ValueError
-            If the grid was given as levels without a schedule that could place one in between.
-        """
-        here, there = self.levels[n], self.levels[n + 1]
-        if is_zero(fraction):
-            return here
-        if kind(fraction) != "torch" and fraction == 1:
-            return there
-        variable = ratio_of(self.formulation) if variable is None else variable
-        known = variable.variable == self.formulation.variable
-        first, last = self.nodes[n : n + 2] if known else (variable.node(here), variable.node(there))
-        s = first + fraction * (last - first)
-        if self.schedule is None:
-            return Level.of_time(s)
-        if variable == VELOCITY_TIME:
-            return self.schedule.level_at(s)
-        if variable.variable == "log-snr":
-            return self.schedule.level(self.schedule.time(s))
-        return self.schedule.level(self.schedule.time(-log(s) if variable == NOISE_RATIO else log(s)))
-
-
-def symbols_of(method: Method) -> set[Any]:
-    """Return the SymPy symbols among a method's parameters and those of its base."""
-    values = [getattr(method, item.name) for item in fields(method)]  # type: ignore[arg-type]
-    found = [symbols_of(v) if isinstance(v, Method) else _symbols(v) for v in values]
-    return set().union(*found)
-
-
-def _symbols(value: Any) -> set[Any]:
-    return getattr(value, "free_symbols", set()) or getattr(value, "symbols", set())
-
-
-def ratio_of(formulation: Formulation) -> Formulation:
-    """Return the formulation of kernel exponent 0 for the same prediction, in which Runge-Kutta steps are classical."""
-    return {"noise": NOISE_RATIO, "data": DATA_RATIO, "velocity": VELOCITY_TIME}[formulation.prediction]
-
-
-def choice(name: str, value: Any, known: tuple[Any, ...]) -> Any:
-    """Return `value` if it is one of `known`; otherwise raise a ValueError that lists them."""
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
-    return value
-
-
-def check_orders(method: Method, orders: Sequence[int] | None, steps: int) -> tuple[int, ...]:
-    """Return the order of every step, checked."""
-    points = method.points
-    if orders is None:
-        if steps < points:
-            raise ValueError(
-                f"{method.name} combines {points} evaluations and needs at least {points} steps, got {steps}; "
-                "lower the order or take more steps"
-            )
-        return (points,) * steps
-    if isinstance(orders, (str, int)) or not hasattr(orders, "__len__"):
-        raise TypeError(f"orders must be a sequence of {steps} ints, one per step, got {orders!r}")
-    orders = tuple(orders)
-    if len(orders) != steps:
-        raise ValueError(f"orders must have one entry per step ({steps}), got {len(orders)}")
-    for n, k in enumerate(orders):
-        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= points:
-            raise ValueError(f"orders[{n}] must be an int from 1 to {points}, got {k!r}")
-    return tuple(map(int, orders))
-
-
-def check_order(order: Any, highest: int) -> int:
-    """Return `order` as an int from 1 to `highest`, or raise."""
-    if isinstance(order, bool) or not isinstance(order, (int, np.integer)):
-        raise TypeError(f"order must be an int, got {order!r}; it counts evaluations")
-    if not 1 <= order <= highest:
-        raise ValueError(f"order must be between 1 and {highest}, got {order}")
-    return int(order)
-
-
-def check_beta(beta: Number) -> Number:
-    """Return `beta` if it lies in (0, 2] or is a symbol, or raise; arrays of one number and tensors become doubles."""
-    if isinstance(beta, (bool, str)) or beta is None or getattr(beta, "ndim", None):
-        raise TypeError(f"beta must be one number or a SymPy symbol, got {beta!r}")
-    try:
-        which = kind(beta)
-    except TypeError:
-        raise TypeError(f"beta must be one real number or a SymPy symbol, got {beta!r}") from None
-    if which == "sympy" and not beta.is_number:
-        return beta
-    if not (0 < beta <= 2 and (which != "exact" or float(beta))):
-        raise ValueError(f"beta must lie in (0, 2], got {beta}; beta = 1 is the method without momentum")
-    if which == "torch" and beta.requires_grad:
-        return beta.double()
-    return float(beta) if which in ("numpy", "torch") else beta

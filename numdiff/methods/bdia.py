@@ -33,8 +33,9 @@ from typing import Any, ClassVar
 from numdiff import formulations
 from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_RATIO, VELOCITY_TIME, Formulation, Span
-from numdiff.methods.base import Layout, Method
+from numdiff.methods.base import Method
 from numdiff.methods.ghvb import show
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import positive_ratio
 from numdiff.tableau import Tableau
 

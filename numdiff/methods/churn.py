@@ -35,9 +35,11 @@ from numdiff.formulations import Formulation
 from numdiff.level import Level
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.ancestral import base_step, need_schedule, number_in, one_step
-from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.base import Method
 from numdiff.methods.butcher import HEUN
+from numdiff.methods.checks import choice
 from numdiff.methods.exponential_runge_kutta import DPM2
+from numdiff.methods.layout import Layout
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.tableau import Tableau
 

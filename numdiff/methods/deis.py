@@ -33,7 +33,8 @@ import numpy as np
 from numdiff import formulations
 from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation, Span
-from numdiff.methods.base import Layout, check_order
+from numdiff.methods.checks import check_order
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, Point, point_at
 from numdiff.phi import phi
 from numdiff.schedules import Discrete

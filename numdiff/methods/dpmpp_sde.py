@@ -34,7 +34,9 @@ from numdiff.elementary import Number, kind, sqrt, vanishes
 from numdiff.formulations import DATA_LOG_SNR, Formulation, Span
 from numdiff.level import Level
 from numdiff.methods.ancestral import need_schedule, number_in
-from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.base import Method
+from numdiff.methods.checks import choice
+from numdiff.methods.layout import Layout
 from numdiff.sde import StochasticFormulation, Tau, stochastic
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import interpolatory

@@ -34,8 +34,10 @@ from numdiff.elementary import Number, exp, kind, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
 from numdiff.level import Level
 from numdiff.methods import exponential_butcher as arrays
-from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.base import Method
+from numdiff.methods.checks import choice
 from numdiff.methods.exponential_butcher import ExponentialButcher
+from numdiff.methods.layout import Layout
 from numdiff.sde import StochasticFormulation, Tau, stochastic
 from numdiff.tableau import Tableau, one_stage
 

@@ -13,8 +13,9 @@ from numdiff.methods import aliases, ancestral, churn, dpmpp_sde, exponential_ru
 from numdiff.methods import aliases_predictor_corrector as correctors
 from numdiff.methods import aliases_stochastic as noisy
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.base import Method, choice
+from numdiff.methods.base import Method
 from numdiff.methods.bdia import BDIA
+from numdiff.methods.checks import choice
 from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.momentum import HeavyBall, Nesterov

@@ -25,7 +25,7 @@ from numdiff import formulations
 from numdiff.elementary import Number, kind, product
 from numdiff.formulations import Formulation
 from numdiff.methods.adams import WEIGHTS
-from numdiff.methods.base import check_beta, check_order, choice
+from numdiff.methods.checks import check_beta, check_order, choice
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import (

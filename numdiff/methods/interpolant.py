@@ -41,9 +41,11 @@ from typing import ClassVar
 from numdiff.elementary import Number, cos, kind, sin, sqrt, vanishes
 from numdiff.formulations import VELOCITY_TIME, Formulation
 from numdiff.level import Level
-from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.base import Method
 from numdiff.methods.butcher import EULER, HEUN, Butcher
+from numdiff.methods.checks import choice
 from numdiff.methods.ghvb import show
+from numdiff.methods.layout import Layout
 from numdiff.parameterizations import coefficients
 from numdiff.tableau import Tableau, one_stage
 

@@ -20,8 +20,9 @@ from typing import Any, ClassVar
 
 from numdiff.elementary import Number, is_zero, product
 from numdiff.formulations import Formulation
-from numdiff.methods.base import Layout, check_beta
+from numdiff.methods.checks import check_beta
 from numdiff.methods.ghvb import show
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau
 

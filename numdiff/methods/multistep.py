@@ -24,8 +24,9 @@ from typing import Any
 
 from numdiff.elementary import Number, kind, vanishes
 from numdiff.formulations import NOISE_RATIO, Formulation, Span
-from numdiff.methods.base import Layout, Method, ratio_of
+from numdiff.methods.base import Method
 from numdiff.methods.butcher import Butcher, of_order
+from numdiff.methods.layout import Layout, ratio_of
 from numdiff.tableau import Tableau
 from numdiff.weights import exact, tidy
 

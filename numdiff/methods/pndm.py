@@ -46,8 +46,9 @@ from numdiff.elementary import Number, kind
 from numdiff.formulations import NOISE_RATIO, Formulation, Span
 from numdiff.level import Level
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.base import Layout, check_order, choice
 from numdiff.methods.butcher import HEUN, RK4, Butcher
+from numdiff.methods.checks import check_order, choice
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.schedules import Discrete
 from numdiff.schedules.base import plain

@@ -46,8 +46,10 @@ from typing import Any, ClassVar
 from numdiff import formulations
 from numdiff.elementary import Number, kind, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_RATIO, Formulation, Span
-from numdiff.methods.base import Layout, Method, check_beta, check_order, choice
+from numdiff.methods.base import Method
+from numdiff.methods.checks import check_beta, check_order, choice
 from numdiff.methods.ghvb import show
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, Point, point_at, positive_ratio, steady_point
 from numdiff.methods.predictor_corrector_steps import (
     Rows,

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from numdiff.elementary import Number, is_zero, product
-from numdiff.methods.base import Layout
 from numdiff.methods.butcher import of_order
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Point, runge_kutta
 from numdiff.tableau import Tableau
 from numdiff.weights import MAX_ORDER

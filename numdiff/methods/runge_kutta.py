@@ -23,8 +23,9 @@ from numdiff import formulations
 from numdiff.elementary import Number, vanishes
 from numdiff.formulations import Formulation
 from numdiff.methods import butcher
-from numdiff.methods.base import Layout, Method
+from numdiff.methods.base import Method
 from numdiff.methods.butcher import Butcher
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import runge_kutta
 from numdiff.tableau import Tableau, one_stage
 

@@ -30,7 +30,8 @@ from typing import Any, ClassVar
 from numdiff.elementary import Number
 from numdiff.formulations import DATA_LOG_SNR, Formulation
 from numdiff.methods import exponential_butcher as arrays
-from numdiff.methods.base import Layout, Method, check_order, choice
+from numdiff.methods.base import Method
+from numdiff.methods.checks import check_order, choice
 from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.methods.exponential_runge_kutta import (
     ExponentialRungeKutta,
@@ -41,6 +42,7 @@ from numdiff.methods.exponential_runge_kutta import (
     infinite,
     single_step_table,
 )
+from numdiff.methods.layout import Layout
 from numdiff.tableau import Tableau
 
 TAILS = ("official", "diffusers", "full")

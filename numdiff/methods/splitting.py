@@ -48,8 +48,10 @@ from numdiff.level import Level
 from numdiff.methods import butcher as arrays
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.additive import Additive, additive_step, composed
-from numdiff.methods.base import Layout, Method, choice
+from numdiff.methods.base import Method
 from numdiff.methods.butcher import Butcher
+from numdiff.methods.checks import choice
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import exact

@@ -36,7 +36,8 @@ from typing import Any
 import sympy as sp
 
 from numdiff.methods import GHVB, AdamsBashforth, FilteredAdams, PredictorCorrector, RungeKutta
-from numdiff.methods.base import Method, ratio_of
+from numdiff.methods.base import Method
+from numdiff.methods.layout import ratio_of
 from numdiff.methods.momentum import Momentum
 from numdiff.symbolic.closed_forms import BETA, RATIO, Row, free_ratios, parts, weights
 from numdiff.symbolic.polynomials import ZETA, multistep_pair, stability_polynomial, tidy, to_sympy

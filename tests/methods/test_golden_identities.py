@@ -80,7 +80,9 @@ def test_euler_ancestral_is_the_first_order_sde_solver():
 def test_bdia_is_heavy_ball_on_equal_ratio_steps_with_constant_alpha(gamma):
     """In exact arithmetic: every tableau moves the sample and its predecessor alike."""
     levels = [nd.Level(time=s, alpha=Fraction(1), sigma=s, model_time=s) for s in map(Fraction, (6, 5, 4, 3, 2))]
-    programs = [m.program(levels, nd.NOISE_RATIO) for m in (BDIA(gamma), nd.HeavyBall(nd.DDIM("noise/ratio"), 1 + gamma))]
+    programs = [
+        m.program(levels, nd.NOISE_RATIO) for m in (BDIA(gamma), nd.HeavyBall(nd.DDIM("noise/ratio"), 1 + gamma))
+    ]
     states = [[Fraction(7), *[Fraction(0)] * (program[0].registers - 1)] for program in programs]
     for steps in zip(*programs, strict=True):
         states = [

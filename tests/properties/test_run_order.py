@@ -10,7 +10,7 @@ import sympy as sp
 
 import numdiff as nd
 from numdiff.formulations import VELOCITY_TIME
-from numdiff.methods.base import Layout
+from numdiff.methods.layout import Layout
 from numdiff.properties.order.run_steps import RHO, STEP, T
 
 BETA = sp.Symbol("beta", positive=True)

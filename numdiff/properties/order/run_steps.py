@@ -20,7 +20,8 @@ import sympy as sp
 
 from numdiff.formulations import NOISE_RATIO, Formulation
 from numdiff.level import Level
-from numdiff.methods.base import Layout, Method
+from numdiff.methods.base import Method
+from numdiff.methods.layout import Layout
 from numdiff.symbolic.polynomials import tidy
 from numdiff.symbolic.transients import Timed, Transients
 from numdiff.tableau import Tableau

@@ -36,7 +36,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from numdiff.methods.base import FINALS, STARTS, Layout, Method, choice
+from numdiff.methods.base import FINALS, STARTS, Method
+from numdiff.methods.checks import choice
+from numdiff.methods.layout import Layout
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
 from numdiff.properties.order.consistency import certified

@@ -35,7 +35,7 @@ from numdiff.elementary import kind
 from numdiff.executor import step
 from numdiff.formulations import NOISE_RATIO
 from numdiff.level import Level
-from numdiff.methods.base import Layout
+from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep
 from numdiff.methods.scheme import Scheme
 from numdiff.properties.spectral.scalar import check_fields, check_scheme, kind_of, slope

@@ -27,7 +27,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
-from numdiff.methods.base import choice
+from numdiff.methods.checks import choice
 from numdiff.properties.stability.branches import branches, start_of, uncertainty
 from numdiff.properties.stability.linear import _numeric, _points
 from numdiff.properties.stability.stars import log_exact

@@ -34,7 +34,8 @@ from sympy.polys.matrices import DomainMatrix
 from numdiff.executor import step
 from numdiff.formulations import NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.level import Level
-from numdiff.methods.base import Method, choice
+from numdiff.methods.base import Method
+from numdiff.methods.checks import choice
 from numdiff.properties.stability.linear import real_interval
 from numdiff.symbolic.polynomials import Z, _embedded, over_field, to_sympy
 from numdiff.symbolic.steady import H, _check_h, exact_method, steady
