@@ -81,8 +81,8 @@ def test_a_constant_prediction_is_exact_in_every_step(formulation, schedule, fra
                 if formulation is nd.VELOCITY_TIME:
                     on_the_line = x + (level.time - levels[0].time) * constant
                 # Steps of ten operations on numbers of the size of x and a x_0, b eps; weights may be ten times W, and
-                # log-SNR steps of 0.01 know W = h phi_1 from lambda = 10 to three digits less. Where steps grow suddenly
-                # the weights are far larger and cancel.
+                # log-SNR steps of 0.01 know W = h phi_1 from lambda = 10 to three digits less. Where steps grow
+                # suddenly the weights are far larger, and cancel.
                 size = np.abs(a_t * other) + np.abs(b_t * constant) + np.abs(x)
                 assert (np.abs(found - on_the_line) <= 1e-11 * size + 1e-14 * largest).all()
 
