@@ -18,10 +18,10 @@ import numpy as np
 
 import numdiff as nd
 from numdiff import plotting
-from numdiff.methods.aliases_predictor_corrector import AdamsBashforthMoulton
 from numdiff.methods.bdia import BDIA
-from numdiff.methods.exponential_runge_kutta import RES, DPMSolverSingle
 from numdiff.methods.pndm import PNDM
+from numdiff.methods.published.correctors import AdamsBashforthMoulton
+from numdiff.methods.published.single_step import RES, DPMSolverSingle
 from numdiff.study.mixtures import GRIDS, lay_out, problems
 from numdiff.study.script import main
 

@@ -6,9 +6,9 @@ import warnings
 import pytest
 
 import numdiff as nd
-from numdiff.methods import FAMILIES, catalogue, find
-from numdiff.methods.names import ABSENT, OUTSIDE
-from numdiff.methods.registry import families
+from numdiff.methods import FAMILIES, find
+from numdiff.methods.registry import catalogue, families
+from numdiff.methods.registry.names import ABSENT, OUTSIDE
 from tests import zoo
 
 ALIASES = catalogue.ALIASES

@@ -6,7 +6,7 @@ Stochastic samplers run with their noise at 0, which tells their weights; tests 
 import pytest
 
 import numdiff as nd
-from numdiff.methods import catalogue
+from numdiff.methods.registry import catalogue
 from tests import peers
 
 SIGMAS = peers.rough_sigmas(12)

@@ -17,7 +17,8 @@ import numdiff as nd
 from numdiff import cli
 from numdiff._files import write_atomically
 from numdiff.cli import messages, parser, selection, values
-from numdiff.methods import FAMILIES, catalogue
+from numdiff.methods import FAMILIES
+from numdiff.methods.registry import catalogue
 
 NAMES = [(name, key) for key, family in FAMILIES.items() for name in (key, *family.aliases)]
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import numdiff as nd
-from numdiff.methods.aliases import FlowAB, FlowHeun
 from numdiff.methods.pndm import FPNDM, PNDM
+from numdiff.methods.published.classical import FlowAB, FlowHeun
 from numdiff.sde import stochastic
 from tests import peers
 from tests.test_diffusers import (

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import numdiff as nd
-from numdiff.methods.aliases_predictor_corrector import SASolver, UniC
+from numdiff.methods.published.correctors import SASolver, UniC
 from numdiff.sde import Tau, stochastic
 from tests.test_diffusers import SCHEDULE, TABLE, diffusers, exact_model, run, scaled_levels, start, timesteps
 

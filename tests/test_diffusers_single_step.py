@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import numdiff as nd
-from numdiff.methods.exponential_runge_kutta import DPM2
+from numdiff.methods.published.single_step import DPM2
 from numdiff.methods.single_step import SingleStep
 from tests.test_diffusers import SCHEDULE, TABLE, check, diffusers, run, scaled_levels, start, timesteps
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import numdiff as nd
-from numdiff.methods.aliases import DDIM
-from numdiff.methods.aliases_stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
+from numdiff.methods.published.classical import DDIM
+from numdiff.methods.published.stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
 from numdiff.parameterizations import EDM
 
 pytestmark = [

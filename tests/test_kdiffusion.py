@@ -13,7 +13,7 @@ import numdiff as nd
 from numdiff.methods.ancestral import DPM2Ancestral, DPMSolverPP2SAncestral, EulerAncestral
 from numdiff.methods.churn import Churn
 from numdiff.methods.dpmpp_sde import DPMSolverPPSDE
-from numdiff.methods.exponential_runge_kutta import DPM2, DPMSolverSingle
+from numdiff.methods.published.single_step import DPM2, DPMSolverSingle
 from numdiff.sde import stochastic
 from tests import peers
 

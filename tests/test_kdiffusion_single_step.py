@@ -8,7 +8,7 @@ import torch
 
 import numdiff as nd
 from numdiff.methods.ancestral import Ancestral
-from numdiff.methods.exponential_runge_kutta import DPM2, DPMSolverSingle
+from numdiff.methods.published.single_step import DPM2, DPMSolverSingle
 from numdiff.methods.single_step import SingleStep, order_list
 from tests import peers
 

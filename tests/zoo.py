@@ -1,7 +1,8 @@
 """Every method that can be found by name."""
 
 import numdiff as nd
-from numdiff.methods import FAMILIES, catalogue
+from numdiff.methods import FAMILIES
+from numdiff.methods.registry import catalogue
 
 
 def missing(alias):

@@ -12,8 +12,8 @@ from typing import Any
 from numdiff.cli.layout import columns, dump
 from numdiff.cli.selection import split
 from numdiff.formulations import Formulation
-from numdiff.methods import FAMILIES, Method, catalogue, find
-from numdiff.methods.registry import Found
+from numdiff.methods import FAMILIES, Method, find
+from numdiff.methods.registry import Found, catalogue
 
 STEPS = 10
 WIDTH = 100

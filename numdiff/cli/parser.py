@@ -22,9 +22,9 @@ from numdiff.cli.layout import columns
 from numdiff.formulations import FORMULATIONS
 from numdiff.grids import NAMED as TIME_GRIDS
 from numdiff.methods.adams import RULES, WEIGHTS
-from numdiff.methods.aliases import VARIANTS
 from numdiff.methods.base import FINALS, STARTS
 from numdiff.methods.predictor_corrector import RULES as CORRECTOR_RULES
+from numdiff.methods.published.classical import VARIANTS
 from numdiff.study.orders import GRIDS as ORDER_GRIDS
 
 COMMANDS = {

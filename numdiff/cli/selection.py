@@ -12,8 +12,8 @@ import re
 from typing import Any
 
 from numdiff.cli.values import UsageError, symbolic
-from numdiff.methods import FAMILIES, catalogue
-from numdiff.methods.registry import families
+from numdiff.methods import FAMILIES
+from numdiff.methods.registry import catalogue, families
 from numdiff.study.settings import build
 
 FLAGS = ("order", "beta", "momentum", "error", "real_interval", "formulation", "weights", "rule", "variant")

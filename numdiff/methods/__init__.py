@@ -1,7 +1,20 @@
 """Samplers as data: every method is a frozen description that yields tableaus."""
 
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.aliases import (
+from numdiff.methods.ancestral import Ancestral, DPM2Ancestral, DPMSolverPP2SAncestral, EulerAncestral
+from numdiff.methods.base import Method
+from numdiff.methods.bdia import BDIA
+from numdiff.methods.churn import Churn, EDMStochastic, EulerChurn
+from numdiff.methods.deis import TimeAdams
+from numdiff.methods.dpmpp_sde import DPMSolverPPSDE
+from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
+from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
+from numdiff.methods.ghvb import GHVB
+from numdiff.methods.interpolant import Interpolant, SiT
+from numdiff.methods.momentum import HeavyBall, Nesterov
+from numdiff.methods.pndm import FPNDM, IPNDMV, PNDM
+from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
+from numdiff.methods.published.classical import (
     DDIM,
     DEIS,
     IPNDM,
@@ -27,30 +40,11 @@ from numdiff.methods.aliases import (
     RhoRK,
     VanDerHouwen3,
 )
-from numdiff.methods.aliases_predictor_corrector import AdamsBashforthMoulton, SASolver, UniC, UniP
-from numdiff.methods.aliases_stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
-from numdiff.methods.ancestral import Ancestral, DPM2Ancestral, DPMSolverPP2SAncestral, EulerAncestral
-from numdiff.methods.base import Method
-from numdiff.methods.bdia import BDIA
-from numdiff.methods.churn import Churn, EDMStochastic, EulerChurn
-from numdiff.methods.deis import TimeAdams
-from numdiff.methods.dpmpp_sde import DPMSolverPPSDE
-from numdiff.methods.exponential_runge_kutta import (
-    DPM2,
-    RES,
-    SEEDS,
-    DPMSolverSingle,
-    ExponentialRungeKutta,
-    HochbruckOstermann,
-)
-from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
-from numdiff.methods.ghvb import GHVB
-from numdiff.methods.interpolant import Interpolant, SiT
-from numdiff.methods.members import methods
-from numdiff.methods.momentum import HeavyBall, Nesterov
-from numdiff.methods.pndm import FPNDM, IPNDMV, PNDM
-from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
+from numdiff.methods.published.correctors import AdamsBashforthMoulton, SASolver, UniC, UniP
+from numdiff.methods.published.single_step import DPM2, RES, SEEDS, DPMSolverSingle, HochbruckOstermann
+from numdiff.methods.published.stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
 from numdiff.methods.registry import FAMILIES, find, method, register
+from numdiff.methods.registry.members import methods
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
 from numdiff.methods.splitting import LTSP, STSP, Strang

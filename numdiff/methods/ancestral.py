@@ -37,8 +37,8 @@ from numdiff.level import Level
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.base import Method
 from numdiff.methods.checks import choice
-from numdiff.methods.exponential_runge_kutta import DPM2, DPMSolverSingle
 from numdiff.methods.layout import Layout
+from numdiff.methods.published.single_step import DPM2, DPMSolverSingle
 from numdiff.tableau import Tableau
 
 RULES = ("variance", "flow")

@@ -38,8 +38,8 @@ from numdiff.methods.ancestral import base_step, need_schedule, number_in, one_s
 from numdiff.methods.base import Method
 from numdiff.methods.butcher import HEUN
 from numdiff.methods.checks import choice
-from numdiff.methods.exponential_runge_kutta import DPM2
 from numdiff.methods.layout import Layout
+from numdiff.methods.published.single_step import DPM2
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.tableau import Tableau
 

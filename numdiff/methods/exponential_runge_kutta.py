@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
@@ -35,7 +34,6 @@ from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
 from numdiff.level import Level
 from numdiff.methods import exponential_butcher as arrays
 from numdiff.methods.base import Method
-from numdiff.methods.checks import choice
 from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.methods.layout import Layout
 from numdiff.sde import StochasticFormulation, Tau, stochastic
@@ -246,156 +244,3 @@ def _on_one_path(formulation: Formulation, nodes: Sequence[Number], points: Sequ
 
 
 # --- members ----------------------------------------------------------------------------------------------------------
-
-
-def node(name: str, value: Any, default: Number) -> Number:
-    """Return a node as an exact number (a float as the decimal it prints as), a symbol or a tensor."""
-    if value is None:
-        return default
-    if isinstance(value, (bool, str)) or getattr(value, "ndim", None):
-        raise TypeError(f"{name} must be one number between 0 and 1, got {value!r}")
-    if kind(value) in ("torch", "sympy", "mpmath"):
-        return value
-    if not 0 < value <= 1:
-        raise ValueError(f"{name} must lie in (0, 1], got {value}: the fraction of a step at which a stage sits")
-    return Fraction(str(value))
-
-
-def _label(name: str, order: int, letter: str, nodes: Sequence[Any], rule: str) -> str:
-    shown = ", ".join(map(str, nodes))
-    return f"{name}-{order}{letter}" + (f"({shown})" if shown else "") + ("" if rule == "exact" else f" {rule}")
-
-
-def single_step_table(order: int, rule: str, c2: Number, c3: Number) -> ExponentialButcher:
-    """Return the array of a single-step DPM-Solver."""
-    if order == 1:
-        return arrays.EULER
-    if order == 2:
-        return arrays.two_stage(c2, "exact" if rule in ("exact", "taylor") else "half")
-    return arrays.three_stage(c2, c3, rule)
-
-
-def DPMSolverSingle(
-    order: int = 3,
-    formulation: Formulation | str = DATA_LOG_SNR,
-    *,
-    rule: str = "exact",
-    c2: Number | None = None,
-    c3: Number | None = None,
-) -> ExponentialRungeKutta:
-    """Return DPM-Solver++ 2S/3S (data/log-snr) or DPM-Solver-2/-3 (noise/log-snr), single-step; stochastic: SEEDS.
-
-    Parameters
-    ----------
-    order
-        1, 2 or 3, the number of evaluations a step.
-    formulation
-        data/log-snr, noise/log-snr or a stochastic form.
-    rule
-        "exact": weights exact on polynomials through the nodes, order 3 on any two nodes (the published "taylor" or
-        "heun" at order 2 and where c_3 = 2/3). "taylor": the published form of that elsewhere too, order 2 at order 3
-        unless c_3 = 2/3. "dpmsolver": the published default (at order 2 the midpoint form), order 3 for c_3 = 2/3
-        only. "half": diffusers' "midpoint" at order 3; at order 2 the same as "dpmsolver".
-    c2, c3
-        Nodes, published as r_1 and r_2; 1/2 at order 2, 1/3 and 2/3 at order 3. A float is read as the decimal it
-        prints as.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For parameters out of range.
-    """
-    choice("order", order, (1, 2, 3))
-    choice("rule", rule, (*arrays.RULES, "taylor"))
-    given = [x for x in (c2, c3) if x is not None]
-    if len(given) > order - 1 or (order == 2 and c3 is not None):
-        raise ValueError(f"order {order} has {order - 1} nodes beside 0, got c2={c2} and c3={c3}")
-    second = node("c2", c2, Fraction(1, order) if order > 1 else Fraction(1))
-    third = node("c3", c3, Fraction(2, 3))
-    table = single_step_table(order, rule, second, third)
-    nodes = [] if not given else [second, third][: order - 1]
-    rule = {(2, "taylor"): "exact", (2, "half"): "dpmsolver"}.get((order, rule), rule) if order > 1 else "exact"
-    return ExponentialRungeKutta(table, _label("DPM-Solver", order, "S", nodes, rule), formulation)  # type: ignore[arg-type]
-
-
-def DPM2() -> ExponentialRungeKutta:
-    """Return DPM2 ("dpm_2", KDPM2): DPM-Solver-2 in noise prediction, midpoint form, c_2 = 1/2."""
-    return DPMSolverSingle(2, NOISE_LOG_SNR, rule="dpmsolver")
-
-
-def RES(
-    order: int = 2,
-    formulation: Formulation | str = DATA_LOG_SNR,
-    *,
-    rule: str = "exact",
-    c2: Number | None = None,
-    c3: Number | None = None,
-) -> ExponentialRungeKutta:
-    """Return a refined exponential solver (RES, Zhang et al., 2023), single-step, with stiff weights.
-
-    Parameters
-    ----------
-    order
-        2: b_2 = phi_2/c_2, DPM-Solver++ 2S in its exact form. 3: Hochbruck and Ostermann's family with gamma.
-    formulation
-        As in `DPMSolverSingle`.
-    rule
-        "exact", or at order 3 "published": gamma as in widespread code, order 2 unless c_3 = 1.
-    c2, c3
-        Nodes: 1/2, and 1 at order 3.
-    """
-    choice("order", order, (2, 3))
-    choice("rule", rule, ("exact", "published")[: order - 1])
-    second, third = node("c2", c2, Fraction(1, 2)), node("c3", c3, Fraction(1))
-    table = arrays.two_stage(second) if order == 2 else arrays.hochbruck_ostermann3(second, third, rule)
-    given = [] if c2 is None and c3 is None else [second, third][: order - 1]
-    return ExponentialRungeKutta(table, _label("RES", order, "S", given, rule), formulation)  # type: ignore[arg-type]
-
-
-def HochbruckOstermann(
-    order: int = 4,
-    formulation: Formulation | str = DATA_LOG_SNR,
-    *,
-    c2: Number | None = None,
-    c3: Number | None = None,
-) -> ExponentialRungeKutta:
-    """Return an exponential Runge-Kutta method of stiff order 1 to 4 (Hochbruck and Ostermann, 2005).
-
-    Parameters
-    ----------
-    order
-        1: exponential Euler. 2: b_2 = phi_2/c_2. 3: their family with gamma, weakly of stiff order 3. 4: five stages,
-        their (5.19), weakly of stiff order 4.
-    formulation
-        As in `DPMSolverSingle`.
-    c2, c3
-        Nodes of orders 2 and 3: 1/2, and 2/3.
-    """
-    choice("order", order, (1, 2, 3, 4))
-    second, third = node("c2", c2, Fraction(1, 2)), node("c3", c3, Fraction(2, 3))
-    if order in (1, 4) and (c2 is not None or c3 is not None):
-        raise ValueError(f"order {order} has no free nodes, got c2={c2} and c3={c3}")
-    build = {
-        1: lambda: arrays.EULER,
-        2: lambda: arrays.two_stage(second),
-        3: lambda: arrays.hochbruck_ostermann3(second, third),
-        4: lambda: arrays.HOCHBRUCK_OSTERMANN4,
-    }
-    given = [] if c2 is None and c3 is None else [second, third][: order - 1]
-    return ExponentialRungeKutta(build[order](), _label("HochbruckOstermann", order, "", given, "exact"), formulation)  # type: ignore[arg-type]
-
-
-def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau: Number = 1) -> ExponentialRungeKutta:
-    """Return SEEDS-1, -2 or -3 (Gonzalez et al., 2023): DPM-Solver's array for the reverse diffusion.
-
-    Parameters
-    ----------
-    order
-        Evaluations a step. The weak order is 1, 2, 2.
-    formulation
-        noise/log-snr as published, or data/log-snr.
-    tau
-        Noise level; 1 is the reverse diffusion.
-    """
-    found = stochastic(formulation, tau)
-    return ExponentialRungeKutta(DPMSolverSingle(order, found, rule="dpmsolver").table, f"SEEDS-{order}", found)

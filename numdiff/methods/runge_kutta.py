@@ -8,7 +8,7 @@ classical method applies:
 EDM's Heun sampler is the two-stage one with noise prediction. Where the grid ends at sigma = 0 the last step is
 Euler's, which evaluates nothing at sigma = 0 and returns the denoised estimate.
 
-With noise prediction these are the rho-RK variants of DEIS: `numdiff.methods.aliases.RhoRK` takes their names there.
+With noise prediction these are the rho-RK variants of DEIS: `published.classical.RhoRK` takes their names there.
 
 Sources: Karras et al., Elucidating the design space (2022), algorithm 1; Zhang and Chen, DEIS (2023), rho-RK.
 """

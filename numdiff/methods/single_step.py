@@ -40,9 +40,9 @@ from numdiff.methods.exponential_runge_kutta import (
     exponential_step,
     first_order,
     infinite,
-    single_step_table,
 )
 from numdiff.methods.layout import Layout
+from numdiff.methods.published.single_step import single_step_table
 from numdiff.tableau import Tableau
 
 TAILS = ("official", "diffusers", "full")

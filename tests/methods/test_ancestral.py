@@ -12,7 +12,7 @@ import numdiff as nd
 from numdiff.methods.ancestral import Ancestral, EulerAncestral
 from numdiff.methods.churn import Churn
 from numdiff.methods.dpmpp_sde import DPMSolverPPSDE, SingleStepSDE
-from numdiff.methods.exponential_runge_kutta import DPM2, DPMSolverSingle
+from numdiff.methods.published.single_step import DPM2, DPMSolverSingle
 from numdiff.noise import BrownianPath
 from numdiff.sde import Tau, stochastic
 from tests import gaussians, peers

@@ -12,15 +12,8 @@ import torch
 
 import numdiff as nd
 from numdiff.methods import exponential_butcher as arrays
-from numdiff.methods.exponential_runge_kutta import (
-    DPM2,
-    KNOWN,
-    RES,
-    SEEDS,
-    DPMSolverSingle,
-    ExponentialRungeKutta,
-    HochbruckOstermann,
-)
+from numdiff.methods.exponential_runge_kutta import KNOWN, ExponentialRungeKutta
+from numdiff.methods.published.single_step import DPM2, RES, SEEDS, DPMSolverSingle, HochbruckOstermann
 from numdiff.phi import phi
 from numdiff.sde import Eta, Tau, stochastic
 from tests.properties.test_stiff_order import PUBLISHED

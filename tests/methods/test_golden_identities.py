@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import numdiff as nd
-from numdiff.methods.aliases_predictor_corrector import SASolver, UniP
-from numdiff.methods.aliases_stochastic import SDEDPMSolverPP
 from numdiff.methods.ancestral import EulerAncestral
 from numdiff.methods.bdia import BDIA
-from numdiff.methods.exponential_runge_kutta import DPM2, RES, DPMSolverSingle
+from numdiff.methods.published.correctors import SASolver, UniP
+from numdiff.methods.published.single_step import DPM2, RES, DPMSolverSingle
+from numdiff.methods.published.stochastic import SDEDPMSolverPP
 from numdiff.sde import stochastic
 
 SCHEDULE = nd.schedules.VPLinear()

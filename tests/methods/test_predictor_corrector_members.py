@@ -8,8 +8,8 @@ import pytest
 import sympy as sp
 
 import numdiff as nd
-from numdiff.methods.aliases_predictor_corrector import AdamsBashforthMoulton, SASolver, UniC, UniP
 from numdiff.methods.predictor_corrector import PredictorCorrector
+from numdiff.methods.published.correctors import AdamsBashforthMoulton, SASolver, UniC, UniP
 from numdiff.sde import Tau, stochastic
 from numdiff.symbolic.polynomials import ZETA, Z
 

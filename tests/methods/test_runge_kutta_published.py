@@ -7,7 +7,7 @@ import pytest
 from nodepy import runge_kutta_method
 
 import numdiff as nd
-from numdiff.methods import aliases
+from numdiff.methods.published import classical
 from numdiff.methods.runge_kutta import KNOWN, RungeKutta
 from tests.methods.test_observed_orders import END, START, TOLERANCE, mixture_error, slope
 
@@ -20,12 +20,12 @@ PEERS = {
     "RK4": "RK44",
 }
 FAMILIES = {
-    "Ralston3": aliases.Ralston3,
-    "Heun3": aliases.Heun3,
-    "VanDerHouwen3": aliases.VanDerHouwen3,
-    "SSPRK3": aliases.SSPRK3,
-    "SSPRK43": aliases.SSPRK43,
-    "Kutta38": aliases.Kutta38,
+    "Ralston3": classical.Ralston3,
+    "Heun3": classical.Heun3,
+    "VanDerHouwen3": classical.VanDerHouwen3,
+    "SSPRK3": classical.SSPRK3,
+    "SSPRK43": classical.SSPRK43,
+    "Kutta38": classical.Kutta38,
 }
 
 
@@ -84,12 +84,12 @@ def test_ssp_coefficients(label, coefficient):
 
 
 def test_rho_rk_takes_the_names_of_deis():
-    methods = {name: aliases.RhoRK(name) for name in aliases.RHO_RK}
+    methods = {name: classical.RhoRK(name) for name in classical.RHO_RK}
     assert {name: method.order for name, method in methods.items()} == {name: int(name[0]) for name in methods}
-    assert methods["2heun"] == nd.Heun(nd.NOISE_RATIO) == aliases.SSPRK2(nd.NOISE_RATIO)
+    assert methods["2heun"] == nd.Heun(nd.NOISE_RATIO) == classical.SSPRK2(nd.NOISE_RATIO)
     assert all(a.butcher != b.butcher for a, b in itertools.combinations(methods.values(), 2))
     with pytest.raises(ValueError, match="name must be one of '1euler', '2heun'"):
-        aliases.RhoRK("5rk")
+        classical.RhoRK("5rk")
 
 
 @pytest.mark.parametrize("label", FAMILIES)

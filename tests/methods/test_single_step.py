@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import numdiff as nd
-from numdiff.methods.exponential_runge_kutta import DPMSolverSingle
+from numdiff.methods.published.single_step import DPMSolverSingle
 from numdiff.methods.single_step import SingleStep, order_list
 from numdiff.sde import stochastic
 

@@ -13,9 +13,9 @@ import pytest
 import sympy as sp
 
 import numdiff as nd
-from numdiff.methods.aliases import DDIM
-from numdiff.methods.aliases_stochastic import DDPM, MisprintedThirdOrder, SDEDPMSolver, SDEDPMSolverPP
 from numdiff.methods.predictor_corrector import PredictorCorrector
+from numdiff.methods.published.classical import DDIM
+from numdiff.methods.published.stochastic import DDPM, MisprintedThirdOrder, SDEDPMSolver, SDEDPMSolverPP
 from numdiff.sde import Eta, Tau, stochastic
 
 VP = nd.schedules.VPLinear()

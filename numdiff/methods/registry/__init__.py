@@ -1,7 +1,7 @@
 """The registry: every family by name, with its options and claims, for tests, tables, plots and the command line.
 
-A name is a family's, an alias of one, or a sampler's in a library (`numdiff.methods.catalogue`). Registering a family
-here puts it under every test of the registry.
+A name is a family's, an alias of one, or a sampler's in a library (`numdiff.methods.registry.catalogue`). Registering a
+family here puts it under every test of the registry.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from inspect import signature
 from typing import Any, NoReturn
 
 from numdiff._names import nearest, suggest
-from numdiff.methods import catalogue
 from numdiff.methods.base import Method
-from numdiff.methods.families import FAMILIES, Family
+from numdiff.methods.registry import catalogue
+from numdiff.methods.registry.families import FAMILIES, Family
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from numdiff import formulations
 from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.aliases import DPMSolver, DPMSolverPP
 from numdiff.methods.checks import choice
 from numdiff.methods.multistep import Multistep, Point
+from numdiff.methods.published.classical import DPMSolver, DPMSolverPP
 from numdiff.phi import phi
 from numdiff.sde import Eta, Tau, stochastic
 from numdiff.tableau import Tableau, one_stage

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numdiff.methods.names import ABSENT, OUTSIDE, ROWS
+from numdiff.methods.registry.names import ABSENT, OUTSIDE, ROWS
 
 LIBRARIES = ("diffusers", "k-diffusion", "ComfyUI", "AUTOMATIC1111", "paper")
 

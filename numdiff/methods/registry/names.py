@@ -1,4 +1,4 @@
-"""The table behind `numdiff.methods.catalogue`: families, options, their names by library, and what is no method here.
+"""The table behind the catalogue: families, options, their names by library, and what is no method here.
 
 A row is (family, options, {library: "name | other name"}, note). Options are those of the library's defaults, and the
 note says which of its switches give something else.

@@ -9,9 +9,7 @@ from typing import Any
 
 from numdiff.elementary import Number
 from numdiff.formulations import DATA_LOG_SNR
-from numdiff.methods import aliases, ancestral, churn, dpmpp_sde, exponential_runge_kutta, interpolant, pndm, splitting
-from numdiff.methods import aliases_predictor_corrector as correctors
-from numdiff.methods import aliases_stochastic as noisy
+from numdiff.methods import ancestral, churn, dpmpp_sde, exponential_runge_kutta, interpolant, pndm, splitting
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.base import Method
 from numdiff.methods.bdia import BDIA
@@ -20,6 +18,8 @@ from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.momentum import HeavyBall, Nesterov
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
+from numdiff.methods.published import classical, correctors, single_step
+from numdiff.methods.published import stochastic as noisy
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _unic(order: int = 2, formulation: Any = DATA_LOG_SNR, corrector: int | None
 
 
 def _deis(order: int = 3, variant: str = "rho") -> Method:
-    return aliases.DEIS(order, variant)
+    return classical.DEIS(order, variant)
 
 
 def _ipndm_v(order: int = 4) -> Method:
@@ -101,8 +101,8 @@ _MULTISTEP = {
         'rules other than "exact" are published substitutions',
         {"order": 3},
     ),
-    "ddim": Family(aliases.DDIM, ("formulation", "eta"), "DDIM: Adams-Bashforth of order 1, with noise", ("euler",)),
-    "plms": Family(aliases.PLMS, ("order",), "PLMS and iPNDM, equal-step Adams weights on noise", ("ipndm",)),
+    "ddim": Family(classical.DDIM, ("formulation", "eta"), "DDIM: Adams-Bashforth of order 1, with noise", ("euler",)),
+    "plms": Family(classical.PLMS, ("order",), "PLMS and iPNDM, equal-step Adams weights on noise", ("ipndm",)),
     "pndm": Family(
         pndm.PNDM,
         ("order", "warmup", "combine"),
@@ -118,20 +118,20 @@ _MULTISTEP = {
         (),
         "as published, of lower order than meant from three points on; lms is the repaired form",
     ),
-    "lms": Family(aliases.LMS, ("order",), "LMS: variable-step Adams on noise in sigma/alpha", ("lmsdiscrete",)),
+    "lms": Family(classical.LMS, ("order",), "LMS: variable-step Adams on noise in sigma/alpha", ("lmsdiscrete",)),
     "deis": Family(_deis, ("order", "variant"), "DEIS in sigma/alpha, its logarithm (log-rho) or time"),
     "dpm-solver": Family(
-        aliases.DPMSolver, ("order", "rule"), "DPM-Solver: exponential Adams on noise", ("dpm",), THIRD
+        classical.DPMSolver, ("order", "rule"), "DPM-Solver: exponential Adams on noise", ("dpm",), THIRD
     ),
     "dpmpp": Family(
-        aliases.DPMSolverPP,
+        classical.DPMSolverPP,
         ("order", "rule"),
         "DPM-Solver++: exponential Adams on data",
         ("dpm-solver++", "dpm++"),
         THIRD,
     ),
-    "flow-euler": Family(aliases.FlowEuler, (), "Euler on the velocity"),
-    "flow-ab": Family(aliases.FlowAB, ("order",), "variable-step Adams-Bashforth on the velocity"),
+    "flow-euler": Family(classical.FlowEuler, (), "Euler on the velocity"),
+    "flow-ab": Family(classical.FlowAB, ("order",), "variable-step Adams-Bashforth on the velocity"),
 }
 
 _MOMENTUM = {
@@ -195,37 +195,37 @@ _CORRECTORS = {
 }
 
 _ONE_STEP = {
-    "heun": Family(aliases.Heun, ("formulation",), "Heun's Runge-Kutta method (EDM, SSPRK2)", ("edm-heun", "ssprk2")),
-    "midpoint": Family(aliases.Midpoint, ("formulation",), "explicit midpoint Runge-Kutta"),
-    "ralston": Family(aliases.Ralston, ("formulation",), "Ralston's second-order Runge-Kutta"),
-    "kutta3": Family(aliases.Kutta3, ("formulation",), "Kutta's third-order Runge-Kutta", ("rk3",)),
-    "ralston3": Family(aliases.Ralston3, ("formulation",), "Ralston's third-order Runge-Kutta"),
-    "heun3": Family(aliases.Heun3, ("formulation",), "Heun's third-order Runge-Kutta"),
-    "vdh3": Family(aliases.VanDerHouwen3, ("formulation",), "van der Houwen's third-order Runge-Kutta"),
-    "ssprk3": Family(aliases.SSPRK3, ("formulation",), "Shu and Osher's third-order Runge-Kutta"),
-    "ssprk43": Family(aliases.SSPRK43, ("formulation",), "strong-stability-preserving Runge-Kutta (4,3)"),
-    "rk4": Family(aliases.RK4, ("formulation",), "classical fourth-order Runge-Kutta"),
-    "kutta38": Family(aliases.Kutta38, ("formulation",), "Kutta's 3/8 rule, fourth order"),
-    "rho-rk": Family(aliases.RhoRK, ("name",), "DEIS rhoRK: Runge-Kutta on noise in sigma/alpha"),
-    "flow-heun": Family(aliases.FlowHeun, (), "Heun on the velocity"),
-    "flow-midpoint": Family(aliases.FlowMidpoint, (), "midpoint on the velocity"),
+    "heun": Family(classical.Heun, ("formulation",), "Heun's Runge-Kutta method (EDM, SSPRK2)", ("edm-heun", "ssprk2")),
+    "midpoint": Family(classical.Midpoint, ("formulation",), "explicit midpoint Runge-Kutta"),
+    "ralston": Family(classical.Ralston, ("formulation",), "Ralston's second-order Runge-Kutta"),
+    "kutta3": Family(classical.Kutta3, ("formulation",), "Kutta's third-order Runge-Kutta", ("rk3",)),
+    "ralston3": Family(classical.Ralston3, ("formulation",), "Ralston's third-order Runge-Kutta"),
+    "heun3": Family(classical.Heun3, ("formulation",), "Heun's third-order Runge-Kutta"),
+    "vdh3": Family(classical.VanDerHouwen3, ("formulation",), "van der Houwen's third-order Runge-Kutta"),
+    "ssprk3": Family(classical.SSPRK3, ("formulation",), "Shu and Osher's third-order Runge-Kutta"),
+    "ssprk43": Family(classical.SSPRK43, ("formulation",), "strong-stability-preserving Runge-Kutta (4,3)"),
+    "rk4": Family(classical.RK4, ("formulation",), "classical fourth-order Runge-Kutta"),
+    "kutta38": Family(classical.Kutta38, ("formulation",), "Kutta's 3/8 rule, fourth order"),
+    "rho-rk": Family(classical.RhoRK, ("name",), "DEIS rhoRK: Runge-Kutta on noise in sigma/alpha"),
+    "flow-heun": Family(classical.FlowHeun, (), "Heun on the velocity"),
+    "flow-midpoint": Family(classical.FlowMidpoint, (), "midpoint on the velocity"),
 }
 
 _EXPONENTIAL = {
     "dpm-solver-single": Family(
-        exponential_runge_kutta.DPMSolverSingle,
+        single_step.DPMSolverSingle,
         ("order", "formulation", "rule", "c2", "c3"),
         "DPM-Solver and DPM-Solver++, single-step: exponential Runge-Kutta",
         ("dpmpp-single",),
         'exact, of order 3 on any nodes, repaired; rules "dpmsolver", "taylor" and "half" are published ones',
     ),
     "res": Family(
-        exponential_runge_kutta.RES,
+        single_step.RES,
         ("order", "formulation", "c2", "c3"),
         "refined exponential solver, single-step, with stiff weights",
     ),
     "hochbruck-ostermann": Family(
-        exponential_runge_kutta.HochbruckOstermann,
+        single_step.HochbruckOstermann,
         ("order", "formulation", "c2", "c3"),
         "exponential Runge-Kutta of stiff order 1 to 4",
         ("exp-rk",),
@@ -235,9 +235,7 @@ _EXPONENTIAL = {
         ("name", "formulation"),
         f"published exponential Runge-Kutta by name: {', '.join(exponential_runge_kutta.KNOWN)}",
     ),
-    "seeds": Family(
-        exponential_runge_kutta.SEEDS, ("order", "formulation", "tau"), "SEEDS: exponential Runge-Kutta with noise"
-    ),
+    "seeds": Family(single_step.SEEDS, ("order", "formulation", "tau"), "SEEDS: exponential Runge-Kutta with noise"),
 }
 
 _STOCHASTIC = {

@@ -5,21 +5,22 @@ from __future__ import annotations
 from fractions import Fraction
 
 from numdiff.formulations import DATA_LOG_SNR, DATA_RATIO, NOISE_LOG_SNR, NOISE_RATIO, VELOCITY_TIME
-from numdiff.methods import aliases, churn, pndm, splitting
-from numdiff.methods import aliases_predictor_corrector as correctors
-from numdiff.methods import aliases_stochastic as noisy
-from numdiff.methods import exponential_runge_kutta as exponential
+from numdiff.methods import churn, pndm, splitting
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.ancestral import Ancestral
 from numdiff.methods.base import Method
 from numdiff.methods.bdia import BDIA
 from numdiff.methods.deis import TimeAdams
 from numdiff.methods.dpmpp_sde import DPMSolverPPSDE
+from numdiff.methods.exponential_runge_kutta import KNOWN, ExponentialRungeKutta
 from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.interpolant import SiT
 from numdiff.methods.momentum import HeavyBall, Nesterov
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
+from numdiff.methods.published import classical, correctors
+from numdiff.methods.published import single_step as exponential
+from numdiff.methods.published import stochastic as noisy
 from numdiff.sde import Tau, stochastic
 
 BETA = Fraction(4, 5)
@@ -48,8 +49,13 @@ def methods(*, every: bool = False) -> dict[str, Method]:
 def _adams() -> list[Method]:
     members: list[Method] = [AdamsBashforth(k) for k in range(1, 6)]
     members += [AdamsBashforth(3, f) for f in (NOISE_RATIO, NOISE_LOG_SNR, DATA_LOG_SNR, DATA_RATIO, VELOCITY_TIME)]
-    members += [aliases.PLMS(4), aliases.DPMSolverPP(2, rule="half"), aliases.DPMSolver(2), aliases.DPMSolverPP(2)]
-    return [*members, aliases.DPMSolverPP(3, rule="3m")]
+    members += [
+        classical.PLMS(4),
+        classical.DPMSolverPP(2, rule="half"),
+        classical.DPMSolver(2),
+        classical.DPMSolverPP(2),
+    ]
+    return [*members, classical.DPMSolverPP(3, rule="3m")]
 
 
 def _correctors() -> list[Method]:
@@ -60,9 +66,11 @@ def _correctors() -> list[Method]:
 
 def _momentum() -> list[Method]:
     members: list[Method] = [HeavyBall(AdamsBashforth(k), beta=BETA) for k in (1, 2, 4)]
-    members += [HeavyBall(aliases.DPMSolverPP(2, rule="half"), beta=BETA)]
-    members += [HeavyBall(aliases.PLMS(2), beta=Fraction(3, 2))]
-    members += [Nesterov(AdamsBashforth(k), beta=BETA) for k in (1, 2)] + [Nesterov(aliases.DPMSolverPP(2), beta=BETA)]
+    members += [HeavyBall(classical.DPMSolverPP(2, rule="half"), beta=BETA)]
+    members += [HeavyBall(classical.PLMS(2), beta=Fraction(3, 2))]
+    members += [Nesterov(AdamsBashforth(k), beta=BETA) for k in (1, 2)] + [
+        Nesterov(classical.DPMSolverPP(2), beta=BETA)
+    ]
     members += [GHVB(k, BETA) for k in range(1, 6)] + [GHVB(3, BETA, DATA_LOG_SNR), GHVB(2, BETA, NOISE_LOG_SNR)]
     members += [GHVB(3, Fraction(1, 2), DATA_RATIO), GHVB(3, BETA, NOISE_RATIO, weights="uniform")]
     members += [FilteredAdams(k, BETA, error=Fraction(1, 2)) for k in (1, 2, 3)]
@@ -72,8 +80,14 @@ def _momentum() -> list[Method]:
 
 
 def _one_step() -> list[Method]:
-    members: list[Method] = [aliases.Heun(), aliases.Midpoint(), aliases.Ralston(), aliases.Kutta3(), aliases.RK4()]
-    return [*members, aliases.Heun(DATA_RATIO), aliases.RK4(VELOCITY_TIME), aliases.SSPRK43()]
+    members: list[Method] = [
+        classical.Heun(),
+        classical.Midpoint(),
+        classical.Ralston(),
+        classical.Kutta3(),
+        classical.RK4(),
+    ]
+    return [*members, classical.Heun(DATA_RATIO), classical.RK4(VELOCITY_TIME), classical.SSPRK43()]
 
 
 def _other() -> list[Method]:
@@ -82,8 +96,14 @@ def _other() -> list[Method]:
     members += [correctors.UniC(HeavyBall(AdamsBashforth(2), beta=BETA)), PredictorCorrector(3, corrector=2)]
     members += [PredictorCorrector(2, mode="PECE", uncorrected=()), correctors.UniP(3, rule="bh1")]
     members += [PredictorCorrector(2, beta=BETA, momentum=kind) for kind in ("published", "nesterov")]
-    members += [aliases.Ralston3(), aliases.Heun3(), aliases.VanDerHouwen3(), aliases.SSPRK3(), aliases.Kutta38()]
-    members += [aliases.DPMSolver(n, rule=rule) for n, rule in ((2, "half"), (2, "bh1"), (3, "3m-heun"))]
+    members += [
+        classical.Ralston3(),
+        classical.Heun3(),
+        classical.VanDerHouwen3(),
+        classical.SSPRK3(),
+        classical.Kutta38(),
+    ]
+    members += [classical.DPMSolver(n, rule=rule) for n, rule in ((2, "half"), (2, "bh1"), (3, "3m-heun"))]
     members += [
         pndm.PNDM(),
         pndm.FPNDM(),
@@ -95,7 +115,7 @@ def _other() -> list[Method]:
     members += [single(3, NOISE_LOG_SNR), single(2, c2=1), single(3), exponential.RES(3)]
     members += [single(2, NOISE_LOG_SNR, rule="dpmsolver"), *map(exponential.HochbruckOstermann, (3, 4))]
     members += [single(3, rule=rule) for rule in ("dpmsolver", "taylor", "half")]
-    return [*members, *(exponential.ExponentialRungeKutta(exponential.KNOWN[name], name) for name in exponential.KNOWN)]
+    return [*members, *(ExponentialRungeKutta(KNOWN[name], name) for name in KNOWN)]
 
 
 def _splitting() -> list[Method]:
@@ -104,7 +124,7 @@ def _splitting() -> list[Method]:
 
 def _stochastic() -> list[Method]:
     half = Fraction(1, 2)
-    members: list[Method] = [aliases.DDIM(eta=1), aliases.DDIM(eta=half), noisy.DDPM("fixed-large")]
+    members: list[Method] = [classical.DDIM(eta=1), classical.DDIM(eta=half), noisy.DDPM("fixed-large")]
     members += [noisy.SDEDPMSolver(2), noisy.SDEDPMSolverPP(2, rule="half"), noisy.SDEDPMSolverPP(3, tau=half)]
     members += [noisy.SDEDPMSolverPP(3, rule=rule) for rule in ("3m-heun", "sign")]
     members += [
@@ -115,7 +135,7 @@ def _stochastic() -> list[Method]:
 
 
 def _churned() -> list[Method]:
-    members: list[Method] = [Ancestral(base) for base in (aliases.DDIM(), aliases.Heun(), exponential.DPM2())]
+    members: list[Method] = [Ancestral(base) for base in (classical.DDIM(), classical.Heun(), exponential.DPM2())]
     members += [Ancestral(single(2, rule="dpmsolver"), Fraction(1, 2)), churn.EDMStochastic()]
     members += [churn.EulerChurn(2, S_max=50.0)]
     members += [DPMSolverPPSDE(path=path) for path in ("brownian", "rho", "independent")]

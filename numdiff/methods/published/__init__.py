@@ -1,0 +1,1 @@
+"""Published samplers by the names of their papers: functions that return a member of a family with its options."""
