@@ -28,7 +28,7 @@ AXES = {"real": nd.stability.real_interval, "imaginary": nd.stability.imaginary_
 
 def compute(fast: bool) -> dict[str, Any]:
     """Return the formulas and their values on a grid of dampings."""
-    betas = [sp.Rational(n, 25 if fast else 100) for n in range(2, 50 if fast else 200, 1)]
+    betas = [sp.Rational(n, 10 if fast else 100) for n in range(2, 20 if fast else 200)]
     curves = {}
     for family, make in FAMILIES.items():
         for order in ORDERS:

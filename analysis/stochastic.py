@@ -32,8 +32,8 @@ METHODS: dict[str, Callable[[Any], nd.Method]] = {
     "DDIM, Euler ancestral": lambda f: nd.AdamsBashforth(1, f),
     "(SDE-)DPM-Solver++ 2": lambda f: nd.AdamsBashforth(2, f),
     "(SDE-)DPM-Solver++ 3": lambda f: nd.AdamsBashforth(3, f),
-    "SA-Solver 2, PEC": lambda f: nd.PredictorCorrector(2, f),
-    "SA-Solver 3, PEC": lambda f: nd.PredictorCorrector(3, f),
+    "SA-Solver (2, 3)": lambda f: nd.PredictorCorrector(2, f),
+    "SA-Solver (3, 4)": lambda f: nd.PredictorCorrector(3, f),
 }
 
 
@@ -53,7 +53,7 @@ def quantiles(mixture: nd.problems.GaussianMixture, v: np.ndarray, p: np.ndarray
     return np.interp(p, F, s)
 
 
-def sliced_distance(x: np.ndarray, mixture: nd.problems.GaussianMixture, count: int = 32) -> float:
+def sliced_distance(x: np.ndarray, mixture: nd.problems.GaussianMixture, count: int) -> float:
     """Return the sliced W_2 between samples x, shape (n, d), and the mixture."""
     p = (np.arange(len(x)) + 0.5) / len(x)
     squares = [np.mean((np.sort(x @ v) - quantiles(mixture, v, p)) ** 2) for v in directions(mixture.dimension, count)]
@@ -62,27 +62,29 @@ def sliced_distance(x: np.ndarray, mixture: nd.problems.GaussianMixture, count: 
 
 def compute(fast: bool) -> dict[str, Any]:
     """Return the distances by mixture, method, tau and number of evaluations, and those of exact samples."""
-    n, nfes = (2000, NFES[1:3]) if fast else (6000, NFES)
+    n, nfes, lines = (2000, NFES[1:3], 8) if fast else (6000, NFES, 32)
     taus = TAUS[::2] if fast else TAUS
     panels = {}
     for name in MIXTURES[:2] if fast else MIXTURES:
         problem = nd.problems.mixtures()[name]
         clean = problem.marginal(SCHEDULE.level(CLEAN))
-        chance = [sliced_distance(clean.sample(n, seed), clean) for seed in range(100, 120)]
+        chance = [sliced_distance(clean.sample(n, seed), clean, lines) for seed in range(100, 120)]
         start = problem.sample_level(n, SCHEDULE.level(1.0), 5)
         model = problem.model(SCHEDULE)
         rows = {
-            label: [[_distance(make, tau, nfe, model, start, clean) for tau in taus] for nfe in nfes]
+            label: [[_distance(make, tau, nfe, model, start, clean, lines) for tau in taus] for nfe in nfes]
             for label, make in METHODS.items()
         }
         panels[name] = {"exact samples": np.quantile(chance, (0.05, 0.95)), "distances": rows}
     return {"taus": taus, "nfes": nfes, "samples": n, "grid": GRID, "panels": panels}
 
 
-def _distance(make: Callable[[Any], nd.Method], tau: float, nfe: int, model: Any, start: Any, clean: Any) -> float:
+def _distance(
+    make: Callable[[Any], nd.Method], tau: float, nfe: int, model: Any, start: Any, clean: Any, lines: int
+) -> float:
     scheme = lay_out(make(stochastic("data/log-snr", tau)), GRID, nfe)
     found = nd.sample(scheme, model, start, generator=np.random.default_rng(3))
-    return sliced_distance(found, clean)
+    return sliced_distance(found, clean, lines)
 
 
 def draw(numbers: dict[str, Any]) -> Any:
@@ -93,10 +95,9 @@ def draw(numbers: dict[str, Any]) -> Any:
         for k, (nfe, ax) in enumerate(zip(nfes, row, strict=True)):
             lines = {label: (numbers["taus"], values[k]) for label, values in panel["distances"].items()}
             plotting.curves(lines, ax, xlabel=r"$\tau$", ylabel="sliced $W_2$", logy=True)
-            ax.axhspan(*panel["exact samples"], color="0.9", zorder=0)
+            ax.axhspan(*panel["exact samples"], color="0.9", zorder=0, label="exact samples")
             ax.set_title(f"{name}, {nfe} evaluations", fontsize="medium")
-    plotting.share(axes)
-    return axes[0, 0].figure
+    return plotting.share(axes, columns=min(3, len(nfes)))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import answers, discretize, executor, memory, stability
+from benchmarks import answers, discretize, executor, memory, noise, stability
 from benchmarks.harness import environment, write
 
-ROUNDS = {executor: 40, discretize: 7, memory: 1, stability: 2, answers: 1}
-PACKAGES = ("torch", "diffusers", "scipy", "sympy", "nodepy")
+ROUNDS = {executor: 40, discretize: 5, noise: 5, memory: 1, stability: 2, answers: 1}
+PACKAGES = ("torch", "diffusers", "torchsde", "scipy", "sympy", "nodepy")
 
 
 def main() -> None:

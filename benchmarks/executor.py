@@ -7,7 +7,7 @@ run, and `sample` with its checks of every model output (type, shape, dtype, fin
 is outside on both sides.
 
 Before the clock starts each pair runs on a real model, and pairs that implement the same method have to agree to
-float32.
+float32. Where a method adds noise both sides draw it from a torch generator, inside the clock.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from torch import Tensor
 
 import numdiff as nd
 from benchmarks.harness import Report, Times, interleaved, main, ratio, spread, times
-from benchmarks.peers import PAIRS, SHAPES, STEPS, Model, Pair, difference, scheduler, scheme, walk
+from benchmarks.peers import FAMILIES, PAIRS, SHAPES, STEPS, Model, Pair, difference, scheduler, scheme, source, walk
 from numdiff.drivers import program
+from numdiff.noise import from_generator
 
 TURN = 0.01
 """Seconds that a contestant's turn lasts at least: a short run is repeated and not timed alone."""
@@ -41,7 +42,8 @@ def contestants(pair: Pair, shape: tuple[int, ...]) -> dict[str, Callable[[], fl
     generator = torch.Generator().manual_seed(0)
     x, output = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
     laid_out, peer = scheme(pair), scheduler(pair)
-    steps = program(laid_out, "noise")
+    steps, noise = program(laid_out, "noise"), source(pair)
+    drawn = None if noise is None else from_generator(x, noise)
 
     def model(x: Tensor, t: Any) -> Tensor:
         return output
@@ -56,9 +58,9 @@ def contestants(pair: Pair, shape: tuple[int, ...]) -> dict[str, Callable[[], fl
         return elapsed / runs / STEPS
 
     return {
-        "machine": partial(timed, lambda: drive(nd.Machine(steps, x), model)),
-        "sample": partial(timed, lambda: nd.sample(laid_out, model, x)),
-        "peer": partial(timed, lambda: walk(peer, model, x)),
+        "machine": partial(timed, lambda: drive(nd.Machine(steps, x, noise=drawn), model)),
+        "sample": partial(timed, lambda: nd.sample(laid_out, model, x, generator=noise)),
+        "peer": partial(timed, lambda: walk(peer, model, x, noise)),
     }
 
 
@@ -78,7 +80,8 @@ def row(pair: Pair, measured: Times, aim: float) -> list[str]:
 def run(rounds: int) -> list[Report]:
     """Measure every pair on both tensors."""
     torch.set_num_threads(1)
-    for pair in PAIRS:
+    pairs = (*PAIRS, *FAMILIES)
+    for pair in pairs:
         if pair.agree is not None and not (off := difference(pair)) <= pair.agree:
             raise RuntimeError(f"{pair.method.name} and {pair.peer} differ by {off:.2e}: not the same method")
     columns = ("numdiff", "diffusers", "machine, us", "sample, us", "peer, us", "peer/machine", "peer/sample")
@@ -86,9 +89,9 @@ def run(rounds: int) -> list[Report]:
     reports = []
     for which, (name, shape) in enumerate(SHAPES.items()):
         with torch.no_grad():
-            measured = [interleaved(contestants(pair, shape), max(1, rounds // (1, 4)[which])) for pair in PAIRS]
-        rows = [row(pair, m, pair.aims[which]) for pair, m in zip(PAIRS, measured, strict=True)]
-        data = {pair.peer: m for pair, m in zip(PAIRS, measured, strict=True)}
+            measured = [interleaved(contestants(pair, shape), max(1, rounds // (1, 4)[which])) for pair in pairs]
+        rows = [row(pair, m, pair.aims[which]) for pair, m in zip(pairs, measured, strict=True)]
+        data = {f"{pair.method.name}, {pair.peer}": m for pair, m in zip(pairs, measured, strict=True)}
         reports.append(Report(f"Executor, float32 tensor {name}", note, columns, rows, data))
     return reports
 

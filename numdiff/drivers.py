@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from numdiff.drivers_checks import ODE_WORDS, WORDS, Check, Words, check_state
+from numdiff.drivers_checks import ODE_WORDS, WORDS, Check, Words, check_generator, check_state
 from numdiff.elementary import kind
 from numdiff.executor import Array, Machine, Native, native
 from numdiff.executor_native import fitted
@@ -115,11 +115,7 @@ def sample(
     _check_sampling(scheme)
     if trajectory and states:
         raise ValueError("trajectory and states ask for two different results; the states are the path's last samples")
-    newest = x[-1] if isinstance(x, tuple) and x else x
-    draw = from_generator(newest, generator) if noise is None else noise
-    if hasattr(draw, "bind"):
-        draw = draw.bind(newest, scheme)
-    _check_callable(draw, "noise")
+    draw = _noise(scheme, _given(scheme, x, WORDS)[-1], generator, noise)
     answers = _fields(scheme, model, fields)
     path = _drive(scheme, answers, x, get(prediction), draw, callback, trajectory or states, exact, copies)
     return _states(scheme, path) if states else path
@@ -220,6 +216,11 @@ def solve_ivp(
         raise TypeError(f"method must be a method such as nd.AdamsBashforth(3), got {method!r}")
     _check_callable(fun, "fun")
     scheme = method.discretize(None, t_grid, start=start)
+    if split := sorted({tag for tableau in scheme for tag in tableau.tags if tag}):
+        raise ValueError(
+            f"{method} evaluates the fields {split} apart from the model, and an ODE has one right-hand side, fun; "
+            "use a method without splitting, such as nd.AdamsBashforth(3)"
+        )
     if not hasattr(y0, "dtype") or (kind(y0) == "numpy" and y0.dtype.kind in "iu"):
         y0 = np.asarray(y0, dtype=np.result_type(np.float64, np.asarray(y0).dtype))
     at = None if exact is None else (lambda level: _like(exact(to_float(level.time)), y0))
@@ -277,11 +278,25 @@ def _states(scheme: Scheme, path: list[Array]) -> tuple[Array, ...]:
     return tuple(path[: -scheme.method.samples - 1 : -1])
 
 
+def _noise(scheme: Scheme, x: Array, generator: Any, noise: Any) -> Callable[[int, int], Array]:
+    """Return the source of noise for samples like `x`, from what the caller gave."""
+    if noise is None:
+        check_generator(generator, x)
+        return from_generator(x, generator)
+    if generator is not None:
+        raise ValueError("give generator or noise, not both: the noise is drawn by one of them")
+    if isinstance(noise, type):
+        raise TypeError(f"noise must be a source such as {noise.__name__}(0), got the class {noise.__name__}")
+    draw = noise.bind(x, scheme) if hasattr(noise, "bind") else noise
+    _check_callable(draw, "noise")
+    return draw
+
+
 def _given(scheme: Scheme, x: Any, words: Words) -> tuple[Array, ...]:
     """Return the samples that a run starts from, in the order of its levels, checked."""
     given = x if isinstance(x, tuple) else (x,)
     number = scheme.method.samples
-    if isinstance(x, tuple) and (number == 1 or len(x) != number):
+    if isinstance(x, tuple) and len(x) != number:
         state = f"{number} samples at the first {number} levels of the run" if number > 1 else "one sample, an array"
         raise ValueError(f"{scheme.method} starts from {state}; got a tuple of {len(x)}")
     if len(given) > scheme.steps:
@@ -315,8 +330,9 @@ def _drive(
         raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
     *earlier, now = given
     entries = fitted(program(scheme, prediction), now)
-    machine = Machine(entries, now, noise=noise, copies=copies, earlier=earlier[::-1])
     check = Check(now, words)
+    draw = None if noise is None else check.noise(noise)
+    machine = Machine(entries, now, noise=draw, copies=copies, earlier=earlier[::-1])
     path, nodes, asked, arrived = list(given), _node_ends(scheme), 0, 0
 
     def report() -> None:

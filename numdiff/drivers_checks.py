@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,15 @@ def check_state(x: Any, words: Words) -> None:
         raise ValueError(f"{words.state} is not finite at the start; drop the points that are NaN or infinite")
 
 
+def check_generator(generator: Any, x: Array) -> None:
+    """Raise unless `generator` is None or makes random numbers for arrays like `x`."""
+    torch = sys.modules.get("torch")
+    wanted = torch.Generator if torch is not None and kind(x) == "torch" else np.random.Generator
+    if generator is not None and not isinstance(generator, wanted):
+        like = "torch.Generator" if kind(x) == "torch" else "numpy.random.Generator"
+        raise TypeError(f"generator must be a {like} for such a sample, got {generator!r}")
+
+
 def _on_host(x: Array) -> bool:
     return kind(x) == "numpy" or x.device.type == "cpu"
 
@@ -69,11 +79,24 @@ class Check:
         self.count += 1
         when = f"{self.words.time} {question.level.model_time}"
         where = f"at evaluation {self.count}, step {question.index + 1} ({when})"
-        self.array(F, self.words.model, where)
+        who = f"fields[{question.tag!r}]" if question.tag else self.words.model
+        self.array(F, who, where)
         if not _on_host(F):
-            self.deferred.append((_total(F), where))
+            self.deferred.append((_total(F), f"{who} returned a value that is not finite {where}"))
         elif not _finite(F):
-            self._refuse(question.x, where)
+            self._refuse(question.x, who, where)
+
+    def noise(self, draw: Callable[[int, int], Array]) -> Callable[[int, int], Array]:
+        """Return `draw` with its answers checked."""
+
+        def checked(index: int, column: int) -> Array:
+            z, where = draw(index, column), f"for column {column} of tableau {index}"
+            self.array(z, "noise", where)
+            if _on_host(z) and not _finite(z):
+                raise ValueError(f"noise returned a value that is not finite {where}")
+            return z
+
+        return checked
 
     def array(self, F: Any, who: str, where: str) -> None:
         """Raise unless `F`, returned by `who`, is an array like the sample."""
@@ -87,11 +110,11 @@ class Check:
         if kind(x) == "torch" and F.device != x.device:
             raise ValueError(f"{who} returned a tensor on {F.device} {where}; {state} is on {x.device}")
 
-    def _refuse(self, Y: Array, where: str) -> None:
+    def _refuse(self, Y: Array, who: str, where: str) -> None:
         """Say whether the model or what it was given is to blame."""
         if not _finite(Y):
             raise ValueError(self._overflow(where))
-        raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
+        raise ValueError(f"{who} returned a value that is not finite {where}")
 
     def _overflow(self, where: str) -> str:
         state = "y" if self.words is ODE_WORDS else self.words.state
@@ -102,8 +125,8 @@ class Check:
         """Look at the deferred sums, in one transfer, and at the last sample."""
         if self.deferred:
             totals = sys.modules["torch"].stack([total.abs() for total, _ in self.deferred]).tolist()
-            for total, (_, where) in zip(totals, self.deferred, strict=True):
+            for total, (_, message) in zip(totals, self.deferred, strict=True):
                 if not math.isfinite(total):
-                    raise ValueError(f"{self.words.model} returned a value that is not finite {where}")
+                    raise ValueError(message)
         if not _finite(x):
             raise ValueError(self._overflow("after the last step"))

@@ -49,7 +49,7 @@ def _kind(x: Number) -> str:
 
 def _float(name: str, x: float) -> float:
     try:
-        return float(getattr(math, name)(x))
+        return _MATH[name](x)
     except OverflowError:
         return math.inf
     except ValueError:
@@ -58,11 +58,14 @@ def _float(name: str, x: float) -> float:
         return math.nan
 
 
+_MATH = {name: getattr(math, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos")}
 _EXACT = {("exp", 0): 1, ("log", 1): 0, ("expm1", 0): 0, ("log1p", 0): 0, ("sqrt", 0): 0, ("sqrt", 1): 1}
 _SYMPY = {"expm1": lambda s, x: s.exp(x) - 1, "log1p": lambda s, x: s.log(1 + x)}
 
 
 def _apply(name: str, x: Number) -> Number:
+    if type(x) is float:
+        return _float(name, x)
     which = kind(x)
     if which == "exact":
         return _EXACT[name, x] if (name, x) in _EXACT else _float(name, float(x))

@@ -122,7 +122,14 @@ def step(
         The field; the level is None for a steady tableau.
     noise
         One array per noise column.
+
+    Raises
+    ------
+    ValueError
+        For another number of external values or noises than the tableau has.
     """
+    if len(noise) != tableau.noises:
+        raise ValueError(f"noise must have {tableau.noises} arrays like y[0], one for each column, got {len(noise)}")
     run = stages(tableau, y, noise, combiner(y[0], [tableau]))
     try:
         Y, i = next(run)

@@ -36,6 +36,8 @@ from numdiff.level import Level
 from numdiff.parameterizations import coefficients
 from numdiff.weights import MAX_ORDER, moments
 
+_ATTRIBUTE = {"rho": "rho", "log-snr": "log_snr", "inverse-rho": "inverse_rho", "time": "time"}
+
 
 @dataclass(frozen=True)
 class Span:
@@ -107,8 +109,7 @@ class Formulation:
 
     def node(self, level: Level) -> Number:
         """Return the integration variable s at `level`."""
-        names = {"rho": "rho", "log-snr": "log_snr", "inverse-rho": "inverse_rho", "time": "time"}
-        return getattr(level, names[self.variable])
+        return getattr(level, _ATTRIBUTE[self.variable])
 
     def scales(self, level: Level) -> tuple[Number, Number]:
         """Return (a, b): the scale of the scaled sample y = x/a and the other scale; (1, 1) for a velocity."""
@@ -140,14 +141,15 @@ class Formulation:
         if self.c and vanishes(b_t):
             scale, sign = -a_t * b_s / a_s, 1 if self.prediction == "noise" else -1
             return Span(xi, 1.0, [scale * sign**m * factorial(m) for m in range(order)], infinite=True, c=self.c)
-        h = self.node(end) - self.node(start)
-        if not (self.is_finite(start) and self.is_finite(end)):
+        first, last = self.node(start), self.node(end)
+        if abs(first) == inf or abs(last) == inf:
             verb, level = ("start", start) if self.is_finite(end) else ("arrive", end)
             raise ValueError(
                 f"formulation {self.name} cannot {verb} at time {level.time}, where the schedule has sigma = 0; "
                 'use final="denoise" (the default), or end the grid at a positive sigma'
             )
         kappa = self.kappa(end)
+        h = last - first
         return Span(xi, h, [kappa * mu for mu in moments(h, self.c, order)], c=self.c)
 
     def denoising_span(self, start: Level, end: Level) -> Span:

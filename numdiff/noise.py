@@ -72,25 +72,32 @@ def _normals(seed: int, streams: Sequence[Stream], first: int, shape: tuple[int,
     """Yield for each stream standard normal doubles whose row i depends on `seed`, the stream and ``first + i`` only.
 
     Box and Muller's transform takes a fixed number of words, so that each sample owns a fixed part of the counter.
-    Small arrays are made several at a time.
+    Small arrays are made several at a time, and each time in the same memory: an array holds until the next one.
     """
     count, size = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
     blocks = -(-size // 4)  # four words of 64 bits each, four normal numbers
     together = max(1, TOGETHER // max(1, count * blocks * 4))
     philox = np.random.Philox(key=0)
     generator, state = np.random.Generator(philox), philox.state
+    memory = np.empty((2, min(together, len(streams)), count, 2, 2 * blocks))
     for begin in range(0, len(streams), together):
         chunk = streams[begin : begin + together]
-        uniform = np.empty((len(chunk), count, 2, 2 * blocks))
+        uniform, normal = memory[:, : len(chunk)]
         for row, (word, *rest) in zip(uniform, chunk, strict=True):
             state["state"]["key"] = np.array([seed, word], dtype=np.uint64)
             state["state"]["counter"] = np.array([first * blocks, *rest], dtype=np.uint64)
             philox.state = state
             generator.random(out=row)
-        radius = np.sqrt(-2 * np.log1p(-uniform[:, :, 0]))
-        angle = 2 * np.pi * uniform[:, :, 1]
-        both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=2)
-        yield from both[:, :, :size].reshape(-1, *shape)
+        radius, angle = uniform[:, :, 0], uniform[:, :, 1]
+        np.subtract(1, radius, out=radius)  # exact: a double below 1 from the generator is a multiple of 2^-53
+        np.sqrt(np.multiply(np.log(radius, out=radius), -2, out=radius), out=radius)
+        cosine, sine = normal[:, :, 0], normal[:, :, 1]
+        tangent = np.tan(np.multiply(angle, np.pi, out=angle), out=angle)  # of half the angle: one function, not two
+        np.multiply(tangent, tangent, out=cosine)
+        radius /= np.add(cosine, 1, out=sine)
+        np.multiply(np.subtract(1, cosine, out=cosine), radius, out=cosine)
+        np.multiply(np.multiply(tangent, 2, out=sine), radius, out=sine)
+        yield from normal.reshape(len(chunk), count, -1)[:, :, :size].reshape(-1, *shape)
 
 
 def _like(values: np.ndarray, x: Array) -> Array:
@@ -222,9 +229,12 @@ class BrownianPath(_Source):
         nodes = [2**depth + math.floor(fraction * 2**depth) for depth in range(DEPTH)]
         side = int(clock < 0)
         streams = [(_PATH, k + 2**32, 0, side) for k in chain] + [(_PATH, anchor + 2**32, i, side) for i in nodes]
-        normals = _normals(self.seed, streams, self.first, shape)
-        low, high = _anchors(anchor, normals)
-        return _descend(low, high, place, normals)
+        units = iter(np.eye(len(streams)))  # W is linear in the normal numbers: find their factors first
+        factors = _descend(*_anchors(anchor, units), place, units)
+        total = np.zeros(shape or 1)
+        for factor, normal in zip(factors, _normals(self.seed, streams, self.first, total.shape), strict=True):
+            total += np.multiply(factor, normal, out=normal)
+        return total.reshape(shape)
 
 
 def _anchors(anchor: int, normals: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -63,6 +63,8 @@ def _last_term(order: int, reach: float) -> int:
 
 _ORDERS = HIGHEST + 2  # the gradient of phi_HIGHEST needs one order more, its gradient another
 _RECIPROCAL = tuple(1 / math.factorial(k) for k in range(_last_term(_ORDERS, 2.0 * _ORDERS) + 1))  # k >= z/2 goes down
+_NEAR = 4.0
+_RECIPROCAL_NEAR = _RECIPROCAL[: _last_term(_ORDERS, 2 * _NEAR) + 1]  # for |z| <= _NEAR: the terms left out are 1e-27
 
 
 def phi(k: int, z: Number) -> Number:
@@ -153,12 +155,12 @@ def in_mpmath(k: int, z: Number) -> Number:
 # --- float64: the two directions of (1); the same lines serve a float and an array ----------------------------------
 
 
-def _downward(count: int, z: Number) -> list[Number]:
+def _downward(count: int, z: Number, reciprocal: tuple[float, ...] = _RECIPROCAL) -> list[Number]:
     """Return phi_k(z), k < count, by (1) from far above."""
-    value, values = _RECIPROCAL[-1], []
-    for constant in _RECIPROCAL[-2 : count - 1 - len(_RECIPROCAL) : -1]:
+    value, values = reciprocal[-1], []
+    for constant in reciprocal[-2 : count - 1 - len(reciprocal) : -1]:
         value = constant + z * value
-    for constant in _RECIPROCAL[:count][::-1]:
+    for constant in reciprocal[:count][::-1]:
         value = constant + z * value
         values.append(value)
     return values[::-1]
@@ -174,14 +176,15 @@ def _upward(count: int, z: Number, power: Number, unit: Number) -> list[Number]:
 
 def _of_float(count: int, z: float) -> list[float]:
     if -1.0 <= z <= 2.0:  # upward serves k = 0 alone, and could not divide by z = 0
-        return [float(np.exp(z)), *_downward(count, z)[1:]]
+        return [float(np.exp(z)), *_downward(count, z, _RECIPROCAL_NEAR)[1:]]
     z = min(z, _ALL_OVERFLOW)  # in this order, so that nan stays nan
     turn = max(-z, z / 2)
     scale = float(np.exp(z - _LARGEST_EXP)) if z > _LARGEST_EXP else 1.0
     up = _upward(count, z, float(np.exp(min(z, _LARGEST_EXP))), 1.0 / scale)
     if turn > count - 1:
         return [value * scale for value in up]
-    return [up[k] if k < turn else value for k, value in enumerate(_downward(count, z))]
+    near = _RECIPROCAL_NEAR if -_NEAR <= z <= _NEAR else _RECIPROCAL
+    return [up[k] if k < turn else value for k, value in enumerate(_downward(count, z, near))]
 
 
 def _of_array(count: int, z: NDArray[Any]) -> list[Any]:

@@ -22,14 +22,20 @@ data/log-SNR with tau = 1, SA-Solver the predictor-corrector with tau(t), DDIM w
 row keeps its limit: x_t = alpha_t x_0 plus fresh noise where tau > 0.
 
 **Brownian motion.** Each noise is an increment of one Brownian motion W over a clock T: e^{2 tau^2 lambda} for data
-rows (eta for tau where eta is given) and -rho^2 for noise rows, both rising along the run. Runs on different grids that
-draw their noises from one path of W (`numdiff.noise.BrownianPath`) therefore discretize the same realisation; with eta
-strictly between 0 and 1 only in the limit of short steps, as the noise of a step then depends on its length.
+rows (eta for tau where eta is given; from tau = 1/4 down (e^{2 tau^2 lambda} - 1)/(2 tau^2), which tells two levels
+apart however small tau is) and -rho^2 for noise rows, all rising along the run. Runs on different grids that draw their
+noises from one path of W (`numdiff.noise.BrownianPath`) therefore discretize the same realisation. On data rows with
+eta strictly between 0 and 1, or with tau a function, that holds in the limit of short steps only: the noise of a step
+then depends on its length, or is no increment over the clock of its own tau but over that of tau = 1.
 
 **Weak order.** A multistep method of order k >= 2 has weak order 2 and no more, on any grid, and order 1 has weak order
 1. The old evaluations carry the noises of the steps before, with weights of first moment sum_j omega_j u_j = int_0^h
 e^{c(h-u)} u du: the covariance that the noise of a step has with its own drift, but steps late, which costs h^2. Order
-3 would need the iterated integrals of W. For the same reason every method has strong order 1.
+3 would need the iterated integrals of W. For the same reason every method has strong order 1. A claim of
+weak order is about expectations given the first sample, for the diffusion with the noise level that each step has. With
+eta strictly between 0 and 1 that is tau = eta + O(h), with tau a function its value at one end of the step: against tau
+= eta, or tau(t), the order is 1. The law of the last sample, for a first one with the law of its level, is the same for
+all tau and keeps the order; it may have a higher one where noise is added apart (`numdiff.methods.ancestral`).
 
 Sources: Xue et al., SA-Solver (2023), proposition 4.2; Song et al., DDIM (2021), section 4.1; Lu et al., DPM-Solver++
 (2022), section 5.
@@ -37,10 +43,10 @@ Sources: Xue et al., SA-Solver (2023), proposition 4.2; Song et al., DDIM (2021)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 from numdiff.elementary import Number, exp, expm1, kind, log1p, sqrt, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO, Formulation, Span, get
@@ -50,36 +56,77 @@ from numdiff.weights import MAX_ORDER, moments
 VARIABLES = ("time", "model_time", "rho", "log_snr")
 
 
-def _noise_level(name: str, value: Number, highest: float) -> Number:
-    if isinstance(value, (bool, str)) or value is None or getattr(value, "ndim", None):
-        raise TypeError(f"{name} must be one number, got {value!r}")
-    if getattr(value, "is_number", True) and not 0 <= value < highest:
+def _real(name: str, value: Any, also: str = "") -> float:
+    """Return the value of one real number, or raise a TypeError that calls it `name`."""
+    try:
+        plain = value.item() if kind(value) in ("numpy", "torch") and not getattr(value, "ndim", 0) else value
+        if not isinstance(plain, bool):
+            return float(plain)
+    except OverflowError:
+        return inf
+    except (TypeError, ValueError):  # a type that is no number, an array, a complex number, a symbol
+        pass
+    raise TypeError(f"{name} must be one number{also}, real and no array, got {value!r}")
+
+
+def _noise_level(name: str, value: Any, highest: float, also: str = "") -> Number:
+    """Return a noise level in a type that mixes with others, or a symbol; or raise."""
+    if not getattr(value, "is_number", True) and hasattr(value, "free_symbols"):
+        return value
+    number = _real(name, value, also)
+    if not 0 <= number < highest:
         limit = "not negative and finite" if highest == inf else "between 0 and 1"
         raise ValueError(f"{name} must be {limit}, got {value}; 0 adds no noise and 1 is the reverse diffusion")
     if kind(value) == "torch" and value.requires_grad:
         return value.double()
-    return float(value) if kind(value) in ("numpy", "torch") else value
+    return number if kind(value) in ("numpy", "torch") else value
+
+
+def _bound(name: str, value: Any) -> Number | None:
+    """Return an end of a window, or raise."""
+    if value is None:
+        return None
+    number = _real(name, value, " or None")
+    if number != number:
+        raise ValueError(f"{name} must be a number or None, got {value}")
+    return value if kind(value) == "exact" else number
 
 
 def _beside(value: Number, level: Level) -> Number:
     """Return `value` in a form that mixes with the numbers of `level`: a Fraction and a tensor do not."""
-    return float(value) if kind(value) == "exact" and kind(level.sigma) == "torch" else value
+    which, other = kind(value), kind(level.sigma)
+    exact = which == "exact" or (which == "sympy" and value.is_number and other in ("float", "numpy"))
+    return float(value) if exact and (other == "torch" or which == "sympy") else value
+
+
+def _brownian_time(value: Number, level: Level) -> Number:
+    """Return the clock of a data row for the noise level `value`; see the module."""
+    rate = 2 * _beside(value, level) ** 2
+    small = kind(rate) != "sympy" and bool(rate < 0.125)
+    if vanishes(level.alpha):
+        return (-1 / rate if rate else -inf) if small else 0.0
+    z = rate * level.log_snr
+    if not small:
+        return exp(z)
+    return level.log_snr if vanishes(z) else level.log_snr * (expm1(z) / z)
 
 
 @dataclass(frozen=True)
 class Tau:
-    """A noise level tau(t), constant or switched on inside a window.
+    """A noise level tau(t): constant, switched on inside a window, or a function.
 
     Parameters
     ----------
     value
-        tau where it is on, at least 0.
+        tau where it is on, at least 0: a number, or a function of `variable` that returns one. A step takes its value
+        at one end.
     low, high
         The window, closed, in `variable`; None for no bound.
     variable
-        What the window is measured in: "time", "model_time" (what the network is given), "rho" or "log_snr".
+        What the window is measured in and the function is given: "time", "model_time" (what the network is given),
+        "rho" or "log_snr".
     at
-        Where a step asks whether it is on: at its "start" (as diffusers' SA-Solver) or its "end" (the official one).
+        Where a step asks: at its "start" (as diffusers' SA-Solver) or its "end" (the official one).
 
     Raises
     ------
@@ -87,15 +134,21 @@ class Tau:
         For a negative or infinite value, an empty window or an unknown option.
     """
 
-    value: Number = 1
+    value: Number | Callable[[Number], Number] = 1
     low: float | None = None
     high: float | None = None
     variable: str = "time"
     at: str = "end"
 
+    large: ClassVar[bool] = False  # see `Eta`
+
     def __post_init__(self) -> None:
         """Check the parameters."""
-        object.__setattr__(self, "value", _noise_level("tau", self.value, inf))
+        if not self.is_function:
+            level = _noise_level("tau", self.value, inf, " or a function that returns one")
+            object.__setattr__(self, "value", level)
+        for name in ("low", "high"):
+            object.__setattr__(self, name, _bound(name, getattr(self, name)))
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"low must lie below high, got {self.low} and {self.high}")
         for name, known in (("variable", VARIABLES), ("at", ("start", "end"))):
@@ -103,31 +156,53 @@ class Tau:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {getattr(self, name)!r}")
 
     @property
+    def is_function(self) -> bool:
+        """Whether `value` is a function; SymPy's symbols can be called, too, and are none."""
+        return callable(self.value) and not getattr(self.value, "is_Symbol", False)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether there is no window."""
+        return self.low is None and self.high is None
+
+    @property
     def constant(self) -> Number | None:
         """tau^2 if it is the same everywhere, else None."""
-        return self.value**2 if vanishes(self.value) or (self.low is None and self.high is None) else None
+        if self.is_function:
+            return None
+        return self.value**2 if vanishes(self.value) or self.everywhere else None
+
+    def on(self, start: Level, end: Level) -> Number:
+        """Return tau on the step from `start` to `end`; raise unless a function returns a finite number >= 0 there."""
+        if self.everywhere and not self.is_function:
+            return _beside(self.value, end)
+        now = getattr(start if self.at == "start" else end, self.variable)
+        if kind(now) == "sympy" and not now.is_number:
+            raise ValueError(f"{self} is known where {self.variable} is a number, got {now}; use a constant tau")
+        if not ((self.low is None or now >= self.low) and (self.high is None or now <= self.high)):
+            return 0
+        if not self.is_function:
+            return _beside(self.value, end)
+        name, found = f"tau({float(now):g})", self.value(now)
+        _real(name, found)  # refuses symbols
+        return _beside(_noise_level(name, found, inf), end)
 
     def squared(self, start: Level, end: Level) -> Number:
         """Return tau^2 on the step from `start` to `end`."""
-        now = getattr(start if self.at == "start" else end, self.variable)
-        inside = (self.low is None or now >= self.low) and (self.high is None or now <= self.high)
-        return _beside(self.value, end) ** 2 if inside else 0
+        return self.on(start, end) ** 2
 
     def clock(self, level: Level, squared: Number) -> Number:
-        """Return the Brownian time of a data row at `level`, e^{2 tau^2 lambda}; `squared` is tau^2 on its step."""
-        return 0.0 if vanishes(level.alpha) else exp(2 * squared * level.log_snr)
-
-    @property
-    def large(self) -> bool:
-        """False; see `Eta`."""
-        return False
+        """Return the Brownian time of a data row at `level`: that of tau inside its window, of 1 for a function."""
+        return _brownian_time(1 if self.is_function else self.value, level)
 
     def __str__(self) -> str:
-        """Return "tau=1" with the window."""
-        if self.constant is not None:
-            return f"tau={self.value}"
-        low, high = ("" if x is None else f"{x:g}" for x in (self.low, self.high))
-        return f"tau={self.value} on {self.variable} [{low}, {high}]" + (" at start" if self.at == "start" else "")
+        """Return "tau=1", or "tau=ramp(time)" for a function of that name, with the window."""
+        called = getattr(self.value, "__name__", type(self.value).__name__)
+        text = f"tau={called}({self.variable})" if self.is_function else f"tau={self.value}"
+        if not self.everywhere and self.constant is None:
+            low, high = ("" if x is None else f"{float(x):g}" for x in (self.low, self.high))
+            text += f" on {self.variable} [{low}, {high}]"
+        return text + (" at start" if self.at == "start" and self.constant is None else "")
 
 
 @dataclass(frozen=True)
@@ -167,21 +242,21 @@ class Eta:
     @property
     def constant(self) -> Number | None:
         """tau^2 where it does not depend on the step: at eta = 0 and 1, unless a gradient is wanted there."""
-        varies = kind(self.value) == "torch" and self.value.requires_grad and not vanishes(self.value)
+        varies = kind(self.value) == "torch" and not vanishes(self.value)  # a tensor here carries a gradient
         return self.value**2 if self.value in (0, 1) and not varies else None
 
     def squared(self, start: Level, end: Level) -> Number:
         """Return tau^2 on the step from `start` to `end`: 1 - e^{-2 tau^2 h} = eta^2 (1 - e^{-2h})."""
         if self.constant is not None:
-            return self.constant
+            return _beside(self.value, end) ** 2
         if vanishes(start.alpha) or vanishes(end.sigma):  # the limit of an infinitely long step
             return 0
         h, value = end.log_snr - start.log_snr, _beside(self.value, end)
         return -log1p(value**2 * expm1(-2 * h)) / (2 * h)
 
     def clock(self, level: Level, squared: Number) -> Number:
-        """Return the Brownian time at `level`, e^{2 eta^2 lambda}: eta is what tau tends to as steps get shorter."""
-        return 0.0 if vanishes(level.alpha) else exp(2 * _beside(self.value, level) ** 2 * level.log_snr)
+        """Return the Brownian time at `level`, that of tau = eta: what tau tends to as steps get shorter."""
+        return _brownian_time(self.value, level)
 
     def __str__(self) -> str:
         """Return "eta=1"."""
@@ -190,16 +265,9 @@ class Eta:
 
 @dataclass(frozen=True)
 class StochasticFormulation(Formulation):
-    """A row of the table above; make one with `stochastic`.
+    """A row of the table above, of the probability-flow ODE `base` and a noise level; make one with `stochastic`."""
 
-    Parameters
-    ----------
-    base
-        The formulation of the probability-flow ODE.
-    level
-        The noise level, `Tau` or `Eta`.
-    """
-
+    name: str = field(compare=False)  # a noise level of 1 and one of 1.0 are equal and print differently
     base: Formulation
     level: Tau | Eta
 
@@ -226,15 +294,16 @@ class StochasticFormulation(Formulation):
         ValueError
             As there; also for a step towards the noise.
         """
-        squared = self.level.squared(start, end)
         if vanishes(end.sigma):
             return self.base.span(start, end, 1 if self.stochastic else order)
+        squared = self.level.squared(start, end)
         if self.base == DATA_LOG_SNR and vanishes(start.alpha) and not vanishes(start.sigma):
             return self._leaving_alpha_zero(start, end, squared)
-        span = self.base.span(start, end, order)
         if vanishes(squared):
-            return span
-        h, factor = end.log_snr - start.log_snr, 1 + squared
+            return self.base.span(start, end, order)
+        span = self.base.span(start, end, 0 if self.base == DATA_LOG_SNR else order)  # data: other moments below
+        known = self.variable == "log-snr" and not span.infinite
+        h, factor = span.unit if known else end.log_snr - start.log_snr, 1 + squared
         if kind(h) != "sympy" and h < 0:
             raise ValueError(
                 f"formulation {self.name} adds noise on the way to the data, but the step from time {start.time} to "
@@ -243,22 +312,20 @@ class StochasticFormulation(Formulation):
         if self.base != DATA_LOG_SNR:
             noise = sqrt(squared) * end.sigma * sqrt(expm1(2 * h))
             scaled = [factor * mu for mu in span.moments]
-            return replace(span, moments=scaled, noise=noise, clock=(-(start.rho**2), -(end.rho**2)))
+            clock = (-(start.rho**2), -(end.rho**2))
+            return Span(span.xi, span.unit, scaled, span.infinite, span.c, noise, clock)
         mu = [end.alpha * factor * x for x in moments(h, -factor, order)]
         noise = (start if self.level.large else end).sigma * sqrt(-expm1(-2 * squared * h))
-        clock = self._clock(start, end, squared)
+        clock = (self.level.clock(start, squared), self.level.clock(end, squared))
         return Span(span.xi * exp(-squared * h), h, mu, c=-factor, noise=noise, clock=clock)
 
     def _leaving_alpha_zero(self, start: Level, end: Level, squared: Number) -> Span:
         """Return the limit x_t = sqrt(1 - eta^2) (sigma_t/sigma_s) x_s + alpha_t x_0 + eta sigma_t z."""
         eta = _beside(self.level.value, end) if isinstance(self.level, Eta) else 0 if vanishes(squared) else 1
         xi = end.sigma / start.sigma * sqrt(1 - eta**2)
-        clock = None if vanishes(eta) else self._clock(start, end, squared)
+        clock = None if vanishes(eta) else (self.level.clock(start, squared), self.level.clock(end, squared))
         noise = (start if self.level.large else end).sigma * eta
         return Span(xi, 1.0, [end.alpha], infinite=True, c=self.c, noise=noise, clock=clock)
-
-    def _clock(self, start: Level, end: Level, squared: Number) -> tuple[Number, Number]:
-        return self.level.clock(start, squared), self.level.clock(end, squared)
 
     def denoising_span(self, start: Level, end: Level) -> Span:
         """Return the step of order 1 that arrives at sigma = 0; it adds no noise."""
@@ -293,7 +360,8 @@ def stochastic(
     formulation
         data/log-SNR, noise/log-SNR or noise/ratio, by name or as an object.
     tau
-        The noise level: a number, or a `Tau` with a window. 1 if neither is given.
+        The noise level: a number, a function of time that is read at the end of a step, or a `Tau` with a window or
+        another variable. 1 if neither is given.
     eta
         DDIM's measure of noise instead, 0 to 1 (or an `Eta`); data/log-SNR only.
 

@@ -16,12 +16,14 @@ Reference: Butcher, General linear methods, Acta Numerica 15 (2006), section 2.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from numdiff.elementary import Number, is_zero, kind
+from numdiff.elementary import Number, is_zero, kind, product
 from numdiff.level import Level
+
+MATRICES = ("A", "U", "B", "V", "Na", "Nb")
 
 Matrix = Sequence[Sequence[Number]]
 Term = tuple[int, Number]
@@ -88,21 +90,24 @@ class Tableau:
 
     def __post_init__(self) -> None:
         """Normalise to tuples and check every shape."""
-        for name in ("A", "U", "B", "V", "Na", "Nb"):
-            object.__setattr__(self, name, _matrix(getattr(self, name)))
-        s, r = len(self.A), len(self.V)
-        object.__setattr__(self, "levels", tuple(self.levels) or (None,) * s)
-        object.__setattr__(self, "tags", tuple(self.tags) or ("",) * s)
-        for name in ("a", "b"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "noises", len((*self.Na, *self.Nb, ())[0]))
-        object.__setattr__(self, "clocks", tuple(self.clocks) or (None,) * self.noises)
+        entries = self.__dict__  # a step may be made 1000 times a run, and object.__setattr__ is slow
+        for name in MATRICES:
+            entries[name] = _matrix(entries[name])
+        s, r, q = len(self.A), len(self.V), len((*self.Na, *self.Nb, ())[0])
+        entries.update(
+            levels=tuple(self.levels) or (None,) * s,
+            tags=tuple(self.tags) or ("",) * s,
+            a=tuple(self.a),
+            b=tuple(self.b),
+            noises=q,
+            clocks=tuple(self.clocks) or (None,) * q,
+        )
         self._check(s, r)
 
     def _check(self, s: int, r: int) -> None:
         q = self.noises
         for name, rows, columns in (("A", s, s), ("U", s, r), ("B", r, s), ("V", r, r), ("Na", s, q), ("Nb", r, q)):
-            matrix = getattr(self, name)
+            matrix = self.__dict__[name]
             if not matrix and name in ("Na", "Nb"):
                 continue
             if len(matrix) != rows or {*map(len, matrix)} - {columns}:
@@ -139,8 +144,7 @@ class Tableau:
 
     def map(self, convert: Callable[[Number], Number]) -> Tableau:
         """Return the tableau with `convert` applied to every coefficient and bias (levels stay)."""
-        names = ("A", "U", "B", "V", "Na", "Nb")
-        changes: dict[str, Any] = {n: tuple([tuple(map(convert, row)) for row in getattr(self, n)]) for n in names}
+        changes: dict[str, Any] = {n: tuple([tuple(map(convert, row)) for row in getattr(self, n)]) for n in MATRICES}
         return self.same_shape(**changes, a=tuple(map(convert, self.a)), b=tuple(map(convert, self.b)))
 
     def to_float(self) -> Tableau:
@@ -156,11 +160,19 @@ class Tableau:
             return self
         on_stages = ((scale if stages else 0,),) * self.stages
         on_outputs = ((scale,), *((0,),) * (self.registers - 1))
-        return self.replace(Na=on_stages, Nb=on_outputs, clocks=(clock,))
+        return self.same_shape(Na=on_stages, Nb=on_outputs, clocks=(clock,), noises=1)
+
+    def scaled(self, factor: Number) -> Tableau:
+        """Return the step with `factor` times the new sample, noise and bias included."""
+        changes: dict[str, Any] = {"b": tuple([factor * x if i == 0 else x for i, x in enumerate(self.b)])}
+        for name in ("V", "B", "Nb"):
+            rows = getattr(self, name)
+            changes[name] = [[product(factor, x) for x in row] if i == 0 else row for i, row in enumerate(rows)]
+        return self.replace(**changes)
 
     def replace(self, **changes: Any) -> Tableau:
         """Return a copy with some fields changed, checked as a new one would be."""
-        return replace(self, **changes)
+        return Tableau(**({name: self.__dict__[name] for name in _ARGUMENTS} | changes))
 
     def same_shape(self, **changes: Any) -> Tableau:
         """Return a copy with some fields changed to tuples of the same shapes; for programs, unchecked and so fast."""
@@ -174,6 +186,9 @@ class Tableau:
         shown = [f.name for f in fields(self) if f.name not in ("levels", "target", "noises", "clocks", "tags")]
         body = ", ".join(f"{n}={getattr(self, n)!r}" for n in shown if getattr(self, n))
         return f"Tableau({body})"
+
+
+_ARGUMENTS = tuple(f.name for f in fields(Tableau) if f.init)
 
 
 def to_float(x: Number) -> Number:

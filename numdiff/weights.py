@@ -44,7 +44,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from math import comb, factorial, prod
 from typing import Any
@@ -80,8 +80,8 @@ def lagrange(nodes: Vector) -> list[list[Number]]:
     return rows
 
 
-@cache
-def _lagrange_on_integers(nodes: tuple[int, ...], floats: bool) -> list[list[Number]]:
+@lru_cache(maxsize=256)
+def _lagrange_on_rationals(nodes: tuple[int | Fraction, ...], floats: bool) -> list[list[Number]]:
     rows = lagrange(nodes)
     return [[float(x) for x in row] for row in rows] if floats else rows
 
@@ -90,15 +90,15 @@ def moments(h: Number, c: Number, count: int) -> list[Number]:
     """Return mu_m in units of the step, int_0^h e^{c(h-u)} (u/h)^m du = m! h phi_{m+1}(c h), for m < `count`."""
     if kind(c) == "exact" and c == 0:
         return [h * Fraction(1, m + 1) if kind(h) in ("exact", "sympy") else h / (m + 1) for m in range(count)]
-    return [factorial(m) * h * value for m, value in enumerate(phis(count + 1, c * h)[1:])]
+    return [factorial(m) * h * value for m, value in enumerate(phis(count + 1, c * h)[1:])] if count else []
 
 
 def interpolatory(nodes: Vector, mu: Vector) -> list[Number]:
     """Return the weights sum_m l_jm mu_m of formula (*) for the moments `mu` (at least as many as nodes)."""
     if len(nodes) == 1:
         return [mu[0]]
-    integers = all(type(u) is int for u in nodes)
-    basis = _lagrange_on_integers(tuple(nodes), kind(mu[0]) in ("float", "torch")) if integers else lagrange(nodes)
+    rational = all(type(u) in (int, Fraction) for u in nodes)
+    basis = _lagrange_on_rationals(tuple(nodes), kind(mu[0]) in ("float", "torch")) if rational else lagrange(nodes)
     return [sum([a * m for a, m in zip(row, mu, strict=False)]) for row in basis]
 
 

@@ -1,4 +1,7 @@
-"""Peers: k-diffusion's samplers, importable without what only its training needs, and their noise recorded.
+"""Peers: diffusers' schedulers in float64; k-diffusion's samplers without what only its training needs; their noise.
+
+diffusers goes through the names ``torch.float32`` and ``np.float32`` of a scheduler's module, and through its
+``randn_tensor``: `scheduler_module` replaces these and nothing else.
 
 k-diffusion's package imports augmentations, data sets and networks; `k_diffusion` loads its sampling module alone.
 Its samplers work in the precision of the sample and of the sigmas, so float64 needs no patch. They are at scale
@@ -18,6 +21,9 @@ import torch
 import numdiff as nd
 
 EDM = nd.schedules.EDM(T=200.0)
+SCHEDULE = nd.schedules.Discrete.stable_diffusion()
+TABLE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+"""The same table as diffusers is told it."""
 MIXTURE = nd.problems.GaussianMixture(
     [0.5, 0.3, 0.2],
     [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
@@ -57,6 +63,29 @@ class StandIn:
         return getattr(self._module, name)
 
 
+def scheduler_module(monkeypatch, name, noise=None):
+    """Return the scheduler module of this name in diffusers, in float64; ``noise(*args)`` draws its noise, if given."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations of diffusers' own dependencies, at its import only
+        found = importlib.import_module(f"diffusers.schedulers.scheduling_{name}")
+    monkeypatch.setattr(found, "torch", StandIn(torch, float32=torch.float64))
+    if hasattr(found, "np"):
+        monkeypatch.setattr(found, "np", StandIn(np, float32=np.float64))
+    if noise is not None and hasattr(found, "randn_tensor"):
+        monkeypatch.setattr(found, "randn_tensor", lambda *args, **options: noise(*args))
+    return found
+
+
+def scaled_levels(scheduler):
+    """Levels of a scheduler that thinks in sigma/alpha: x = (x_0 + rho eps)/sqrt(1 + rho^2), and its model times."""
+    rho = scheduler.sigmas.tolist()
+    times = [*map(float, scheduler.timesteps), -1.0]
+    return [
+        nd.Level((t + 1) / 1000, (1 + r * r) ** -0.5, r * (1 + r * r) ** -0.5, t)
+        for r, t in zip(rho, times, strict=True)
+    ]
+
+
 def denoiser(mixture=MIXTURE, schedule=EDM):
     """Return the exact denoiser as k-diffusion calls it: ``model(x, sigma)``, one (equal) sigma a sample."""
     model = mixture.model(schedule, "data")
@@ -81,6 +110,14 @@ def rough_sigmas(steps, largest=80.0, smallest=0.02, *, clean=True, seed=0):
 def start(sigmas, count=6, seed=3):
     """Return `count` samples at the first sigma."""
     return torch.from_numpy(MIXTURE.sample_level(count, EDM.level(float(sigmas[0])), seed))
+
+
+def sampled(scheme, seed=0, prediction="noise", start=None):
+    """Return five samples of the mixture by a scheme, with noises of this seed."""
+    x = MIXTURE.sample_level(5, scheme.levels[0], 3) if start is None else start
+    noise = np.random.default_rng(seed).standard_normal((len(scheme.levels), *x.shape))
+    model = MIXTURE.model(scheme.schedule, prediction)
+    return nd.sample(scheme, model, x, prediction=prediction, noise=lambda n, k: noise[n])
 
 
 class Recorder:

@@ -7,6 +7,7 @@ import pytest
 
 import numdiff as nd
 from numdiff.methods.registry import catalogue
+from numdiff.methods.single_step import SingleStep
 from tests import peers
 
 SIGMAS = peers.rough_sigmas(12)
@@ -20,7 +21,7 @@ def sampling():
     return peers.k_diffusion()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "dpm_fast"])
 def test_a_name_stands_for_what_its_sampler_computes(name, sampling):
     x = peers.start(SIGMAS)
     quiet = {"eta": 0.0, "s_noise": 0.0} if name in QUIET else {}
@@ -28,6 +29,11 @@ def test_a_name_stands_for_what_its_sampler_computes(name, sampling):
     method = nd.method(f"k-diffusion:{name}", **({QUIET[name]: 0} if name in QUIET else {}))
     scheme = method.discretize(peers.EDM, SIGMAS.tolist())
     peers.close(nd.sample(scheme, peers.model(), x, prediction="data"), expected)
+
+
+def test_dpm_fast_stands_for_what_is_compared_on_its_own_grid():
+    """It takes two sigmas and makes the grid: see `tests.test_kdiffusion_single_step`."""
+    assert nd.method("dpm_fast") == SingleStep(3, "noise/log-snr", "dpmsolver")
 
 
 def test_every_sampler_of_k_diffusion_is_known(sampling):

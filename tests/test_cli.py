@@ -306,7 +306,7 @@ def test_an_order_may_stand_behind_a_family_unless_a_sampler_is_called_so(capsys
     assert selection.split("dpm_2") == ("dpm_2", None)
 
 
-@pytest.mark.parametrize("name", ["dpm_adaptive", "dpm_fast", "Restart"])
+@pytest.mark.parametrize("name", ["dpm_adaptive", "heunpp2", "Restart"])
 def test_what_has_no_family_says_why_in_every_command(capsys, name):
     for command in ("methods", "derive", "stability"):
         code, _, err = run(capsys, command, name)

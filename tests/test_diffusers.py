@@ -7,14 +7,13 @@ nothing else is touched. What remains is the rounding of two programs that share
 operations each on numbers up to 100 (1/alpha on this table), TOLERANCE relative to the sample.
 """
 
-import importlib
-import warnings
-
 import numpy as np
 import pytest
 import torch
 
 import numdiff as nd
+from tests import peers
+from tests.peers import MIXTURE, SCHEDULE, TABLE, scaled_levels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array:DeprecationWarning"),  # how diffusers hands tensors to NumPy
@@ -23,23 +22,6 @@ pytestmark = [
     ),  # the noise form, to be removed there
 ]
 TOLERANCE = 1e-11
-SCHEDULE = nd.schedules.Discrete.stable_diffusion()
-MIXTURE = nd.problems.GaussianMixture(
-    [0.5, 0.3, 0.2],
-    [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
-    [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
-)
-TABLE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
-
-
-class Double:
-    """A module whose float32 is its float64."""
-
-    def __init__(self, module):
-        self._module = module
-
-    def __getattr__(self, name):
-        return getattr(self._module, "float64" if name == "float32" else name)
 
 
 @pytest.fixture
@@ -47,12 +29,7 @@ def diffusers(monkeypatch):
     """Build a scheduler by module and class name, in float64."""
 
     def build(module, name, **config):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations of diffusers' own dependencies, at its import only
-            found = importlib.import_module(f"diffusers.schedulers.scheduling_{module}")
-        monkeypatch.setattr(found, "torch", Double(torch))
-        monkeypatch.setattr(found, "np", Double(np))
-        return getattr(found, name)(**config)
+        return getattr(peers.scheduler_module(monkeypatch, module), name)(**config)
 
     return build
 
@@ -134,16 +111,6 @@ def test_ipndm_is_plms_from_a_lower_order_start(diffusers):
         nd.PLMS(4).discretize(SCHEDULE, levels), lambda x, t: MIXTURE.predict(x, at[t], "v"), x, prediction="v"
     )
     np.testing.assert_allclose(found, y, rtol=0, atol=TOLERANCE * float(y.abs().max()))
-
-
-def scaled_levels(scheduler):
-    """Levels of a scheduler that thinks in sigma/alpha: x = (x_0 + rho eps)/sqrt(1 + rho^2), and its model times."""
-    rho = scheduler.sigmas.tolist()
-    times = [*map(float, scheduler.timesteps), -1.0]
-    return [
-        nd.Level((t + 1) / 1000, (1 + r * r) ** -0.5, r * (1 + r * r) ** -0.5, t)
-        for r, t in zip(rho, times, strict=True)
-    ]
 
 
 def test_lms(diffusers):

@@ -3,9 +3,6 @@
 The schedulers work in float32 in places; the stand-in of `test_diffusers` for that name makes them work in float64.
 """
 
-import importlib
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -20,7 +17,6 @@ from tests.test_diffusers import (
     SCHEDULE,
     TABLE,
     TOLERANCE,
-    Double,
     check,
     diffusers,
     run,
@@ -175,11 +171,7 @@ def test_euler_and_heun(diffusers, module, name, method, spacing, karras):
 
 def test_edm_euler_is_ddim(monkeypatch):
     """The scheduler is given the raw network F and preconditions it: D = c_skip x + c_out F."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations of diffusers' own dependencies, at its import only
-        found = importlib.import_module("diffusers.schedulers.scheduling_edm_euler")
-    monkeypatch.setattr(found, "torch", Double(torch))
-    scheduler = found.EDMEulerScheduler()
+    scheduler = peers.scheduler_module(monkeypatch, "edm_euler").EDMEulerScheduler()
     scheduler.set_timesteps(12)
     schedule, sigmas = nd.schedules.EDM(T=200.0), scheduler.sigmas.tolist()
     x = y = torch.from_numpy(MIXTURE.sample_level(6, schedule.level(sigmas[0]), 3))

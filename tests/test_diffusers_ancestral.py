@@ -5,9 +5,6 @@ They think in sigma/alpha. float32 goes through names of the scheduler's module,
 mixture at the scheduler's own sigma, so that no table of time steps stands between the two programs.
 """
 
-import importlib
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -17,11 +14,10 @@ from numdiff.methods.ancestral import DPM2Ancestral, EulerAncestral
 from numdiff.methods.churn import Churn
 from numdiff.methods.dpmpp_sde import DPMSolverPPSDE
 from tests import peers
+from tests.peers import SCHEDULE, TABLE
 
 # how diffusers hands tensors to NumPy
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
-SCHEDULE = nd.schedules.Discrete.stable_diffusion()
-TABLE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 PREDICTIONS = {"noise": "epsilon", "data": "sample", "v": "v_prediction"}
 
 
@@ -35,11 +31,7 @@ def scheduler(monkeypatch):
     """Build a scheduler by module and class name, in float64, with its noise recorded."""
 
     def build(module, name, table=TABLE, **config):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations of diffusers' own dependencies, at its import only
-            found = importlib.import_module(f"diffusers.schedulers.scheduling_{module}")
-        monkeypatch.setattr(found, "torch", peers.StandIn(torch, float32=torch.float64))
-        monkeypatch.setattr(found, "np", peers.StandIn(np, float32=np.float64), raising=False)
+        found = peers.scheduler_module(monkeypatch, module)
         return found, getattr(found, name)(**config, **table)
 
     return build

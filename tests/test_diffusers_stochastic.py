@@ -4,9 +4,6 @@ Patched: ``torch.float32`` and ``np.float32`` of the scheduler's module mean flo
 noise that the run here gets too, number by number. What remains is the rounding of some twenty steps, TOLERANCE.
 """
 
-import importlib
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -15,30 +12,15 @@ import numdiff as nd
 from numdiff.methods.published.classical import DDIM
 from numdiff.methods.published.stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
 from numdiff.parameterizations import EDM
+from tests import peers
+from tests.peers import MIXTURE, SCHEDULE, TABLE, scaled_levels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array:DeprecationWarning"),  # how diffusers hands tensors to NumPy
     pytest.mark.filterwarnings("ignore:.algorithm_types:FutureWarning"),  # the noise form, to be removed there
 ]
 TOLERANCE = 1e-10
-SCHEDULE = nd.schedules.Discrete.stable_diffusion()
-MIXTURE = nd.problems.GaussianMixture(
-    [0.5, 0.3, 0.2],
-    [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
-    [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
-)
-TABLE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 NOISES = torch.from_numpy(np.random.default_rng(7).standard_normal((40, 6, 2)))
-
-
-class Double:
-    """A module whose float32 is its float64."""
-
-    def __init__(self, module):
-        self._module = module
-
-    def __getattr__(self, name):
-        return getattr(self._module, "float64" if name == "float32" else name)
 
 
 @pytest.fixture
@@ -46,16 +28,8 @@ def diffusers(monkeypatch):
     """Build a scheduler by module and class name, in float64, its n-th noise being NOISES[n]."""
 
     def build(module, name, **config):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations of diffusers' own dependencies, at its import only
-            found = importlib.import_module(f"diffusers.schedulers.scheduling_{module}")
-        monkeypatch.setattr(found, "torch", Double(torch))
-        if hasattr(found, "np"):
-            monkeypatch.setattr(found, "np", Double(np))
-        if hasattr(found, "randn_tensor"):
-            drawn = iter(NOISES)
-            monkeypatch.setattr(found, "randn_tensor", lambda *args, **kwargs: next(drawn))
-        return getattr(found, name)(**config)
+        drawn = iter(NOISES)
+        return getattr(peers.scheduler_module(monkeypatch, module, lambda *_: next(drawn)), name)(**config)
 
     return build
 
@@ -133,16 +107,6 @@ def test_ddpm_logarithm_of_the_large_variance_is_not_a_number(diffusers):
 
 
 # --- SDE-DPM-Solver ---------------------------------------------------------------------------------------------------
-
-
-def scaled_levels(scheduler):
-    """Levels of a scheduler that thinks in sigma/alpha: x = (x_0 + rho eps)/sqrt(1 + rho^2), and its model times."""
-    rho = scheduler.sigmas.tolist()
-    times = [*map(float, scheduler.timesteps), -1.0]
-    return [
-        nd.Level((t + 1) / 1000, (1 + r * r) ** -0.5, r * (1 + r * r) ** -0.5, t)
-        for r, t in zip(rho, times, strict=True)
-    ]
 
 
 CASES = [

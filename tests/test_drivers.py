@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import numdiff as nd
 from numdiff.drivers import program
 from numdiff.formulations import FORMULATIONS
+from tests.peers import MIXTURE
 
 METHODS = nd.methods()
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
@@ -28,11 +29,6 @@ SCHEDULES = [
     nd.schedules.Discrete.stable_diffusion(),
 ]
 TIMES = np.array([0.9, 0.78, 0.6, 0.55, 0.4, 0.3, 0.22])
-MIXTURE = nd.problems.GaussianMixture(
-    [0.5, 0.3, 0.2],
-    [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
-    [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
-)
 PREDICTIONS = ("noise", "data", "v", "velocity", "flow", "score", "edm")
 
 

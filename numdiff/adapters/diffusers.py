@@ -21,14 +21,17 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import randn_tensor
 
 from numdiff import grids
 from numdiff._names import suggest
 from numdiff.drivers import program
 from numdiff.executor import Machine
+from numdiff.executor_native import fitted
 from numdiff.methods.checks import choice
 from numdiff.methods.registry import method as build
 from numdiff.methods.scheme import Scheme
+from numdiff.methods.splitting import Splitting
 from numdiff.parameterizations import get
 from numdiff.schedules import Discrete
 
@@ -84,7 +87,8 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
     Raises
     ------
     ValueError
-        For unknown names, with the nearest known one, and options that the method does not have.
+        For unknown names, with the nearest known one, and options that the method does not have; for a method that
+        evaluates the condition apart from the model, which a pipeline does not.
     """
 
     order = 1
@@ -113,12 +117,17 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
             suggest(prediction_type, PREDICTIONS, "prediction_type")
         choice("start", start, ("lower", "runge-kutta"))
         self.method = build(method, **(method_options or {}))
+        if isinstance(self.method, Splitting):
+            raise ValueError(
+                f"{self.method} evaluates the condition apart from the model, and a pipeline passes one guided output; "
+                "use a method without splitting, or nd.sample with fields="
+            )
         self.init_noise_sigma = 1.0
         self.timesteps = torch.from_numpy(np.arange(num_train_timesteps)[::-1].copy())
         self._scheme: Scheme | None = None
         self._machine: Machine | None = None
         self._given: torch.Tensor | None = None
-        self._generator: torch.Generator | None = None
+        self._generator: torch.Generator | list[torch.Generator] | None = None
 
     @property
     def _settings(self) -> Any:
@@ -155,6 +164,11 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
             timesteps = spaced(count, num_inference_steps, self._settings.timestep_spacing, offset).tolist()
         final = "zero" if self._settings.set_alpha_to_one or timesteps[-1] == 0 else "first-entry"
         self._scheme = self._lay_out(grids.from_timesteps(self.schedule, timesteps, final=final))
+        if self._scheme.tableaus[0].levels[0] is not self._scheme.levels[0]:
+            raise ValueError(
+                f"{self.method} changes the sample before its first evaluation, at timestep {timesteps[0]}, but a "
+                "pipeline evaluates its own; use S_max below the first sigma/alpha, or nd.sample"
+            )
         self.num_inference_steps = len(timesteps)
         self.timesteps = torch.tensor(_evaluation_times(self._scheme), device=device)
         self._machine = self._given = None
@@ -171,7 +185,7 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         model_output: torch.Tensor,
         timestep: Any,
         sample: torch.Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
         return_dict: bool = True,
         **_: Any,
     ) -> NumdiffSchedulerOutput | tuple[torch.Tensor]:
@@ -186,7 +200,7 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         sample
             What the network was evaluated at; if it is not what the last call returned, the change is carried along.
         generator
-            For methods that add noise.
+            Of the noise, for methods that add it; one for the batch, or a list with one for each sample.
         return_dict
             Whether to return an object with ``prev_sample`` or a tuple of one.
 
@@ -201,7 +215,7 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
             self._machine = self._begin(time, sample)
         question = self._machine.ask()
         assert question is not None
-        if time != question.level.model_time:
+        if not _same(time, question.level.model_time):
             raise ValueError(
                 f"timestep {time:g} is out of order: the method asks for {question.level.model_time:g} next; call step "
                 "for each of timesteps in turn, or set_timesteps to begin again"
@@ -224,20 +238,19 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         if self._scheme is None:
             raise ValueError("the grid is not set: call set_timesteps before step")
         levels, scheme = self._scheme.levels, self._scheme
-        at = next((n for n, level in enumerate(levels[:-1]) if level.model_time == time), None)
+        at = next((n for n, level in enumerate(levels[:-1]) if _same(time, level.model_time)), None)
         if at is None:
             raise ValueError(f"timestep {time:g} is not where a grid step begins; begin at one of {_starts(levels)}")
         if at:
-            orders = [min(self.method.points, len(levels) - 1 - at)] * (len(levels) - 1 - at)
+            left = len(levels) - 1 - at
+            orders = [left] * left if left < self.method.points else None
             scheme = self.method.discretize(self.schedule, list(levels[at:]), start=self._settings.start, orders=orders)
-        rewritten = program(scheme, get(PREDICTIONS[self._settings.prediction_type]))
+        rewritten = fitted(program(scheme, get(PREDICTIONS[self._settings.prediction_type])), sample)
         return Machine(rewritten, sample, noise=self._noise_like(sample))
 
     def _noise_like(self, sample: torch.Tensor) -> Any:
         def noise(index: int, column: int) -> torch.Tensor:
-            place = sample.device if self._generator is None else self._generator.device
-            drawn = torch.randn(sample.shape, generator=self._generator, dtype=sample.dtype, device=place)
-            return drawn.to(sample.device)
+            return randn_tensor(sample.shape, generator=self._generator, device=sample.device, dtype=sample.dtype)
 
         return noise
 
@@ -251,6 +264,11 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
     def __len__(self) -> int:
         """Return the size of the table."""
         return self.schedule.N
+
+
+def _same(time: float, model_time: Any) -> bool:
+    """Tell whether a timestep is a model time, which ``timesteps`` may have rounded to float32."""
+    return bool(np.float32(time) == np.float32(float(model_time)))
 
 
 def _evaluation_times(scheme: Scheme) -> list[int] | list[float]:

@@ -105,4 +105,10 @@ def ask(method: Any, topic_: str, /, **setting: Any) -> Answer:
     for name in setting:
         if name not in known:
             suggest(name, known, "setting")
-    return topic(topic_).load()(method, Setting(**setting))
+    asked, name = topic(topic_).load(), str(getattr(method, "name", method))
+    try:
+        return asked(method, Setting(**setting))
+    except ValueError as error:
+        if name in str(error) or str(method) in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error

@@ -8,8 +8,13 @@ from typing import Any
 import sympy as sp
 
 from numdiff.answers.answer import Answer, Line, Setting
-from numdiff.methods import GHVB, RungeKutta
+from numdiff.answers.entries import array_answer, entries_answer
+from numdiff.answers.noise import drift
+from numdiff.methods import GHVB, PredictorCorrector, RungeKutta
+from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
 from numdiff.methods.momentum import Momentum
+from numdiff.methods.multistep import Multistep
+from numdiff.methods.single_step import SingleStep
 from numdiff.symbolic import closed_forms, derivations
 from numdiff.symbolic import limits as of_methods
 
@@ -22,6 +27,10 @@ def coefficients(method: Any, setting: Setting) -> Answer:
     title = f"Coefficients of {method.name}"
     if isinstance(method, RungeKutta):
         return Answer(title, tuple(_array(method)), ("A one-step method: its array does not depend on step ratios.",))
+    if isinstance(method, ExponentialRungeKutta | SingleStep):
+        return array_answer(method, setting)
+    if not isinstance(method, Multistep | PredictorCorrector):
+        return entries_answer(method, setting)
     h, ratio = setting.h, setting.ratio
     asked = closed_forms.weights(method, h=h, ratios=(ratio,) * (method.points - 1))
     lines = [*_rows(asked, "equal steps" if ratio == 1 else f"steps of ratio {ratio}")]
@@ -34,7 +43,7 @@ def coefficients(method: Any, setting: Setting) -> Answer:
         lines += _recursion(method, h, ratio)
     symbols = sp.Tuple(*(line.value for line in lines)).free_symbols
     ratios = any(symbol.name.startswith("r_") for symbol in symbols)
-    return Answer(title, tuple(lines), (*_conventions(method, ratios), *notes))
+    return Answer(title, tuple(lines), (*_conventions(method, ratios), *notes, *drift(method)))
 
 
 def _other_grids(method: Any, h: Any, ratio: Any, asked: Mapping[str, Sequence[Any]]) -> Iterator[Line]:
@@ -83,7 +92,7 @@ def _recursion(method: Any, h: Any, ratio: Any) -> Iterator[Line]:
 
 
 def _conventions(method: Any, ratios: bool) -> Iterator[str]:
-    yield "In `X = x/kappa`, `dX/ds = c X + f`."
+    yield "In `X = x/kappa`, `dX/ds = c X + f`." if not method.stochastic else "In `X = x/kappa`:"
     if ratios:
         yield "r_1 is this step over the last, r_2 the last over the one before, ..."
     if isinstance(method, GHVB):
@@ -104,6 +113,11 @@ def _conventions(method: Any, ratios: bool) -> Iterator[str]:
 
 def derivation(method: Any, setting: Setting) -> Answer:
     """Return the derivation of the weights, step by step, with its checks."""
+    if not isinstance(method, Multistep | PredictorCorrector | RungeKutta):
+        raise ValueError(
+            f"{method} has no derivation: those of multistep, predictor-corrector and Runge-Kutta methods can be "
+            f"shown; see the topics coefficients{' and stiff-order' if method.kernel else ''}"
+        )
     steps = derivations.derivation(method, h=setting.h, ratio=setting.ratio)
     lines = [line for n, step in enumerate(steps, 1) for line in _step(n, step)]
     checks = [step for step in steps if step.check]
@@ -111,7 +125,7 @@ def derivation(method: Any, setting: Setting) -> Answer:
     verdict = f"{len(checks) - len(failed)} of {len(checks)} checks leave 0."
     if failed:
         verdict += f" This published variant does not satisfy: {'; '.join(failed)}."
-    return Answer(f"Derivation of {method.name}", tuple(lines), (verdict,))
+    return Answer(f"Derivation of {method.name}", tuple(lines), (verdict, *drift(method)))
 
 
 def _step(n: int, step: derivations.Step) -> Iterable[Line]:
@@ -121,6 +135,16 @@ def _step(n: int, step: derivations.Step) -> Iterable[Line]:
 
 def limits(method: Any, setting: Setting) -> Answer:
     """Return the limits h -> 0, r -> 1, beta -> 1 and beta -> 0 of the weights, each compared with what it is."""
+    if not isinstance(method, Multistep | PredictorCorrector | RungeKutta):
+        raise ValueError(
+            f"{method} has no limits: those of the weights of multistep and predictor-corrector methods are shown; see "
+            "the topic coefficients"
+        )
+    if method.stochastic:
+        raise ValueError(
+            f"{method} adds noise: its weights tend to 1 + tau^2 times those without, and limits are compared with "
+            "methods without; use the method without noise (tau = 0)"
+        )
     lines = []
     for limit in of_methods.limits(method):
         note = f"{'equal to' if limit.verified else 'NOT equal to'} {limit.equals}"

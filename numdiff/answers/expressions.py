@@ -46,7 +46,9 @@ def measured(value: Any) -> Any:
     """Return a number that was found in decimals as a decimal, so that it does not pass for an exact fraction."""
     import sympy as sp
 
-    return value if value is None or not (value.is_finite and value.is_nonzero) else sp.Float(float(value))
+    if value is None or not (value.is_number and value.is_finite and value.is_nonzero):
+        return value  # a formula in h is exact
+    return sp.Float(float(value))
 
 
 def roots(values: Iterable[Any]) -> list[str]:

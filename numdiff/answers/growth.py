@@ -6,12 +6,21 @@ from typing import Any
 
 from numdiff.answers.answer import Answer, Line, Setting
 from numdiff.answers.expressions import measured
+from numdiff.answers.noise import mean
+
+MOST_OPEN = 3
+"""Stages up to which the step length of an exponential method may stay a symbol."""
 
 
 def startup(method: Any, setting: Setting) -> Answer:
     """Answer what the first steps of a run, and the stages of one step, do to perturbations."""
     from numdiff.properties import stability
 
+    if setting.h is None and method.kernel and method.stages > MOST_OPEN:
+        raise ValueError(
+            f"{method} has {method.stages} stages: with the step length open its polynomials take long; give a number "
+            "for h, such as h=0.1"
+        )
     grown = stability.startup(method, start=setting.start, steps=method.points, h=setting.h)
     lines = [Line(f"`G_{n}(z)`", _shown(p, setting.h)) for n, p in enumerate(grown) if n]
     notes = [
@@ -48,12 +57,12 @@ def relative(method: Any, setting: Setting) -> Answer:
     notes = [
         "zeta_1 is the principal root, which is `e^{ch}` at `z = 0`; a method with one root has nothing to compare."
     ]
-    if method.kernel == 0:
+    if method.kernel == 0 and not method.stochastic:
         p = order.certified(method)
         width = _pi_over(p + 1)
         lines.append(Line("sectors of the order star", 2 * (p + 1), f"{p + 1} white, {p + 1} black at the origin"))
         lines.append(Line("width of a sector", width, "the order star shows the order p = " + str(p)))
-    return Answer(f"Relative stability and order star of {method}", tuple(lines), tuple(notes))
+    return Answer(f"Relative stability and order star of {method}", tuple(lines), (*notes, *mean(method)))
 
 
 def _shown(p: Any, h: Any) -> Any:

@@ -17,6 +17,8 @@ SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 SWEEP = np.logspace(-3, 3, 601)
 """Standard deviations among which the worst is looked for."""
 
+NOISE = "The method adds noise: deviations, W2, KL and moments include it, and the gain is what is left of x_0."
+
 FEW = 3
 """Evaluations up to which the gain is shown as a function of s."""
 
@@ -38,6 +40,7 @@ def spectral(method: Any, setting: Setting) -> Answer:
             "sqrt(S_N/S_0) with S = alpha^2 s^2 + sigma^2.",
             "W2, KL (generated to true, in nats) and the errors of the moments compare x_N with the true law at the "
             f"last level (sigma = {found.levels[-1].sigma:.3g}), from an exact start.",
+            *((NOISE,) if method.stochastic else ()),
         ),
     )
 
@@ -47,8 +50,12 @@ def _lines(i: int, found: Response, distance: Errors) -> tuple[Line, ...]:
     # relative to the true moments 1 and 3 of the normal law in units of its deviation
     size = found.scales[-1][i]
     second, fourth = distance.moments[0, i] / size**2, distance.moments[2, i] / (3 * size**4)
+    noisy = found.noise_variance.any()
+    first = Line(f"{s}: gain", _decimal(found.gain[i]), f"exact {found.exact[i]:.6g}")
+    if noisy:
+        first = Line(f"{s}: deviation", _decimal(_deviation(found)[i]), f"the gain is {found.gain[i]:.6g}")
     return (
-        Line(f"{s}: gain", _decimal(found.gain[i]), f"exact {found.exact[i]:.6g}"),
+        first,
         Line(f"{s}: W2", _decimal(distance.w2[i]), f"the true deviation is {size:.3g}"),
         Line(f"{s}: KL", _decimal(distance.kl[i])),
         Line(f"{s}: relative error of E x^2", _decimal(second), f"of E x^4: {fourth:.3g}"),
@@ -57,12 +64,20 @@ def _lines(i: int, found: Response, distance: Errors) -> tuple[Line, ...]:
 
 def _worst(scheme: Any) -> tuple[Line, ...]:
     """Return the largest deviation of the normalised gain."""
-    deviation = np.nan_to_num(response(scheme, SWEEP).ratio - 1, nan=np.inf)
-    i = int(np.argmax(np.abs(deviation)))
+    found = response(scheme, SWEEP)
+    noisy = found.noise_variance.any()
+    ratio, what = (_deviation(found) / found.scales[-1], "deviation") if noisy else (found.ratio, "gain")
+    excess = np.nan_to_num(ratio - 1, nan=np.inf)
+    i = int(np.argmax(np.abs(excess)))
     return (
-        Line("worst s", _decimal(SWEEP[i]), "where |gain/exact - 1| is largest, 0.001 <= s <= 1000"),
-        Line("gain/exact - 1 there", _decimal(deviation[i]), "below 0 variance is lost, above 0 too much is made"),
+        Line("worst s", _decimal(SWEEP[i]), f"where |{what}/exact - 1| is largest, 0.001 <= s <= 1000"),
+        Line(f"{what}/exact - 1 there", _decimal(excess[i]), "below 0 variance is lost, above 0 too much is made"),
     )
+
+
+def _deviation(found: Response) -> Any:
+    """Return the standard deviation of x_N from an exact start, the scheme's own noise included."""
+    return np.hypot(found.gain * found.scales[0], np.sqrt(found.noise_variance))
 
 
 def _decimal(x: Any) -> sp.Float:

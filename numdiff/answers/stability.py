@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numdiff.answers.answer import Answer, Line, Setting
+from numdiff.answers.noise import mean
 
 
 def intervals(method: Any, setting: Setting) -> Answer:
@@ -20,15 +21,15 @@ def intervals(method: Any, setting: Setting) -> Answer:
     notes = ["On X' = c X + z X the steps stay bounded there: the roots of pi(zeta, z) satisfy the root condition."]
     if method.kernel:
         notes.append("c h is part of the coefficients; a formula in h is proved for every h > 0 and every damping.")
-    return Answer(f"Stability intervals of {method}", lines, tuple(notes))
+    return Answer(f"Stability intervals of {method}", lines, (*notes, *mean(method)))
 
 
 def _polynomial(method: Any, h: Any) -> list[Line]:
     """Return the stability polynomial, as the pair of a linear multistep method where it is one."""
     from numdiff.symbolic.polynomials import ZETA, Z, multistep_pair, stability_polynomial, tidy
-    from numdiff.symbolic.steady import steady
+    from numdiff.symbolic.steady import one_field
 
-    tableau = steady(method, h)
+    tableau = one_field(method, h)
     pi = stability_polynomial(tableau)
     if pi.degree(Z) > 1:
         return [Line("stability polynomial pi", pi.as_expr().collect([ZETA, Z], tidy))]
@@ -84,7 +85,7 @@ def diffusion_interval(method: Any, setting: Setting) -> Answer:
         f"Levels equally spaced by h in half log-SNR; x/alpha stays bounded for kappa between the two{where}.",
         "Gaussian data N(0, s^2) have slopes of x_0 between 0 and 1; sharper models and guidance go beyond.",
     )
-    return Answer(f"Stability of {method} on the diffusion test problem", lines, notes)
+    return Answer(f"Stability of {method} on the diffusion test problem", lines, (*notes, *mean(method)))
 
 
 def _proved(method: Any, h: Any) -> tuple[Any, Any, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from numdiff.answers.answer import Answer, Line
 from numdiff.answers.expressions import expression, measured, roots
+from numdiff.answers.noise import DRIFT, MEAN
 
 MEANING_OF_Z = (
     "z = d, where `X' = c X + d X` in `X = x/kappa`: c is what the exponential step of length h solves exactly, and "
@@ -46,6 +47,9 @@ class Derived:
         consistency.
     exponential
         Whether the method has a linear part that it solves exactly.
+    weak
+        Order of expectations that a method with noise claims; everything else is then about its drift. None without
+        noise.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Derived:
     notes: tuple[str, ...] = ()
     certified: bool = True
     exponential: bool = False
+    weak: int | None = None
 
 
 def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
@@ -84,12 +89,12 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
     """
     from numdiff.methods.multistep import positive_ratio
     from numdiff.symbolic.polynomials import stability_polynomial, to_sympy
-    from numdiff.symbolic.steady import exact_method, steady
+    from numdiff.symbolic.steady import exact_method, one_field
 
     positive_ratio(ratio, "ratio")
     method = exact_method(method)
-    tableau = steady(method, h) if ratio == 1 else method.steady(ratio=ratio)
-    found = method.coefficients(**_options(method, h, ratio))
+    tableau = one_field(method, h) if ratio == 1 else method.steady(ratio=ratio)
+    weights = _weights(method, tableau, h, ratio)
     certified, doubt = _order(method)
     facts, missing = _facts(method, h) if ratio == 1 else _no_facts(ratio)
     return Derived(
@@ -97,7 +102,7 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         reference=method.reference,
         order=certified,
         claim=method.order,
-        weights=tuple(to_sympy(w) for w in getattr(found, "b", found)),
+        weights=tuple(map(to_sympy, weights)),
         polynomial=stability_polynomial(tableau),
         error_constant=facts["error constant"],
         real=facts["real interval"],
@@ -105,7 +110,19 @@ def derive(method: Any, *, h: Any = None, ratio: Any = 1) -> Derived:
         notes=(*doubt, *missing),
         certified=not doubt,
         exponential=method.kernel != 0,
+        weak=method.weak_order,
     )
+
+
+def _weights(method: Any, tableau: Any, h: Any, ratio: Any) -> Any:
+    """Return the weights of a step: those of past evaluations, or of the evaluations of a step without memory."""
+    from numdiff.methods import PredictorCorrector, RungeKutta
+    from numdiff.methods.multistep import Multistep
+
+    if not isinstance(method, Multistep | PredictorCorrector | RungeKutta):
+        return tableau.B[0]
+    found = method.coefficients(**_options(method, h, ratio))
+    return getattr(found, "b", found)
 
 
 FACTS = ("error constant", "real interval", "imaginary interval")
@@ -181,6 +198,7 @@ def record(derived: Derived) -> dict[str, Any]:
         "order": derived.order,
         "certified": derived.certified,
         "claimed_order": derived.claim,
+        "weak_order": derived.weak,
         "weights": [expression(w) for w in derived.weights],
         "polynomial": expression(polynomial.collect(derived.polynomial.gens[1])),
         "error_constant": expression(derived.error_constant),
@@ -205,4 +223,7 @@ def answer(derived: Derived) -> Answer:
     ]
     notes = [f"no {note}." for note in derived.notes]
     notes += [f"{MEANING_OF_Z}."] if derived.exponential else []
+    if derived.weak is not None:
+        lines.insert(1, Line("weak order", derived.weak, "claimed: that of expectations, with the noise"))
+        notes = [f"{DRIFT} {MEAN}", *notes]
     return Answer(f"{derived.name}, derived", tuple(lines), (*notes, derived.reference))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 _OPTION = {"h": "step", "real_interval": "real-interval"}
-_NAMES = "h|beta|order|ratio|rule|weights|formulation|variant|start|base|momentum|error|real_interval"
+_NAMES = "h|beta|order|ratio|rule|weights|formulation|variant|start|base|momentum|error|real_interval|guidance"
 _CALL = r"\w\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 _KEYWORD = re.compile(rf"({_CALL})|\b({_NAMES})=\"?([\w./-]*\w)\"?")
 
@@ -22,6 +22,10 @@ _REMEDIES = (
     (r"\ba (?:number|float) for h, such as h=", "h="),
     (r"\ba (?:number|float) for h\b", "h=0.1"),
     (r"\bdrop h\b", "drop --step"),
+    (r"\buse a constant tau\b", "use a constant --set tau=1"),
+    (r"\bwithout noise \(tau = 0\)", "without noise (--set tau=0)"),
+    (r"\bsuch as tau=0 or eta=0", "such as --set tau=0 or --set eta=0"),
+    (r"\buse norm=0", "use --set norm=0"),
 )
 """Advice that names no keyword of the library, or an argument that the command line lacks, and the same as options."""
 

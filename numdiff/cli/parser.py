@@ -371,7 +371,7 @@ def _sample(parser: Any) -> None:
         "strength of guidance, 0 (without a class) to 100; 1 is none (default 1)",
     )
     add("--n", values.whole(1, 100_000), 50, "N", "number of samples, classes taking turns (default 50)")
-    _seed(parser, "the initial noise")
+    _seed(parser, "the initial noise, and of the noise that a method adds")
     add("--threads", values.whole(1, 1024), 1, "N", "threads of torch (default 1)")
     files = values.output(".png", ".npz")
     parser.add_argument("--out", type=files, required=True, metavar="FILE", help="image (.png) or arrays (.npz)")

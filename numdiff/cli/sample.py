@@ -21,7 +21,7 @@ ENLARGED = 6
 
 def run(options: argparse.Namespace) -> None:
     """Draw the samples, write them, and say what a judge thinks of them."""
-    import torch  # noqa: F401  (must be imported to be limited to its threads)
+    import torch  # imported here so that it can be limited to its threads
 
     from numdiff.study.threads import limited
 
@@ -32,7 +32,9 @@ def run(options: argparse.Namespace) -> None:
         classes = sampling.labels(options.labels, options.n)
         noise = sampling.noise(denoiser, options.n, options.seed)
         times = grids.named(options.grid, denoiser.schedule, options.steps)
-        found = sampling.run(denoiser, method, times, noise, classes, options.guidance, start=options.start)
+        chance = torch.Generator().manual_seed(options.seed + 1)  # of the method's own noise, not that of x_T
+        settings = {"start": options.start, "generator": chance}
+        found = sampling.run(denoiser, method, times, noise, classes, options.guidance, **settings)
         _write(options.out, found.samples, noise, classes, denoiser, len(options.labels))
         verdict = _judged(found.samples, classes) if options.model == sampling.SHIPPED else ""
     print(f"{method.name}: {found.steps} steps, {found.nfe} evaluations, {found.seconds:.2f} s{verdict}")

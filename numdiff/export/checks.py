@@ -3,7 +3,7 @@
 A level x = alpha x_0 + sigma eps has 0 <= alpha, sigma < inf, not both 0. Its time may be infinite (the clean end of a
 variance-exploding schedule is at t = -inf), and so may the derivatives there. The levels of a grid fall or rise
 strictly; the k-th tableau with a target ends grid step k, so that there are N of them, and their targets are the levels
-after the first.
+after the first. Where the method's steps span several grid intervals, the targets are some of these, in order.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from numdiff import grids
 from numdiff.elementary import kind, vanishes
 from numdiff.export.nodes import Node
 from numdiff.level import Level
-from numdiff.methods.checks import check_orders, symbols_of
+from numdiff.methods.checks import symbols_of
 from numdiff.methods.layout import Layout
 from numdiff.methods.scheme import Scheme
+from numdiff.methods.single_step import SingleStep
 
 
 def check_level(level: Level, node: Node) -> None:
@@ -85,6 +86,12 @@ def _check_grid(scheme: Scheme, node: Node) -> None:
 
 def _check_targets(scheme: Scheme, node: Node) -> None:
     ends = [(i, tableau.target) for i, tableau in enumerate(scheme) if tableau.target is not None]
+    if isinstance(scheme.method, SingleStep):  # a step may span several grid intervals
+        reached = iter(scheme.levels[1:])
+        wrong = [i for i, target in ends if target not in reached]  # in order: `in` uses the iterator up to the target
+        if wrong or not ends or ends[-1][1] != scheme.levels[-1]:
+            raise ValueError(f"{node.place} must have targets that are levels of grid, in order, the last one included")
+        return
     if len(ends) != scheme.steps:
         raise ValueError(
             f"{node.place} must have as many entries with a target as grid has steps ({scheme.steps}), got {len(ends)}"
@@ -98,7 +105,7 @@ def _check_options(scheme: Scheme, entries: dict[str, Node]) -> None:
     """Lay the method out as the options say, without its tableaus, to compare what follows from them."""
     options, method = dict(scheme.options), scheme.method
     try:
-        orders = check_orders(method, options["orders"], scheme.steps)
+        orders = method.check_orders(options["orders"], scheme.steps)
     except ValueError as error:
         raise ValueError(f"options.{error}" if options["orders"] else f"grid: {error}") from None
     try:

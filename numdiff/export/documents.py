@@ -122,7 +122,7 @@ def from_json(text: str) -> Scheme:
         method=_read_method(entries["method"]),
         schedule=None if schedule.value is None else values.read_object(schedule, values.schedules()),
         exact_starts=entries["exact_starts"].integer(0, steps - 1),
-        options=_read_options(entries["options"], steps),
+        options=_read_options(entries["options"]),
     )
     check_scheme(scheme, entries)
     return scheme
@@ -352,10 +352,8 @@ def _read_clock(node: Node) -> tuple[Any, ...] | None:
     return clock
 
 
-def _read_options(node: Node, steps: int) -> tuple[tuple[str, Any], ...]:
+def _read_options(node: Node) -> tuple[tuple[str, Any], ...]:
     entries = node.entries("start", "final", "orders")
     orders = entries["orders"]
     given = None if orders.value is None else tuple(item.integer(1, values.LARGEST) for item in orders.items())
-    if given is not None and len(given) != steps:
-        orders.fail(f"must have one entry per step ({steps})")
     return (("start", entries["start"].one_of(STARTS)), ("final", entries["final"].one_of(FINALS)), ("orders", given))

@@ -35,9 +35,8 @@ from numdiff import formulations
 from numdiff.elementary import Number
 from numdiff.formulations import Formulation
 from numdiff.methods.checks import check_order, choice
-from numdiff.methods.multistep import Multistep, Point
+from numdiff.methods.multistep import AdamsType, Point
 from numdiff.phi import phi
-from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import MAX_ORDER, interpolatory
 
 WEIGHTS = ("variable", "uniform")
@@ -46,7 +45,7 @@ HALVED = ("3m", "3m-heun")
 
 
 @dataclass(frozen=True)
-class AdamsBashforth(Multistep):
+class AdamsBashforth(AdamsType):
     """Explicit Adams method of order k, exact on polynomials of degree < k in the formulation's variable on any grid.
 
     Parameters
@@ -113,11 +112,6 @@ class AdamsBashforth(Multistep):
         """False where the slope is weighed by h/2 or h^2/2 on the true nodes, which stay behind."""
         return self.rule in ("exact", "3m-heun") or self.weights == "uniform"
 
-    @property
-    def registers(self) -> int:
-        """The sample and k - 1 past evaluations."""
-        return self.points
-
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return kappa omega_j for the step's `order` newest nodes."""
         return interpolatory(*self.interpolant(point))
@@ -134,12 +128,3 @@ class AdamsBashforth(Multistep):
         elif k == 3 and self.rule in HALVED:
             mu = [mu[0], mu[1], mu[2] / 2]
         return point.nodes[:k] if self.weights == "variable" else [-j for j in range(k)], mu
-
-    def state_at(self, ratios: Sequence[Number]) -> None:
-        """Return None: Adams methods carry no state, so any ratios will do."""
-
-    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
-        """Return the tableau of one step; see `Multistep`."""
-        omega = self.weights_at(state, point)
-        pad = [0] * (self.points - len(omega))
-        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.points]), None

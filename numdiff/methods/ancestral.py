@@ -26,87 +26,28 @@ Sources: Song et al., DDIM (2021), section 4.1; Crowson, k-diffusion (``sample_*
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
-from numdiff.elementary import Number, exp, expm1, kind, log, log1p, sqrt, vanishes
+from numdiff.elementary import Number, exp, expm1, log1p, sqrt, vanishes
 from numdiff.formulations import Formulation
 from numdiff.level import Level
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.base import Method
-from numdiff.methods.checks import choice
+from numdiff.methods.checks import check_noise_factor, check_number, check_towards_data, choice, show
 from numdiff.methods.layout import Layout
+from numdiff.methods.one_step import OverOneStep, check_one_step, level_of_rho
 from numdiff.methods.published.single_step import DPM2, DPMSolverSingle
+from numdiff.sde import Eta
 from numdiff.tableau import Tableau
 
 RULES = ("variance", "flow")
 
 
-def one_step(method: Any, name: str) -> Method:
-    """Return `method` if it is a deterministic one-step method whose state is the sample alone, or raise.
-
-    Raises
-    ------
-    TypeError
-        If it is no method.
-    ValueError
-        If it has a memory, a velocity or noise.
-    """
-    if not isinstance(method, Method):
-        raise TypeError(f"{name} must be a one-step method such as nd.DDIM() or nd.Heun(), got {method!r}")
-    if method.stochastic:
-        raise ValueError(f"{name} must add no noise of its own, got {method}; use its form without noise")
-    if method.points != 1 or method.steady(1.0 if method.kernel else None).registers != 1:
-        raise ValueError(f"{name} must be a one-step method without memory, got {method}; use nd.DDIM() or nd.Heun()")
-    return method
-
-
-def number_in(name: str, value: Any, low: float, high: float) -> Number:
-    """Return `value` if it is one number from `low` to `high`, or a symbol; raise otherwise."""
-    if isinstance(value, (bool, str)) or value is None or getattr(value, "ndim", None):
-        raise TypeError(f"{name} must be one number, got {value!r}")
-    if getattr(value, "is_number", True) and not (low <= value <= high and value < math.inf):
-        limit = f"at least {low:g} and finite" if high == math.inf else f"between {low:g} and {high:g}"
-        raise ValueError(f"{name} must be {limit}, got {value}")
-    return float(value) if kind(value) == "numpy" else value
-
-
-def level_of_rho(layout: Layout, rho: Number, like: Level) -> Level:
-    """Return the schedule's level at sigma/alpha = `rho`; one without a time, at the alpha of `like`, where it ends."""
-    try:
-        return layout.schedule.level(layout.schedule.time(-log(rho)))
-    except ValueError:
-        return Level(math.nan, like.alpha, like.alpha * rho, math.nan)
-
-
-def base_step(base: Method, layout: Layout, start: Level, end: Level) -> Tableau:
-    """Return the one step of `base` from `start` to `end`.
-
-    Raises
-    ------
-    ValueError
-        If the step evaluates at a level that the schedule does not have.
-    """
-    (step,) = base._program(replace(layout, method=base, levels=(start, end), orders=(1,)))
-    for level in step.levels:
-        if level is not None and level.time != level.time:
-            raise ValueError(
-                f"{layout.method} evaluates at sigma/alpha = {level.rho:.6g}, which schedule {layout.schedule.name} "
-                "does not reach; use a schedule of a wider range, less noise, or another grid"
-            )
-    return step
-
-
-def need_schedule(method: Method, schedule: Any) -> None:
-    """Raise unless a method that adds noise is given a schedule."""
-    if schedule is None and method.stochastic:
-        raise ValueError(f"{method} adds the noise of a diffusion, and a plain ODE has none; give a noise schedule")
-
-
 @dataclass(frozen=True)
-class Ancestral(Method):
+class Ancestral(OverOneStep):
     """A one-step method made ancestral: steps beyond the target, and noise.
 
     Parameters
@@ -135,25 +76,10 @@ class Ancestral(Method):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        one_step(self.base, "base")
-        object.__setattr__(self, "eta", number_in("eta", self.eta, 0, 1))
-        object.__setattr__(self, "noise_factor", number_in("noise_factor", self.noise_factor, 0, math.inf))
+        check_one_step("base", self.base)
+        object.__setattr__(self, "eta", check_number("eta", self.eta, 0, 1, remedy="1 is the reverse diffusion"))
+        object.__setattr__(self, "noise_factor", check_noise_factor(self.noise_factor))
         choice("rule", self.rule, RULES)
-
-    @property
-    def order(self) -> int:  # type: ignore[override]
-        """The base's, in the law of the samples; see the module."""
-        return self.base.order
-
-    @property
-    def points(self) -> int:
-        """A one-step method combines no past evaluations."""
-        return 1
-
-    @property
-    def formulation(self) -> Formulation | None:  # type: ignore[override]
-        """The base's."""
-        return self.base.formulation
 
     @property
     def kernel(self) -> Number:
@@ -172,25 +98,11 @@ class Ancestral(Method):
         return 1 if self.stochastic else None
 
     @property
-    def has_limit(self) -> bool:
-        """As the base's."""
-        return self.base.has_limit
-
-    @property
-    def stages(self) -> int:
-        """As many as the base's."""
-        return self.base.stages
-
-    @property
     def name(self) -> str:
         """The base, eta, and the factor of the noise unless it is 1."""
-        factor = "" if self.noise_factor == 1 else f", noise x {self.noise_factor}"
+        factor = "" if self.noise_factor == 1 else f", noise x {show(self.noise_factor)}"
         rule = "" if self.rule == "variance" else f", {self.rule}"
-        return f"Ancestral({self.base.name}, eta={self.eta}{factor}{rule})"
-
-    def coefficients(self) -> Any:
-        """Return the base's coefficients."""
-        return self.base.coefficients()
+        return f"Ancestral({self.base.name}, eta={show(self.eta)}{factor}{rule})"
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return one of equal steps in log-SNR, without its noise, which no equal steps share; see `Method.steady`.
@@ -209,49 +121,38 @@ class Ancestral(Method):
         step = self.base.steady(h + extra)
         if self.formulation is not None and self.formulation.prediction == "data":
             return step
-        back = exp(-extra)  # kappa is -sigma: X_t = x_down/kappa_t
-        return step.replace(B=[[back * x for x in step.B[0]]], V=[[back * step.V[0][0]]])
+        return step.scaled(exp(-extra))  # kappa is -sigma: X_t = x_down/kappa_t
 
     def _formulation(self, schedule: Any) -> Formulation:
-        need_schedule(self, schedule)
         if self.rule == "flow" and not getattr(schedule, "is_flow", False):
-            raise ValueError(f"{self} has a rule for flow schedules, got {schedule.name}; use rule='variance'")
+            found = getattr(schedule, "name", schedule)
+            raise ValueError(f"{self} has a rule for flow schedules, got {found}; use rule='variance'")
         return super()._formulation(schedule)
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
-        for here, there in zip(layout.levels, layout.levels[1:], strict=False):
+        for here, there in pairwise(layout.levels):
             if vanishes(self.eta) or vanishes(there.sigma):
-                yield base_step(self.base, layout, here, there)
+                yield self._base_step(layout, here, there)
             else:
                 yield self._step(layout, here, there)
 
     def _step(self, layout: Layout, here: Level, there: Level) -> Tableau:
-        h = there.log_snr - here.log_snr
-        if h < 0:
-            raise ValueError(
-                f"{self.name} adds noise on the way to the data, but the step from time {here.time} to {there.time} "
-                "leads to the noise; reverse the grid, or use eta = 0"
-            )
-        ratio, up = self._down_and_up(here, there, h)
+        check_towards_data(self, here, there)
+        ratio, up = self._down_and_up(here, there)
         down = level_of_rho(layout, there.rho * ratio, there)
-        step = base_step(self.base, layout, here, down)
-        scale = there.alpha / down.alpha
-        step = step.replace(B=[[scale * x for x in step.B[0]]], V=[[scale * step.V[0][0]]], target=there)
-        return step.with_noise(self.noise_factor * there.sigma * up, (self._clock(here), self._clock(there)))
+        step = self._base_step(layout, here, down).scaled(there.alpha / down.alpha).same_shape(target=there)
+        clock = (Eta(self.eta).clock(here, 0), Eta(self.eta).clock(there, 0))  # that of short steps; exact at eta = 1
+        return step.with_noise(self.noise_factor * there.sigma * up, clock)
 
-    def _down_and_up(self, here: Level, there: Level, h: Number) -> tuple[Number, Number]:
+    def _down_and_up(self, here: Level, there: Level) -> tuple[Number, Number]:
         """Return rho_down and up over rho_t, without cancellation in short steps."""
         if self.rule == "variance":
-            removed = self.eta**2 * expm1(-2 * h)  # -eta^2 (rho_s^2 - rho_t^2)/rho_s^2
+            removed = self.eta**2 * expm1(-2 * (there.log_snr - here.log_snr))  # -eta^2 (rho_s^2 - rho_t^2)/rho_s^2
             return sqrt(1 + removed), sqrt(-removed)
         lost = self.eta * (here.sigma - there.sigma) / here.sigma  # 1 - sigma_down/sigma_t
         alpha = 1 - there.sigma * (1 - lost)
         ratio = (1 - lost) * there.alpha / alpha
         return ratio, sqrt(lost / alpha * (1 + ratio))  # 1 - ratio is lost/alpha, as alpha_t + sigma_t = 1
-
-    def _clock(self, level: Level) -> Number:
-        """Return the Brownian time e^{2 eta^2 lambda} that the noise of short steps keeps; exact at eta = 1."""
-        return 0.0 if vanishes(level.alpha) else exp(2 * self.eta**2 * level.log_snr)
 
 
 def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "variance") -> Ancestral:

@@ -12,7 +12,7 @@ from numdiff import grids
 from numdiff.elementary import Number, kind
 from numdiff.formulations import NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.level import Level
-from numdiff.methods.checks import check_orders, choice, symbols_of
+from numdiff.methods.checks import check_no_orders, check_orders, choice, symbols_of
 from numdiff.methods.layout import Layout
 from numdiff.methods.scheme import Scheme
 from numdiff.schedules import Schedule
@@ -46,7 +46,7 @@ class Method(abc.ABC):
 
     @property
     def weak_order(self) -> int | None:
-        """Claimed order of expectations, 2 at most; None for a method that adds no noise. See `numdiff.sde`."""
+        """Claimed order of expectations given the first sample, 2 at most; None without noise. See `numdiff.sde`."""
         return min(self.order, getattr(self.formulation, "weak_order", 1)) if self.stochastic else None
 
     @property
@@ -62,6 +62,10 @@ class Method(abc.ABC):
     def reverse(self) -> Method:
         """Return the method that `numdiff.invert` lays out on the reversed grid."""
         return self
+
+    def check_orders(self, orders: Any, steps: int) -> tuple[int, ...]:
+        """Return what a run over `steps` grid steps makes of ``orders``, the default for None, or raise."""
+        return check_orders(self, orders, steps)
 
     def nfe(self, steps: int) -> int:
         """Return the model evaluations of a run of `steps` grid steps that ends at a positive sigma."""
@@ -119,8 +123,10 @@ class Method(abc.ABC):
             "denoise": a step of order 1 that bypasses momentum, which returns the denoised estimate. None: "limit"
             where it is finite, else "denoise".
         orders
-            The highest order of each of the N steps, 1 to `order`, to lower it on the way (the history still has to
-            fill).
+            At most how many evaluations each of the N steps combines, 1 to `points` (for Adams methods the order of the
+            step; UniPC of order 3 combines 3, though its corrector makes it order 4), to lower it on the way. The
+            history still has to fill. `SingleStep` takes the orders of its steps, which add up to N. Methods that
+            combine no past evaluations, as Runge-Kutta methods, take none.
 
         Returns
         -------
@@ -131,7 +137,7 @@ class Method(abc.ABC):
         ------
         ValueError
             For a grid that is not monotone, finite and of at least two points; for too few steps for the order; for a
-            level at which the formulation does not exist; for unknown options.
+            level at which the formulation does not exist; for unknown options, and orders that the method cannot have.
         """
         if not (schedule is None or isinstance(schedule, Schedule)):
             raise TypeError(
@@ -152,7 +158,7 @@ class Method(abc.ABC):
             formulation=self._formulation(schedule),
             start=choice("start", start, STARTS),
             final=choice("final", final, FINALS),
-            orders=check_orders(self, orders, len(levels) - 1),
+            orders=self.check_orders(orders, len(levels) - 1),
         )
         method = self.in_floats() if any(kind(level.time) == "torch" for level in levels) else self
         program = tuple(tableau.to_float() for tableau in method._program(layout))
@@ -176,8 +182,12 @@ class Method(abc.ABC):
         start
             As in `discretize`.
         """
-        orders, start = (self.points,) * (len(levels) - 1), choice("start", start, STARTS)
+        orders, start = self._full_orders(len(levels) - 1), choice("start", start, STARTS)
         return tuple(self._program(Layout(self, schedule, tuple(levels), formulation, start, None, orders)))
+
+    def _full_orders(self, steps: int) -> tuple[int, ...]:
+        """Return the orders of a run whose steps all have the full one, however few there are."""
+        return (self.points,) * steps
 
     def in_floats(self) -> Self:
         """Return the method with its exact parameters as floats: a Fraction and a tensor do not mix."""
@@ -193,7 +203,10 @@ class Method(abc.ABC):
     def _formulation(self, schedule: Any) -> Formulation:
         if schedule is None:
             if self.stochastic:
-                raise ValueError(f"{self} adds noise, and a plain ODE has none; use a method with tau = 0")
+                raise ValueError(
+                    f"{self} adds the noise of a diffusion, and a plain ODE has none; give a noise schedule, or a "
+                    "noise level of 0"
+                )
             return VELOCITY_TIME
         if self.formulation is None:
             return VELOCITY_TIME if schedule.is_flow else NOISE_RATIO
@@ -229,3 +242,37 @@ class Method(abc.ABC):
     def __str__(self) -> str:
         """Return the name."""
         return self.name
+
+
+class OneStep(Method):
+    """A method without a memory: its state is the sample alone."""
+
+    @property
+    def points(self) -> int:
+        """1: a one-step method combines no past evaluations."""
+        return 1
+
+    def check_orders(self, orders: Any, steps: int) -> tuple[int, ...]:
+        """Return 1 for every step, or raise if orders are given: there is nothing to lower."""
+        return check_no_orders(self, orders, steps)
+
+
+class Transformed(Method):
+    """A method made of another, its base: the formulation, the evaluations combined and the limit are the base's."""
+
+    base: Method
+
+    @property
+    def formulation(self) -> Formulation | None:  # type: ignore[override]
+        """The base's formulation."""
+        return self.base.formulation
+
+    @property
+    def points(self) -> int:
+        """As many evaluations as the base combines."""
+        return self.base.points
+
+    @property
+    def has_limit(self) -> bool:
+        """As the base's."""
+        return self.base.has_limit

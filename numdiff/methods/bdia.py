@@ -23,7 +23,6 @@ Source: Zhang, Lewis and Kleijn, Exact diffusion inversion via bi-directional in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,32 +33,12 @@ from numdiff import formulations
 from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_RATIO, VELOCITY_TIME, Formulation, Span
 from numdiff.methods.base import Method
-from numdiff.methods.ghvb import show
+from numdiff.methods.checks import check_no_orders, check_number, show
 from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import positive_ratio
 from numdiff.tableau import Tableau
 
 KNOWN = (NOISE_RATIO, DATA_LOG_SNR, VELOCITY_TIME)
-
-
-def check_gamma(gamma: Number) -> Number:
-    """Return `gamma` if it is positive and finite or a symbol, or raise; arrays of one number become doubles."""
-    if isinstance(gamma, (bool, str)) or gamma is None or getattr(gamma, "ndim", None):
-        raise TypeError(f"gamma must be one number or a SymPy symbol, got {gamma!r}")
-    try:
-        which = kind(gamma)
-    except TypeError:
-        raise TypeError(f"gamma must be one real number or a SymPy symbol, got {gamma!r}") from None
-    if which == "sympy" and not gamma.is_number:
-        return gamma
-    if not 0 < gamma < math.inf:
-        raise ValueError(
-            f"gamma must be positive and finite, got {gamma}; published are values from 0.9 to 1, and gamma = 0, which "
-            "cannot be run back, is DDIM"
-        )
-    if which == "torch" and gamma.requires_grad:
-        return gamma.double()
-    return float(gamma) if which in ("numpy", "torch") else gamma
 
 
 @dataclass(frozen=True)
@@ -92,7 +71,8 @@ class BDIA(Method):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        object.__setattr__(self, "gamma", check_gamma(self.gamma))
+        remedy = "published are values from 0.9 to 1, and gamma = 0, which cannot be run back, is DDIM"
+        object.__setattr__(self, "gamma", check_number("gamma", self.gamma, 0, above=True, remedy=remedy))
         if self.formulation is not None:
             object.__setattr__(self, "formulation", formulations.get(self.formulation))
             if self.formulation not in KNOWN:
@@ -110,6 +90,10 @@ class BDIA(Method):
     def points(self) -> int:
         """One evaluation a step."""
         return 1
+
+    def check_orders(self, orders: Any, steps: int) -> tuple[int, ...]:
+        """Return 1 for every step, or raise if orders are given: there is nothing to lower."""
+        return check_no_orders(self, orders, steps)
 
     @property
     def samples(self) -> int:
@@ -151,9 +135,8 @@ class BDIA(Method):
         return Tableau(A=((0,),), U=((1, 0),), B=((w - gamma * v,), (0,)), V=((xi - gamma * eta, gamma), (1, 0)))
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
-        levels, span = layout.levels, layout.formulation.span
-        for n, (here, there) in enumerate(pairwise(levels)):
+        for n, (here, there) in enumerate(pairwise(layout.levels)):
             plain = n == 0 or (layout.final == "denoise" and layout.denoises(n))
-            ahead = layout.formulation.denoising_span(here, there) if layout.denoises(n) else span(here, there, 1)
-            tableau = self._step(ahead, None if plain else span(here, levels[n - 1], 1))
+            back = None if plain else layout.formulation.span(here, layout.levels[n - 1], 1)
+            tableau = self._step(layout.span(n), back)
             yield tableau.replace(levels=(here,), target=there)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 Q = Fraction
@@ -34,16 +34,22 @@ class Butcher:
     b: tuple[Fraction, ...]
     order: int
 
-    @property
+    @cached_property
     def c(self) -> tuple[Fraction, ...]:
         """Abscissae, the row sums of A."""
         return tuple(sum(row, Q(0)) for row in self.A)
 
     def in_floats(self) -> Butcher:
-        """Return the method in floats, for steps that are tensors."""
+        """Return the method in floats, for runs."""
+        return self._floats
+
+    @cached_property
+    def _floats(self) -> Butcher:
         A: Any = tuple(tuple(map(float, row)) for row in self.A)
         b: Any = tuple(map(float, self.b))
-        return Butcher(A, b, self.order)
+        rounded = Butcher(A, b, self.order)
+        rounded.__dict__["c"] = tuple(map(float, self.c))  # each rounded once: sums of floats may miss 1
+        return rounded
 
 
 def _square(rows: list[list[Fraction]]) -> tuple[tuple[Fraction, ...], ...]:

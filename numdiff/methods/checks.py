@@ -1,14 +1,15 @@
-"""Checks of what users give to methods: options, orders, dampings; and the symbols among a method's parameters."""
+"""Checks of what users give to methods: options, orders, numbers; how names show these, and the symbols in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numdiff.elementary import Number, kind
+from numdiff.level import Level
 
 if TYPE_CHECKING:
     from numdiff.methods.base import Method
@@ -21,8 +22,8 @@ def choice(name: str, value: Any, known: tuple[Any, ...]) -> Any:
     return value
 
 
-def check_orders(method: Method, orders: Sequence[int] | None, steps: int) -> tuple[int, ...]:
-    """Return the order of every step, checked."""
+def check_orders(method: Method, orders: Any, steps: int) -> tuple[int, ...]:
+    """Return how many evaluations every step combines at most, checked."""
     points = method.points
     if orders is None:
         if steps < points:
@@ -36,36 +37,126 @@ def check_orders(method: Method, orders: Sequence[int] | None, steps: int) -> tu
     orders = tuple(orders)
     if len(orders) != steps:
         raise ValueError(f"orders must have one entry per step ({steps}), got {len(orders)}")
+    return _up_to(points, orders, f", as {method.name} combines {points} evaluations")
+
+
+def check_no_orders(method: Method, orders: Any, steps: int) -> tuple[int, ...]:
+    """Return 1 for every step of a method that combines no past evaluations, or raise: it has nothing to lower."""
+    if orders is not None:
+        raise ValueError(
+            f"{method.name} combines no past evaluations, so that orders= has nothing to lower; leave it out, or take "
+            "a multistep method"
+        )
+    return (1,) * steps
+
+
+def check_spans(method: Method, orders: Any, intervals: int) -> tuple[int, ...]:
+    """Return the orders of steps that span as many grid intervals each, and the whole grid together, or raise."""
+    if isinstance(orders, (str, int)) or not hasattr(orders, "__len__"):
+        raise TypeError(f"orders must be a sequence of ints such as (3, 3, 2, 1), one per step, got {orders!r}")
+    orders = _up_to(method.order, tuple(orders), "")
+    if sum(orders) != intervals:
+        raise ValueError(
+            f"orders must add up to the {intervals} grid intervals, since a step of {method.name} spans as many as its "
+            f"order, got {orders} with the sum {sum(orders)}"
+        )
+    return orders
+
+
+def _up_to(highest: int, orders: tuple[Any, ...], why: str) -> tuple[int, ...]:
     for n, k in enumerate(orders):
-        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= points:
-            raise ValueError(f"orders[{n}] must be an int from 1 to {points}, got {k!r}")
+        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= highest:
+            raise ValueError(f"orders[{n}] must be an int from 1 to {highest}{why}, got {k!r}")
     return tuple(map(int, orders))
 
 
-def check_order(order: Any, highest: int) -> int:
-    """Return `order` as an int from 1 to `highest`, or raise."""
+def check_order(
+    order: Any, highest: int, *, name: str = "order", lowest: int = 1, remedy: str = "it counts evaluations"
+) -> int:
+    """Return `order`, or another count that errors call `name`, as an int from `lowest` to `highest`, or raise."""
     if isinstance(order, bool) or not isinstance(order, (int, np.integer)):
-        raise TypeError(f"order must be an int, got {order!r}; it counts evaluations")
-    if not 1 <= order <= highest:
-        raise ValueError(f"order must be between 1 and {highest}, got {order}")
+        raise TypeError(f"{name} must be an int, got {order!r}; {remedy}")
+    if not lowest <= order <= highest:
+        raise ValueError(f"{name} must be between {lowest} and {highest}, got {order}; {remedy}")
     return int(order)
 
 
-def check_beta(beta: Number) -> Number:
-    """Return `beta` if it lies in (0, 2] or is a symbol, or raise; arrays of one number and tensors become doubles."""
-    if isinstance(beta, (bool, str)) or beta is None or getattr(beta, "ndim", None):
-        raise TypeError(f"beta must be one number or a SymPy symbol, got {beta!r}")
+def _one_number(name: str, value: Any) -> Number:
+    """Return `value` as one real number of a type that mixes with others, or a symbol, or raise."""
+    if isinstance(value, (bool, str)) or value is None or getattr(value, "ndim", None):
+        raise TypeError(f"{name} must be one number or a SymPy symbol, got {value!r}")
     try:
-        which = kind(beta)
+        which = kind(value)
     except TypeError:
-        raise TypeError(f"beta must be one real number or a SymPy symbol, got {beta!r}") from None
-    if which == "sympy" and not beta.is_number:
-        return beta
-    if not (0 < beta <= 2 and (which != "exact" or float(beta))):
-        raise ValueError(f"beta must lie in (0, 2], got {beta}; beta = 1 is the method without momentum")
-    if which == "torch" and beta.requires_grad:
-        return beta.double()
-    return float(beta) if which in ("numpy", "torch") else beta
+        raise TypeError(f"{name} must be one real number or a SymPy symbol, got {value!r}") from None
+    if which == "torch" and value.requires_grad:
+        return value.double()
+    return float(value) if which in ("numpy", "torch") else value
+
+
+def is_symbolic(value: Number) -> bool:
+    """Tell whether `value` has no value yet: a SymPy symbol, or an expression of some."""
+    return kind(value) == "sympy" and not value.is_number
+
+
+def check_finite(name: str, value: Any) -> Number:
+    """Return `value` if it is finite or a symbol, or raise; see `check_number`."""
+    number = _one_number(name, value)
+    if not is_symbolic(number) and not abs(number) < math.inf:
+        raise ValueError(f"{name} must be finite, got {value}")
+    return number
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float = math.inf, *, above: bool = False, remedy: str = ""
+) -> Number:
+    """Return `value` if it is finite and lies in [low, high], or in (low, high] if `above`, or is a symbol; or raise.
+
+    Arrays of one number and tensors become doubles; tensors that carry a gradient keep it.
+    """
+    number = _one_number(name, value)
+    if is_symbolic(number):
+        return number
+    fits = low <= number <= high and number < math.inf
+    if above:  # as a float too: runs are in floats, and a tiny Fraction becomes 0 there
+        fits = fits and number != low and (kind(number) != "exact" or float(number) != low)
+    if not fits:
+        bracket = "(" if above else "["
+        range_ = f"lie in {bracket}{low:g}, {high:g}]"
+        if high == math.inf:
+            range_ = "be positive and finite" if above and low == 0 else f"be at least {low:g} and finite"
+        raise ValueError(f"{name} must {range_}, got {value}{remedy and '; '}{remedy}")
+    return number
+
+
+def check_beta(beta: Number) -> Number:
+    """Return `beta` if it is a damping: a number in (0, 2] or a symbol; or raise."""
+    return check_number("beta", beta, 0, 2, above=True, remedy="beta = 1 is the method without momentum")
+
+
+def check_noise_factor(factor: Number) -> Number:
+    """Return `factor` if it can multiply noise: a number that is not negative, or a symbol; or raise."""
+    return check_number("noise_factor", factor, 0, remedy="1 keeps the marginals")
+
+
+def check_towards_data(method: Method, here: Level, there: Level) -> None:
+    """Raise if a step that adds noise leads to more noise: the noise of a reverse diffusion is drawn one way only."""
+    if there.log_snr < here.log_snr:
+        raise ValueError(
+            f"{method.name} adds noise on the way to the data, but the step from time {here.time} to {there.time} "
+            "leads to the noise; reverse the grid, or use the method without its noise"
+        )
+
+
+def check_label(label: Any) -> None:
+    """Raise unless `label` can name a method in tables."""
+    if not isinstance(label, str) or not label:
+        raise TypeError(f"label must be a name for tables such as 'RK4', got {label!r}")
+
+
+def show(number: Any) -> str:
+    """Return a number as names show it: floats in six digits, everything else in full."""
+    return f"{number:.6g}" if isinstance(number, float) else str(number)
 
 
 def symbols_of(method: Method) -> set[Any]:

@@ -6,8 +6,10 @@ With rho = sigma/alpha, y = x/alpha, and where S_min <= rho_s <= S_max,
     y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z,    y_t = the base method's step from rho^ to rho_t
 
 and no noise elsewhere. The one z reaches the sample through every row of the base's tableau that reads it. Heun's
-method as the base is EDM's algorithm 2; Euler's and DPM-Solver-2 are k-diffusion's. Adding noise carries the marginals
-exactly, so the law of the samples has the base's error, and at S_noise = 1 no other.
+method as the base is EDM's algorithm 2; Euler's and DPM-Solver-2, ``Churn(DPM2(), ...)``, are k-diffusion's
+``sample_euler`` and ``sample_dpm_2``. Adding noise carries the marginals exactly, so the law of the samples has the
+base's error, and at S_noise = 1 no other; given the first sample, the splitting has weak order 1. At another S_noise
+the law of the samples is another one in the limit, too.
 
 On a Brownian path the noise of a step is the increment over the step itself, of the clock -rho^2, so that runs on
 grids that refine one another at a fixed S_churn approach the same samples.
@@ -28,18 +30,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import ClassVar
 
 from numdiff.elementary import Number, log, product, sqrt, vanishes
-from numdiff.formulations import Formulation
 from numdiff.level import Level
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.ancestral import base_step, need_schedule, number_in, one_step
 from numdiff.methods.base import Method
 from numdiff.methods.butcher import HEUN
-from numdiff.methods.checks import choice
+from numdiff.methods.checks import check_number, check_towards_data, choice, show
 from numdiff.methods.layout import Layout
-from numdiff.methods.published.single_step import DPM2
+from numdiff.methods.one_step import OverOneStep, check_one_step
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.tableau import Tableau
 
@@ -49,7 +50,7 @@ CAP = 2**0.5 - 1
 
 
 @dataclass(frozen=True)
-class Churn(Method):
+class Churn(OverOneStep):
     """A one-step method that is given fresh noise before its steps.
 
     Parameters
@@ -82,9 +83,9 @@ class Churn(Method):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        one_step(self.base, "base")
+        check_one_step("base", self.base)
         for name in ("S_churn", "S_min", "S_noise"):
-            object.__setattr__(self, name, number_in(name, getattr(self, name), 0, math.inf))
+            object.__setattr__(self, name, check_number(name, getattr(self, name), 0))
         if not self.S_min < self.S_max:
             raise ValueError(f"S_min must lie below S_max, got {self.S_min} and {self.S_max}")
         choice("evaluation", self.evaluation, EVALUATIONS)
@@ -92,50 +93,21 @@ class Churn(Method):
             raise ValueError(f'evaluation="before" needs a base with one evaluation, got {self.base}; use nd.DDIM()')
 
     @property
-    def order(self) -> int:  # type: ignore[override]
-        """The base's, in the law of the samples; see the module."""
-        return self.base.order
-
-    @property
-    def points(self) -> int:
-        """A one-step method combines no past evaluations."""
-        return 1
-
-    @property
-    def formulation(self) -> Formulation | None:  # type: ignore[override]
-        """The base's."""
-        return self.base.formulation
-
-    @property
     def stochastic(self) -> bool:
         """Whether a run may add noise: unless S_churn is 0."""
         return not vanishes(self.S_churn)
 
     @property
-    def has_limit(self) -> bool:
-        """As the base's."""
-        return self.base.has_limit
-
-    @property
-    def stages(self) -> int:
-        """As many as the base's."""
-        return self.base.stages
-
-    @property
     def name(self) -> str:
         """The base and the parameters that are not the default ones."""
-        parts = [self.base.name, f"S_churn={self.S_churn}"]
+        parts = [self.base.name, f"S_churn={show(self.S_churn)}"]
         if self.S_min or self.S_max != math.inf:
             parts.append(f"on [{float(self.S_min):g}, {float(self.S_max):g}]")
         if self.S_noise != 1:
-            parts.append(f"S_noise={self.S_noise}")
+            parts.append(f"S_noise={show(self.S_noise)}")
         if self.evaluation == "before":
             parts.append("evaluated before")
         return f"Churn({', '.join(parts)})"
-
-    def coefficients(self) -> Any:
-        """Return the base's coefficients."""
-        return self.base.coefficients()
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the base's steady step; see `Method.steady`.
@@ -156,26 +128,18 @@ class Churn(Method):
             return 0
         return share if share < CAP else CAP
 
-    def _formulation(self, schedule: Any) -> Formulation:
-        need_schedule(self, schedule)
-        return super()._formulation(schedule)
-
     def _program(self, layout: Layout) -> Iterator[Tableau]:
-        for here, there in zip(layout.levels, layout.levels[1:], strict=False):
+        for here, there in pairwise(layout.levels):
             gamma = self.gamma(here, layout.steps)
             if vanishes(gamma) or vanishes(here.alpha):  # there is no more noise than at alpha = 0
-                yield base_step(self.base, layout, here, there)
+                yield self._base_step(layout, here, there)
             else:
                 yield self._step(layout, here, there, gamma)
 
     def _step(self, layout: Layout, here: Level, there: Level, gamma: Number) -> Tableau:
-        if not there.rho < here.rho:
-            raise ValueError(
-                f"{self.name} adds noise on the way to the data, but the step from time {here.time} to {there.time} "
-                "leads to the noise; reverse the grid, or use S_churn = 0"
-            )
+        check_towards_data(self, here, there)
         hat = self._level(layout, here, (1 + gamma) * here.rho)
-        step = base_step(self.base, layout, hat, there)
+        step = self._base_step(layout, hat, there)
         scale = hat.alpha / here.alpha
         noise = self.S_noise * hat.sigma * sqrt(1 - 1 / (1 + gamma) ** 2)
         if vanishes(noise):
@@ -196,7 +160,7 @@ class Churn(Method):
     def _level(self, layout: Layout, here: Level, rho: Number) -> Level:
         """Return the schedule's level at sigma/alpha = `rho`, the noisier one."""
         try:
-            return layout.schedule.level(layout.schedule.time(-log(rho)))
+            return layout.level_of(-log(rho))
         except ValueError as error:
             raise ValueError(
                 f"{self.name} churns from sigma/alpha = {float(here.rho):.6g} up to {float(rho):.6g}, which schedule "
@@ -224,14 +188,3 @@ def EulerChurn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_n
         As in `Churn`.
     """
     return Churn(AdamsBashforth(1), S_churn, S_min, S_max, S_noise)
-
-
-def DPM2Churn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_noise: Number = 1) -> Churn:
-    """Return DPM-Solver-2 with churn, as k-diffusion's ``sample_dpm_2``.
-
-    Parameters
-    ----------
-    S_churn, S_min, S_max, S_noise
-        As in `Churn`.
-    """
-    return Churn(DPM2(), S_churn, S_min, S_max, S_noise)

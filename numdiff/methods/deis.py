@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -35,19 +36,20 @@ from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation, Span
 from numdiff.methods.checks import check_order
 from numdiff.methods.layout import Layout
-from numdiff.methods.multistep import Multistep, Point, point_at
+from numdiff.methods.multistep import AdamsType, Point, point_at
 from numdiff.phi import phi
 from numdiff.schedules import Discrete
 from numdiff.schedules.base import plain
-from numdiff.tableau import Tableau, one_stage
+from numdiff.tableau import Tableau
 from numdiff.weights import MAX_ORDER, interpolatory
 
 POINTS, PIECE = 24, 2.0
 POINTS_ON_TABLES = 4
+_START, _END = np.zeros(1), np.ones(1)
 
 
 @dataclass(frozen=True)
-class TimeAdams(Multistep):
+class TimeAdams(AdamsType):
     """tAB-DEIS: exponential Adams-Bashforth exact on polynomials of degree < k in the schedule's time.
 
     Order k with exact starts, one evaluation a step; the paper counts degrees, so its tAB r has k = r + 1.
@@ -85,16 +87,6 @@ class TimeAdams(Multistep):
         return name if self.formulation == NOISE_LOG_SNR else f"{name} {self.formulation}"
 
     @property
-    def stages(self) -> int:
-        """One evaluation a step."""
-        return 1
-
-    @property
-    def registers(self) -> int:
-        """The sample and k - 1 past evaluations."""
-        return self.order
-
-    @property
     def has_limit(self) -> bool:
         """False: no quadrature here covers an infinite step, so runs to sigma = 0 end with a step of order 1."""
         return False
@@ -122,12 +114,6 @@ class TimeAdams(Multistep):
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return the weights of the step, for nodes in time and moments over it."""
         return interpolatory(point.nodes[: point.order], point.span.moments)
-
-    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
-        """Return the tableau of one step; see `Multistep`."""
-        omega = self.weights_at(state, point)
-        pad = [0] * (self.order - len(omega))
-        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.order]), None
 
     def point_of(self, layout: Layout, n: int) -> Point:
         """Return step `n` with its nodes in time, in units of the step's, and its moments over it."""
@@ -200,14 +186,16 @@ def _exp(z: Any) -> Any:
 
 def _rule(schedule: Any, start: float, h: float) -> tuple[np.ndarray, np.ndarray]:
     """Return nodes in (0, 1) and weights of the composite Gauss-Legendre rule of a step."""
-    pieces = max(1, int(np.ceil(abs(h) / PIECE)))
+    pieces = max(1, ceil(abs(h) / PIECE))
     if not isinstance(schedule, Discrete):
         return _composite(POINTS, pieces)
-    corners = (_corners(schedule) - start) / h
+    first, last = np.searchsorted(schedule.corners, sorted((start, start + h)))
+    corners = (schedule.corners[first:last][:: 1 if h > 0 else -1] - start) / h
     inner = corners[(corners > 0) & (corners < 1)]
-    ends = np.unique(np.concatenate([np.linspace(0, 1, pieces + 1), inner]))
+    known = [np.linspace(0, 1, pieces + 1), inner] if pieces > 1 else [_START, inner, _END]
+    ends = np.unique(np.concatenate(known)) if pieces > 1 else np.concatenate(known)
     z, w = _gauss(POINTS if len(inner) == 0 else POINTS_ON_TABLES)
-    lengths = np.diff(ends)
+    lengths = ends[1:] - ends[:-1]
     return (ends[:-1, None] + lengths[:, None] * z).ravel(), (lengths[:, None] * w).ravel()
 
 
@@ -221,10 +209,3 @@ def _gauss(points: int) -> tuple[np.ndarray, np.ndarray]:
 def _composite(points: int, pieces: int) -> tuple[np.ndarray, np.ndarray]:
     z, w = _gauss(points)
     return ((np.arange(pieces)[:, None] + z) / pieces).ravel(), np.tile(w / pieces, pieces)
-
-
-@cache
-def _corners(schedule: Discrete) -> np.ndarray:
-    """Return the log-SNR of the table's entries, where log alpha has corners."""
-    abar = np.array([x for x in schedule.alphas_cumprod if x > 0])
-    return 0.5 * (np.log(abar) - np.log1p(-abar))

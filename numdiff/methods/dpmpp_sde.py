@@ -18,35 +18,41 @@ their Brownian tree. Both have theta = r + O(h), and the weak order 2 then follo
 is the drift's, and w_2 times the covariance of z_1 with z_2 and w_2 times the variance of X_2, each as it should be.
 ``path="independent"`` has no covariance and weak order 1.
 
+**The same method elsewhere.** For a constant tau, so for eta = 1 too, ``path="brownian"`` is the exponential
+Runge-Kutta method of two stages in the stochastic formulation: ``DPMSolverSingle(2, stochastic(tau=tau))``, SEEDS-2 on
+data predictions. What is only here are the other two paths, and an eta between 0 and 1 that is asked of the part up to
+the inner level and of the whole step separately, as the published code does.
+
 Sources: Lu et al., DPM-Solver++ (2022), section 5; Crowson, k-diffusion (``sample_dpmpp_sde``).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number, kind, sqrt, vanishes
+from numdiff.elementary import Number, sqrt, vanishes
 from numdiff.formulations import DATA_LOG_SNR, Formulation, Span
 from numdiff.level import Level
-from numdiff.methods.ancestral import need_schedule, number_in
-from numdiff.methods.base import Method
-from numdiff.methods.checks import choice
+from numdiff.methods.base import OneStep
+from numdiff.methods.checks import check_noise_factor, check_number, choice, show
+from numdiff.methods.exponential_runge_kutta import infinite
 from numdiff.methods.layout import Layout
+from numdiff.methods.multistep import first_order
 from numdiff.sde import StochasticFormulation, Tau, stochastic
-from numdiff.tableau import Tableau, one_stage
-from numdiff.weights import interpolatory
+from numdiff.tableau import Tableau
+from numdiff.weights import exact, interpolatory
 
 RULES = ("half", "exact")
 PATHS = ("brownian", "rho", "independent")
 
 
 @dataclass(frozen=True)
-class SingleStepSDE(Method):
+class SingleStepSDE(OneStep):
     """Two-stage exponential Runge-Kutta method of the reverse diffusion, with noise on stage and output.
 
     Parameters
@@ -81,22 +87,16 @@ class SingleStepSDE(Method):
         object.__setattr__(self, "formulation", formulations.get(self.formulation))
         if self.formulation.variable != "log-snr":
             raise ValueError(f"formulation must be in log-SNR, got {self.formulation}; use stochastic('data/log-snr')")
-        object.__setattr__(self, "r", number_in("r", self.r, 0, 1))
-        if vanishes(self.r):
-            raise ValueError("r must be positive: at r = 0 the inner level is the first one")
+        remedy = "at r = 0 the inner level is the first one"
+        object.__setattr__(self, "r", check_number("r", self.r, 0, 1, above=True, remedy=remedy))
         choice("rule", self.rule, RULES)
         choice("path", self.path, PATHS)
-        object.__setattr__(self, "noise_factor", number_in("noise_factor", self.noise_factor, 0, math.inf))
+        object.__setattr__(self, "noise_factor", check_noise_factor(self.noise_factor))
 
     @property
     def order(self) -> int:  # type: ignore[override]
         """2 in the drift."""
         return 2
-
-    @property
-    def points(self) -> int:
-        """A one-step method combines no past evaluations."""
-        return 1
 
     @property
     def has_limit(self) -> bool:
@@ -118,9 +118,9 @@ class SingleStepSDE(Method):
     @property
     def name(self) -> str:
         """The formulation, with what differs from the default."""
-        parts = [self.formulation.name, *([f"r={self.r}"] if self.r != Fraction(1, 2) else [])]
+        parts = [self.formulation.name, *([f"r={show(self.r)}"] if self.r != Fraction(1, 2) else [])]
         parts += [x for x in (self.rule, self.path) if x not in ("half", "brownian")]
-        parts += [f"noise x {self.noise_factor}"] if self.noise_factor != 1 else []
+        parts += [f"noise x {show(self.noise_factor)}"] if self.noise_factor != 1 else []
         return f"2S-SDE({', '.join(parts)})"
 
     def coefficients(self) -> tuple[Number, ...]:
@@ -136,7 +136,7 @@ class SingleStepSDE(Method):
     def _tableau(self, inner: Span, whole: Span) -> Tableau:
         mu = whole.moments
         if self.rule == "half":
-            mu = [mu[0], mu[0] * Fraction(1, 2) if kind(mu[0]) in ("exact", "sympy") else mu[0] / 2]
+            mu = [mu[0], exact(mu[0]) / 2]
         return Tableau(
             A=((0, 0), (inner.moments[0], 0)),
             U=((1,), (inner.xi,)),
@@ -144,24 +144,17 @@ class SingleStepSDE(Method):
             V=((whole.xi,),),
         )
 
-    def _formulation(self, schedule: Any) -> Formulation:
-        need_schedule(self, schedule)
-        return super()._formulation(schedule)
-
     def _program(self, layout: Layout) -> Iterator[Tableau]:
-        for n, (here, there) in enumerate(zip(layout.levels, layout.levels[1:], strict=False)):
-            formulation, denoises = _on_step(layout.formulation, here, there), layout.denoises(n)
-            span = formulation.denoising_span(here, there) if denoises else formulation.span(here, there, 2)
-            if span.infinite or denoises:
-                step = one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
-                yield step.with_noise(self.noise_factor * span.noise, span.clock)
+        for n, (here, there) in enumerate(pairwise(layout.levels)):
+            formulation = _on_step(layout.formulation, here, there)
+            if infinite(formulation, here, there):
+                yield first_order(formulation, here, there, noise_factor=self.noise_factor)
             else:
-                yield self._step(replace(layout, formulation=formulation), here, there, span)
+                yield self._step(formulation, here, layout.level_at(n, self.r, DATA_LOG_SNR), there)
 
-    def _step(self, layout: Layout, here: Level, there: Level, whole: Span) -> Tableau:
-        middle = there if self.r == 1 else self._between(layout, here, there)
-        inner = layout.formulation.span(here, middle, 1)
-        step = self._tableau(inner, whole).replace(levels=(here, middle), target=there)
+    def _step(self, formulation: Formulation, here: Level, middle: Level, there: Level) -> Tableau:
+        inner, whole = formulation.span(here, middle, 1), formulation.span(here, there, 2)
+        step = self._tableau(inner, whole).same_shape(levels=(here, middle), target=there)
         if whole.clock is None or inner.clock is None:  # no noise
             return step
         first, last = self.noise_factor * inner.noise, self.noise_factor * whole.noise
@@ -175,12 +168,6 @@ class SingleStepSDE(Method):
             return step.replace(Na=((0,), (first,)), Nb=((last,),), clocks=((start, end),))
         clocks = ((start, between), (between, end))
         return step.replace(Na=((0, 0), (first, 0)), Nb=((shared, fresh),), clocks=clocks)
-
-    def _between(self, layout: Layout, here: Level, there: Level) -> Level:
-        """Return the level at the fraction r of the step in log-SNR."""
-        h = there.log_snr - here.log_snr
-        r = float(self.r) if kind(h) == "torch" and kind(self.r) == "exact" else self.r
-        return layout.schedule.level(layout.schedule.time(here.log_snr + r * h))
 
 
 def _on_step(formulation: Formulation, here: Level, there: Level) -> Formulation:

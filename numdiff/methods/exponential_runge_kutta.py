@@ -33,11 +33,13 @@ from numdiff.elementary import Number, exp, kind, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
 from numdiff.level import Level
 from numdiff.methods import exponential_butcher as arrays
-from numdiff.methods.base import Method
+from numdiff.methods.base import OneStep
+from numdiff.methods.checks import check_label
 from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.methods.layout import Layout
+from numdiff.methods.multistep import first_order
 from numdiff.sde import StochasticFormulation, Tau, stochastic
-from numdiff.tableau import Tableau, one_stage
+from numdiff.tableau import Tableau
 
 KNOWN = {
     "ETD2RK": arrays.ETD2RK,
@@ -65,7 +67,7 @@ def check_formulation(formulation: Any) -> Formulation:
 
 
 @dataclass(frozen=True)
-class ExponentialRungeKutta(Method):
+class ExponentialRungeKutta(OneStep):
     """An explicit exponential Runge-Kutta method in log-SNR, of an exact exponential Butcher array.
 
     Parameters
@@ -79,6 +81,8 @@ class ExponentialRungeKutta(Method):
 
     Raises
     ------
+    TypeError
+        For something that is no exponential Butcher array.
     ValueError
         For other formulations.
     """
@@ -90,7 +94,13 @@ class ExponentialRungeKutta(Method):
     reference: ClassVar[str] = "Hochbruck and Ostermann, SIAM J. Numer. Anal. 43, 2005; Lu et al., DPM-Solver, 2022"
 
     def __post_init__(self) -> None:
-        """Check the formulation."""
+        """Check the array and the formulation."""
+        if not isinstance(self.table, ExponentialButcher):
+            raise TypeError(
+                f"table must be an array of numdiff.methods.exponential_butcher such as ETD4RK, got {self.table!r}; "
+                "nd.DPMSolverSingle(3), nd.RES(3) and others have theirs"
+            )
+        check_label(self.label)
         chosen = DATA_LOG_SNR if self.formulation is None else self.formulation
         object.__setattr__(self, "formulation", check_formulation(chosen))
 
@@ -98,11 +108,6 @@ class ExponentialRungeKutta(Method):
     def order(self) -> int:  # type: ignore[override]
         """Order of the array for h -> 0; `numdiff.order.stiff` finds the stiff one."""
         return self.table.order
-
-    @property
-    def points(self) -> int:
-        """A one-step method combines no past evaluations."""
-        return 1
 
     @property
     def weak_order(self) -> int | None:
@@ -162,14 +167,6 @@ def infinite(formulation: Formulation, here: Level, there: Level) -> bool:
     return not (formulation.is_finite(here) and formulation.is_finite(there)) or any(map(vanishes, ends))
 
 
-def first_order(formulation: Formulation, here: Level, there: Level) -> Tableau:
-    """Return the step of order 1: the denoising step at sigma = 0, the limit of a step from or to alpha = 0."""
-    clean = vanishes(there.sigma)
-    span = formulation.denoising_span(here, there) if clean else formulation.span(here, there, 1)
-    step = one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
-    return step.with_noise(span.noise, span.clock)
-
-
 def _on_step(formulation: Formulation, here: Level, there: Level) -> tuple[Formulation, Number]:
     """Return the formulation with the noise level of this step, a constant, and 1 + tau^2."""
     if not isinstance(formulation, StochasticFormulation):
@@ -196,8 +193,10 @@ def exponential_step(
     noise: dict[str, Any] = {}
     if fixed.stochastic:
         path = _on_one_path(fixed, (*table.c, 1), points)
-        clock = fixed if fixed.prediction == "noise" else formulation
-        times = tuple((_clock(clock, points[p], factor), _clock(clock, points[q], factor)) for p, q in path.intervals)
+        times = path.clocks
+        if fixed is not formulation and fixed.prediction == "data":  # an eta's clock is its own; see `numdiff.sde`
+            level: Any = formulation.level  # type: ignore[attr-defined]
+            times = [tuple(level.clock(points[p], factor - 1) for p in interval) for interval in path.intervals]
         xi, noise = path.xi, {"Na": path.columns[:-1], "Nb": path.columns[-1:], "clocks": times}
     else:
         a = [fixed.scales(level)[0] for level in points]
@@ -214,17 +213,13 @@ def exponential_step(
     )
 
 
-def _clock(formulation: Any, level: Level, factor: Number) -> Number:
-    """Return the Brownian time of a level; see `numdiff.sde`."""
-    return -(level.rho**2) if formulation.prediction == "noise" else formulation.level.clock(level, factor - 1)
-
-
 class _Path(NamedTuple):
-    """The linear part of a stochastic step: factors of the sample, noises seen by each point, their intervals."""
+    """The linear part of a stochastic step: factors of the sample; noises seen by each point, over which intervals."""
 
     xi: list[Number]
     columns: list[list[Number]]
     intervals: list[tuple[int, int]]
+    clocks: list[Any]
 
 
 def _on_one_path(formulation: Formulation, nodes: Sequence[Number], points: Sequence[Level]) -> _Path:
@@ -234,13 +229,15 @@ def _on_one_path(formulation: Formulation, nodes: Sequence[Number], points: Sequ
     rows: dict[float, tuple[Number, list[Number]]] = {at[0]: (1, [])}
     xi: Number = 1
     seen: list[Number] = []
+    clocks = []
     for (_, p), (x, q) in pairwise(ordered):
         span = formulation.span(points[p], points[q], 0)
         xi, seen = xi * span.xi, [*(span.xi * noise for noise in seen), span.noise]
         rows[x] = (xi, seen)
+        clocks.append(span.clock)
     width = len(seen)
     columns = [rows[x][1] + [0] * (width - len(rows[x][1])) for x in at]
-    return _Path([rows[x][0] for x in at], columns, [(p, q) for (_, p), (_, q) in pairwise(ordered)])
+    return _Path([rows[x][0] for x in at], columns, [(p, q) for (_, p), (_, q) in pairwise(ordered)], clocks)
 
 
 # --- members ----------------------------------------------------------------------------------------------------------

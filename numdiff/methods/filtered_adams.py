@@ -34,8 +34,8 @@ from numdiff import formulations
 from numdiff.elementary import Number, is_zero, kind, product
 from numdiff.formulations import Formulation
 from numdiff.methods.adams import WEIGHTS
-from numdiff.methods.checks import check_beta, check_order, choice
-from numdiff.methods.ghvb import FilterState, show
+from numdiff.methods.checks import check_beta, check_finite, check_order, choice, is_symbolic, show
+from numdiff.methods.ghvb import FilterState
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import MAX_ORDER, exact, filtered, filtered_twice, recentre, steady_filter, to_float
@@ -91,10 +91,10 @@ class FilteredAdams(Multistep):
     def __post_init__(self) -> None:
         """Check the parameters."""
         object.__setattr__(self, "order", check_order(self.order, MAX_ORDER - (self.error is not None)))
-        object.__setattr__(self, "momentum", _number("momentum", self.momentum))
+        object.__setattr__(self, "momentum", check_finite("momentum", self.momentum))
         object.__setattr__(self, "beta", _check_filter(self.beta, self.momentum))
         if self.error is not None:
-            object.__setattr__(self, "error", _number("error", self.error))
+            object.__setattr__(self, "error", check_finite("error", self.error))
             if is_zero(self.error):
                 raise ValueError(
                     f"error = 0 makes the order {self.order + 1}: leave error out and use order={self.order + 1}"
@@ -200,31 +200,14 @@ def _as_at(point: Point, value: Number) -> Number:
     return float(value) if type(point.span.unit) is float and kind(value) in ("exact", "sympy") else value
 
 
-def _is_symbolic(value: Number) -> bool:
-    return kind(value) == "sympy" and not value.is_number
-
-
-def _number(name: str, value: Any) -> Any:
-    """Return a real number or symbol, or raise."""
-    if isinstance(value, (bool, str)) or value is None or getattr(value, "ndim", None):
-        raise TypeError(f"{name} must be one number or a SymPy symbol, got {value!r}")
-    try:
-        which = kind(value)
-    except TypeError:
-        raise TypeError(f"{name} must be one real number or a SymPy symbol, got {value!r}") from None
-    if not _is_symbolic(value) and not abs(value) < float("inf"):
-        raise ValueError(f"{name} must be finite, got {value}")
-    return float(value) if which == "numpy" or (which == "torch" and not value.requires_grad) else value
-
-
 def _check_filter(beta: Any, momentum: Any) -> Any:
     """Return `beta` if the filter forgets: both poles inside the unit circle, or on it where momentum is 0."""
-    if not _is_symbolic(momentum) and is_zero(momentum):
+    if not is_symbolic(momentum) and is_zero(momentum):
         return check_beta(beta)
-    beta = _number("beta", beta)
-    if not _is_symbolic(momentum) and not -1 < momentum < 1:
+    beta = check_finite("beta", beta)
+    if not is_symbolic(momentum) and not -1 < momentum < 1:
         raise ValueError(f"momentum must lie in (-1, 1), got {momentum}; 0 is the filter of GHVB")
-    if not (_is_symbolic(beta) or _is_symbolic(momentum)) and not 0 < beta < 2 * (1 + momentum):
+    if not (is_symbolic(beta) or is_symbolic(momentum)) and not 0 < beta < 2 * (1 + momentum):
         raise ValueError(
             f"beta must lie in (0, 2 (1 + momentum)) = (0, {2 * (1 + momentum)}), where the velocity filter is stable, "
             f"got {beta}"
@@ -247,8 +230,8 @@ def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
     options
         ``formulation`` and ``weights`` of `FilteredAdams`.
     """
-    x = exact(_number("real_interval", real_interval))
-    if not _is_symbolic(x) and not x > 0:
+    x = exact(check_finite("real_interval", real_interval))
+    if not is_symbolic(x) and not x > 0:
         raise ValueError(f"real_interval must be positive, got {real_interval}; 3 is three times that of AB2")
     s = x / 2
     below = 1 + s + s**2

@@ -25,7 +25,7 @@ from numdiff import formulations
 from numdiff.elementary import Number, kind, product
 from numdiff.formulations import Formulation
 from numdiff.methods.adams import WEIGHTS
-from numdiff.methods.checks import check_beta, check_order, choice
+from numdiff.methods.checks import check_beta, check_order, choice, show
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import (
@@ -72,7 +72,8 @@ class GHVB(Multistep):
     formulation
         As in `AdamsBashforth`.
     weights
-        "variable" (order k on any grid) or "uniform" (as published: order k on equal steps only).
+        "variable" (order k on any grid) or "uniform" (as published: order k on equal steps only, and 2 at most in a
+        run, since v_0 = f_0 is not the velocity of equal steps; 1 on other grids).
 
     Raises
     ------
@@ -192,8 +193,3 @@ class GHVB(Multistep):
         w = [*w, *[0] * (r - len(w))]
         row = [beta * w[0], point.span.xi, product(1 - beta, w[0]) + w[1], *w[2:]]
         return one_stage(row, velocity), state
-
-
-def show(beta: Any) -> str:
-    """Return beta as a short string."""
-    return f"{beta:.6g}" if isinstance(beta, float) else str(beta)

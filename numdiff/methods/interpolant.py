@@ -35,17 +35,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf, pi
+from math import pi
 from typing import ClassVar
 
 from numdiff.elementary import Number, cos, kind, sin, sqrt, vanishes
 from numdiff.formulations import VELOCITY_TIME, Formulation
 from numdiff.level import Level
-from numdiff.methods.base import Method
+from numdiff.methods.base import OneStep
 from numdiff.methods.butcher import EULER, HEUN, Butcher
-from numdiff.methods.checks import choice
-from numdiff.methods.ghvb import show
+from numdiff.methods.checks import check_number, check_towards_data, choice, show
 from numdiff.methods.layout import Layout
+from numdiff.methods.multistep import first_order
 from numdiff.parameterizations import coefficients
 from numdiff.tableau import Tableau, one_stage
 
@@ -55,7 +55,7 @@ LASTS = ("mean", "tweedie", "euler", None)
 
 
 @dataclass(frozen=True)
-class Interpolant(Method):
+class Interpolant(OneStep):
     """Euler-Maruyama or Heun's method for the SDE (1) of a stochastic interpolant.
 
     Parameters
@@ -86,14 +86,7 @@ class Interpolant(Method):
         """Check the parameters."""
         for name, known in (("rule", RULES), ("diffusion", DIFFUSIONS), ("last", LASTS)):
             choice(name, getattr(self, name), known)
-        norm = self.norm
-        if isinstance(norm, (bool, str)) or norm is None or getattr(norm, "ndim", None):
-            raise TypeError(f"norm must be one number, got {norm!r}")
-        if getattr(norm, "is_number", True) and not 0 <= norm < inf:
-            raise ValueError(f"norm must be finite and not negative, got {norm}; 0 adds no noise")
-        if kind(norm) in ("numpy", "torch"):
-            tracked = kind(norm) == "torch" and norm.requires_grad
-            object.__setattr__(self, "norm", norm.double() if tracked else float(norm))
+        object.__setattr__(self, "norm", check_number("norm", self.norm, 0, remedy="0 adds no noise"))
         if self.rule == "heun" and self.last is None:
             raise ValueError('last must be "mean", "tweedie" or "euler" for Heun, whose second stage needs a score')
 
@@ -111,11 +104,6 @@ class Interpolant(Method):
     def order(self) -> int:  # type: ignore[override]
         """1 or 2, that of the rule on the flow, norm = 0."""
         return 1 if self.rule == "euler" else 2
-
-    @property
-    def points(self) -> int:
-        """A one-step method combines no past evaluations."""
-        return 1
 
     @property
     def stages(self) -> int:
@@ -168,13 +156,10 @@ class Interpolant(Method):
         return (1 - norm * cos(pi * r)) ** 2 / 4 if self.diffusion == "decreasing" else norm * sin(pi * r) ** 2
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
-        if layout.schedule is None and self.stochastic:
-            raise ValueError(f"{self.name} needs a noise schedule, since a plain ODE has no score; use norm=0")
         for n in range(layout.steps):
             here, there = layout.levels[n], layout.levels[n + 1]
             if layout.denoises(n):
-                span = layout.formulation.denoising_span(here, there)
-                yield one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
+                yield first_order(VELOCITY_TIME, here, there)
             elif layout.arrives(n) and self.last is not None:
                 yield self._arrival(here, there)
             else:
@@ -183,8 +168,8 @@ class Interpolant(Method):
     def _between(self, here: Level, there: Level) -> Tableau:
         """Return an ordinary step."""
         h, D = there.time - here.time, self.half_squared(here)
-        if not vanishes(D) and h > 0:
-            raise ValueError(f"{self.name} runs from noise to data, but the step from time {here.time} goes back")
+        if not vanishes(D):
+            check_towards_data(self, here, there)
         first = _drift(here, D)
         second = _drift(there, self.half_squared(there)) if self.rule == "heun" else (0, 0)
         step = self._step(h, first, second, 0 if vanishes(D) else sqrt(-2 * D * h))
@@ -194,8 +179,7 @@ class Interpolant(Method):
     def _arrival(self, here: Level, there: Level) -> Tableau:
         """Return the step to sigma = 0."""
         if self.last == "tweedie":
-            span = VELOCITY_TIME.denoising_span(here, there)
-            return one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
+            return first_order(VELOCITY_TIME, here, there)
         b, c = _drift(here, self.half_squared(here) if self.last == "mean" else 0)
         h = there.time - here.time
         return one_stage([h * b, 1 + h * c], [1, 0], level=here, target=there)

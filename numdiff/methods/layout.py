@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from numdiff.elementary import Number, is_zero, kind, log, vanishes
-from numdiff.formulations import DATA_RATIO, NOISE_RATIO, VELOCITY_TIME, Formulation
+from numdiff.formulations import DATA_RATIO, NOISE_RATIO, VELOCITY_TIME, Formulation, Span
 from numdiff.level import Level
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Layout:
     @property
     def exact_starts(self) -> int:
         """How many exact samples the driver supplies after the first: up to the last step that lacks history."""
-        if self.start != "exact":
+        if self.start != "exact" or self.method.points == 1:
             return 0
         needed = max((n + 1 for n in range(self.steps) if not self.ready(n)), default=0)
         if needed == self.steps:
@@ -72,6 +72,13 @@ class Layout:
             return not math.isfinite(float(self.levels[-1].time))  # a clean end without a time, as after VE's sigma_min
         return self.formulation.prediction == "data" or not self.limited
 
+    def span(self, n: int, order: int = 1) -> Span:
+        """Return the geometry of step `n` with `order` moments; that of the denoised estimate where it returns that."""
+        here, there = self.levels[n], self.levels[n + 1]
+        if self.denoises(n):
+            return self.formulation.denoising_span(here, there)
+        return self.formulation.span(here, there, order)
+
     @property
     def limited(self) -> bool:
         """Tell whether the method's weights stay finite as a step grows without bound in the integration variable."""
@@ -104,8 +111,12 @@ class Layout:
         if variable == VELOCITY_TIME:
             return self.schedule.level_at(s)
         if variable.variable == "log-snr":
-            return self.schedule.level(self.schedule.time(s))
-        return self.schedule.level(self.schedule.time(-log(s) if variable == NOISE_RATIO else log(s)))
+            return self.level_of(s)
+        return self.level_of(-log(s) if variable == NOISE_RATIO else log(s))
+
+    def level_of(self, log_snr: Number) -> Level:
+        """Return the schedule's level at this log-SNR; the schedule raises a ValueError where it has none."""
+        return self.schedule.level(self.schedule.time(log_snr))
 
 
 def ratio_of(formulation: Formulation) -> Formulation:

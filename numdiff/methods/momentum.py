@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from numdiff.elementary import Number, is_zero, product
-from numdiff.formulations import Formulation
-from numdiff.methods.checks import check_beta
-from numdiff.methods.ghvb import show
+from numdiff.methods.base import Transformed
+from numdiff.methods.checks import check_beta, show
 from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau
@@ -46,7 +45,7 @@ def with_velocity(base: Tableau, beta: Number, sample: tuple[Number, Number], fi
 
 
 @dataclass(frozen=True)
-class Momentum(Multistep):
+class Momentum(Transformed, Multistep):
     """What heavy ball and Nesterov share; use one of those."""
 
     base: Multistep
@@ -70,24 +69,9 @@ class Momentum(Multistep):
         return self.base.order if self.beta == 1 else 1
 
     @property
-    def formulation(self) -> Formulation | None:  # type: ignore[override]
-        """The base's formulation."""
-        return self.base.formulation
-
-    @property
-    def points(self) -> int:
-        """As many evaluations as the base combines."""
-        return self.base.points
-
-    @property
     def registers(self) -> int:
         """The base's and the velocity."""
         return self.base.registers + 1
-
-    @property
-    def has_limit(self) -> bool:
-        """As the base."""
-        return self.base.has_limit
 
     @property
     def name(self) -> str:

@@ -22,12 +22,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numdiff.elementary import Number, kind, vanishes
+from numdiff.elementary import Number, kind, product, vanishes
 from numdiff.formulations import NOISE_RATIO, Formulation, Span
+from numdiff.level import Level
+from numdiff.methods.additive import Additive
 from numdiff.methods.base import Method
 from numdiff.methods.butcher import Butcher, of_order
 from numdiff.methods.layout import Layout, ratio_of
-from numdiff.tableau import Tableau
+from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import exact, tidy
 
 
@@ -52,6 +54,15 @@ def positive_ratio(ratio: Number, name: str) -> Number:
             f"{ratio}; give a number such as 2 or 4/5, or a symbol"
         )
     return ratio
+
+
+def check_ratios(method: Method, ratios: Sequence[Number] | None) -> tuple[Number, ...]:
+    """Return the step ratios r_1, r_2, ... before a step of `method`, equal steps by default, or raise."""
+    count = method.points - 1
+    ratios = (1,) * count if ratios is None else tuple(ratios)
+    if len(ratios) != count:
+        raise ValueError(f"ratios must have {count} entries for {method.name}, got {len(ratios)}")
+    return tuple(positive_ratio(ratio, f"ratios[{j}]") for j, ratio in enumerate(ratios))
 
 
 @dataclass(frozen=True)
@@ -144,18 +155,12 @@ class Multistep(Method):
             For the wrong number of ratios, one that is not positive and finite, or unequal ones where the method has a
             filter.
         """
-        ratios = self._ratios(ratios)
+        ratios = check_ratios(self, ratios)
         return tuple(tidy(self.weights_at(self.state_at(ratios), self.point(h=h, ratios=ratios))))
 
     def point(self, *, h: Number | None = None, ratios: Sequence[Number] | None = None) -> Point:
         """Return where the method stands in the step that `coefficients` describes, and raise as that does."""
-        return self._point(self._steady_h(h, 1), self._ratios(ratios))
-
-    def _ratios(self, ratios: Sequence[Number] | None) -> tuple[Number, ...]:
-        ratios = (1,) * (self.points - 1) if ratios is None else tuple(ratios)
-        if len(ratios) != self.points - 1:
-            raise ValueError(f"ratios must have {self.points - 1} entries for {self.name}, got {len(ratios)}")
-        return tuple(positive_ratio(ratio, f"ratios[{j}]") for j, ratio in enumerate(ratios))
+        return self._point(self._steady_h(h, 1), check_ratios(self, ratios))
 
     def state_at(self, ratios: Sequence[Number]) -> Any:
         """Return the state in which `coefficients` are taken on steps of these ratios."""
@@ -177,6 +182,24 @@ class Multistep(Method):
         return None
 
 
+class AdamsType(Multistep):
+    """x+ = xi x + kappa sum_j omega_j F_j: a multistep method that remembers the sample and past evaluations alone."""
+
+    @property
+    def registers(self) -> int:
+        """The sample and all evaluations but the newest."""
+        return self.points
+
+    def state_at(self, ratios: Sequence[Number]) -> None:
+        """Return None: there is no state beside the past evaluations, so any ratios will do."""
+
+    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
+        """Return the tableau of one step; see `Multistep`."""
+        omega = self.weights_at(state, point)
+        pad = [0] * (self.points - len(omega))
+        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.points]), None
+
+
 def steady_point(formulation: Formulation, h: Number, ratios: Sequence[Number], moments: int) -> Point:
     """Return a step of length `h` after steps of the given ratios, in X = x/kappa, with that many moments."""
     nodes, gap = [exact(0)], exact(1)
@@ -192,8 +215,7 @@ def point_at(layout: Layout, n: int, *, extra: int = 0) -> Point:
     denoises = layout.denoises(n)
     count = min(layout.orders[n], layout.history(n))
     order = 1 if denoises else count
-    here, there = levels[n], levels[n + 1]
-    span = formulation.denoising_span(here, there) if denoises else formulation.span(here, there, order + extra)
+    here, span = levels[n], layout.span(n, order + extra)
     if span.max_order < order or (span.infinite and order > 1 and not layout.limited):
         raise ValueError(_no_limit(layout, n))
     if not formulation.is_finite(here):
@@ -213,6 +235,17 @@ def _no_limit(layout: Layout, n: int) -> str:
     )
 
 
+def first_order(formulation: Formulation, here: Level, there: Level, *, noise_factor: Number = 1) -> Tableau:
+    """Return the step of order 1, DDIM's: at sigma = 0 the denoised estimate, from alpha = 0 on the limit; with noise.
+
+    One-step methods make it where a stage would be infinitely far away.
+    """
+    clean = vanishes(there.sigma)
+    span = formulation.denoising_span(here, there) if clean else formulation.span(here, there, 1)
+    step = one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
+    return step.with_noise(product(noise_factor, span.noise), span.clock)
+
+
 def _hold(tableau: Tableau) -> Tableau:
     """Keep the memory rows and leave the sample as it is, for the driver to replace."""
     unit = (1, *(0,) * (tableau.registers - 1))
@@ -224,8 +257,8 @@ def _bootstrap(tableau: Tableau, layout: Layout, n: int) -> Tableau:
     return runge_kutta(of_order(max(layout.orders[n] - 1, 1)), layout, n, memory=tableau)
 
 
-def runge_kutta(butcher: Butcher, layout: Layout, n: int, memory: Tableau | None = None) -> Tableau:
-    """Return step `n` by an explicit Runge-Kutta method in the ratio (or time) variable.
+def runge_kutta(array: Butcher | Additive, layout: Layout, n: int, memory: Tableau | None = None) -> Tableau:
+    """Return step `n` by an explicit Runge-Kutta array, of one field or more, in the ratio (or time) variable.
 
     With the scale a of the scaled sample, y = x/a, dy/ds = f: stage i sits at the level of s_n + c_i h, where the
     scale is a_i. `memory` supplies the rows of the registers y_1, y_2, ... from the first stage, which is an
@@ -235,17 +268,28 @@ def runge_kutta(butcher: Butcher, layout: Layout, n: int, memory: Tableau | None
     here, there = layout.levels[n], layout.levels[n + 1]
     formulation.span(here, there, 1)  # raises where y does not exist
     h = formulation.node(there) - formulation.node(here)
-    if kind(h) == "torch":
-        butcher = butcher.in_floats()
-    levels = tuple(layout.level_at(n, c) for c in butcher.c)
-    scale, *stages, last = (formulation.scales(level)[0] for level in (here, *levels, there))
-    s, r = len(butcher.b), memory.registers if memory else 1
-    rest = (0,) * (r - 1)
+    if kind(h) in ("float", "numpy", "torch"):
+        array = array.in_floats()
+    placed = {c: layout.level_at(n, c) for c in dict.fromkeys(array.c)}
+    levels = tuple(placed[c] for c in array.c)
+    unit = exact(1) if kind(h) in ("exact", "sympy") else 1.0  # a velocity has scale 1, which must not be a float there
+    velocity = formulation.prediction == "velocity"
+    places = (here, *levels, there)
+    scale, *stages, last = (unit if velocity else formulation.scales(level)[0] for level in places)
+    s, r = len(array.b), memory.registers if memory else 1
+    rest, others = (0,) * (r - 1), memory.B[1:] if memory else ()
     return Tableau(
-        A=[[a * h * x if x else 0 for x in row] for a, row in zip(stages, butcher.A, strict=True)],
-        U=[(a / scale if i else 1, *rest) for i, a in enumerate(stages)],
-        B=[[last * h * x for x in butcher.b], *((row[0], *(0,) * (s - 1)) for row in (memory.B[1:] if memory else ()))],
+        A=[[a * h * x if x else 0 for x in row] for a, row in zip(stages, array.A, strict=True)],
+        U=[(1 if level is here else a / scale, *rest) for a, level in zip(stages, levels, strict=True)],
+        B=[[last * h * x if x else 0 for x in array.b], *((row[0], *(0,) * (s - 1)) for row in others)],
         V=[(last / scale, *rest), *(memory.V[1:] if memory else ())],
         levels=levels,
         target=there,
+        tags=getattr(array, "tags", ()),
     )
+
+
+def steady_runge_kutta(array: Butcher | Additive, h: Number) -> Tableau:
+    """Return a Runge-Kutta array, scaled by the step length, as the tableau of one step in X = x/kappa."""
+    A = [[h * x for x in row] for row in array.A]
+    return Tableau(A=A, U=[(1,)] * len(A), B=[[h * x for x in array.b]], V=((1,),), tags=getattr(array, "tags", ()))

@@ -49,10 +49,10 @@ from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.butcher import HEUN, RK4, Butcher
 from numdiff.methods.checks import check_order, choice
 from numdiff.methods.layout import Layout
-from numdiff.methods.multistep import Multistep, Point
+from numdiff.methods.multistep import AdamsType, Point
 from numdiff.schedules import Discrete
 from numdiff.schedules.base import plain
-from numdiff.tableau import Tableau, one_stage
+from numdiff.tableau import Tableau
 from numdiff.weights import MAX_ORDER
 
 WARMUPS = ("heun", "runge-kutta", "lower")
@@ -83,12 +83,12 @@ V_ANGLE = _Angle("v/angle", "v", "angle", 0)
 
 
 @dataclass(frozen=True)
-class PseudoNumerical(Multistep):
+class PseudoNumerical(AdamsType):
     """PNDM: equal-step Adams weights with a pseudo-Runge-Kutta start; build it with `PNDM` or `FPNDM`.
 
     Parameters
     ----------
-    memory
+    points
         k, from 1 to 8: the number of evaluations combined; 4 as published.
     warmup
         The first steps, as in the table above: "heun", "runge-kutta" or "lower".
@@ -104,10 +104,10 @@ class PseudoNumerical(Multistep):
     Raises
     ------
     ValueError, TypeError
-        For an unknown option or a memory out of range.
+        For an unknown option or a number of points out of range.
     """
 
-    memory: int = 4
+    points: int = 4
     warmup: str = "heun"
     combine: str = "noise"
 
@@ -115,19 +115,14 @@ class PseudoNumerical(Multistep):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        object.__setattr__(self, "memory", check_order(self.memory, MAX_ORDER))
+        object.__setattr__(self, "points", check_order(self.points, MAX_ORDER, name="points"))
         choice("warmup", self.warmup, WARMUPS)
         choice("combine", self.combine, COMBINES)
 
     @property
     def order(self) -> int:  # type: ignore[override]
         """The number k on equal steps of sigma/alpha, with exact starts; 1 where v is combined."""
-        return self.memory if self.combine == "noise" else 1
-
-    @property
-    def points(self) -> int:
-        """As many as the memory holds."""
-        return self.memory
+        return self.points if self.combine == "noise" else 1
 
     @property
     def formulation(self) -> Formulation:  # type: ignore[override]
@@ -136,24 +131,14 @@ class PseudoNumerical(Multistep):
 
     @property
     def name(self) -> str:
-        """PNDM and the memory, with what differs from the default."""
-        parts = [f"{'F-' if self.warmup == 'runge-kutta' else 'i' if self.warmup == 'lower' else ''}PNDM{self.memory}"]
+        """PNDM and the points, with what differs from the default."""
+        parts = [f"{'F-' if self.warmup == 'runge-kutta' else 'i' if self.warmup == 'lower' else ''}PNDM{self.points}"]
         return " ".join(parts + ["v"] * (self.combine == "v"))
-
-    @property
-    def registers(self) -> int:
-        """The sample and k - 1 past evaluations."""
-        return self.memory
-
-    @property
-    def stages(self) -> int:
-        """One evaluation a step after the start."""
-        return 1
 
     @property
     def warm_steps(self) -> int:
         """How many pseudo-Runge-Kutta steps there are at the start."""
-        return {"heun": min(1, self.memory - 1), "runge-kutta": self.memory - 1, "lower": 0}[self.warmup]
+        return {"heun": min(1, self.points - 1), "runge-kutta": self.points - 1, "lower": 0}[self.warmup]
 
     def nfe(self, steps: int) -> int:
         """Return N, one more for a start by Heun and three more for each step of RK4."""
@@ -162,18 +147,11 @@ class PseudoNumerical(Multistep):
     @cached_property
     def base(self) -> AdamsBashforth:
         """The Adams method that it is once the history is full."""
-        return AdamsBashforth(self.memory, self.formulation, weights="uniform")
+        return AdamsBashforth(self.points, self.formulation, weights="uniform")
 
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return the weights of equal steps."""
         return self.base.weights_at(state, point)
-
-    def state_at(self, ratios: Sequence[Number]) -> None:
-        """Return None: there is no state beside the past evaluations."""
-
-    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
-        """Return the tableau of one step; see `Multistep`."""
-        return self.base.advance(state, point)
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the tableau of one step among equal steps; see `Method.steady`.
@@ -280,7 +258,7 @@ def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
 
 
 @dataclass(frozen=True)
-class IPNDMV(Multistep):
+class IPNDMV(AdamsType):
     r"""iPNDM_v as published: Newton's form of variable-step Adams in sigma/alpha, with slips from three points on.
 
     With a_j = h_{n-j}/h_n and N_m the m-th divided difference times a_1 (a_1 + a_2) ... (m factors), exact weights are
@@ -295,32 +273,27 @@ class IPNDMV(Multistep):
 
     Parameters
     ----------
-    memory
-        k, from 1 to 4: the number of evaluations combined.
+    points
+        k, from 1 to 4: the number of evaluations combined; 4 as published.
 
     Raises
     ------
     ValueError, TypeError
-        For a memory out of range.
+        For a number of points out of range.
     """
 
-    memory: int = 4
+    points: int = 4
 
     reference: ClassVar[str] = "Zhang and Chen, DEIS, 2023, appendix H; sample_ipndm_v"
 
     def __post_init__(self) -> None:
         """Check the parameter."""
-        object.__setattr__(self, "memory", check_order(self.memory, 4))
+        object.__setattr__(self, "points", check_order(self.points, 4, name="points"))
 
     @property
     def order(self) -> int:  # type: ignore[override]
         """As proved on equal steps: k, but 3 for four points."""
-        return min(self.memory, 3)
-
-    @property
-    def points(self) -> int:
-        """As many as the memory holds."""
-        return self.memory
+        return min(self.points, 3)
 
     @property
     def formulation(self) -> Formulation:  # type: ignore[override]
@@ -329,13 +302,8 @@ class IPNDMV(Multistep):
 
     @property
     def name(self) -> str:
-        """iPNDM_v and the memory."""
-        return f"iPNDM_v{self.memory} published"
-
-    @property
-    def registers(self) -> int:
-        """The sample and k - 1 past evaluations."""
-        return self.memory
+        """iPNDM_v and the points."""
+        return f"iPNDM_v{self.points} published"
 
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return the published weights of the step, newest first."""
@@ -347,15 +315,6 @@ class IPNDMV(Multistep):
             g, row = _published_term(gaps[:m], one)
             weights = [w + g * x for w, x in zip(weights, (*row, *[0 * one] * (k - 1 - m)), strict=True)]
         return [total * w for w in weights]
-
-    def state_at(self, ratios: Sequence[Number]) -> None:
-        """Return None: there is no state beside the past evaluations."""
-
-    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
-        """Return the tableau of one step; see `Multistep`."""
-        omega = self.weights_at(state, point)
-        pad = [0] * (self.memory - len(omega))
-        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, *[0] * self.memory]), None
 
 
 def _published_term(gaps: Sequence[Number], one: Number) -> tuple[Number, tuple[Number, ...]]:

@@ -40,21 +40,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any, ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number, kind, vanishes
+from numdiff.elementary import Number, is_zero, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_RATIO, Formulation, Span
 from numdiff.methods.base import Method
-from numdiff.methods.checks import check_beta, check_order, choice
-from numdiff.methods.ghvb import show
+from numdiff.methods.checks import check_beta, check_order, choice, show
 from numdiff.methods.layout import Layout
-from numdiff.methods.multistep import Multistep, Point, point_at, positive_ratio, steady_point
+from numdiff.methods.multistep import Multistep, Point, check_ratios, point_at, positive_ratio, steady_point
 from numdiff.methods.predictor_corrector_steps import (
     Rows,
     bootstrapped,
-    check_corrector,
     check_uncorrected,
     held,
     uncorrected_steps,
@@ -63,7 +60,7 @@ from numdiff.methods.predictor_corrector_steps import (
 )
 from numdiff.phi import phi
 from numdiff.tableau import Tableau
-from numdiff.weights import MAX_ORDER, interpolatory, tidy
+from numdiff.weights import MAX_ORDER, exact, interpolatory, tidy
 
 RULES = ("exact", "bh1", "bh2")
 MODES = ("PEC", "PECE")
@@ -107,7 +104,8 @@ class PredictorCorrector(Method):
         code; "nesterov", Nesterov's momentum on predictor and corrector.
     uncorrected
         The steps that only predict, counted from 0, or from the end if negative; by default the last one. A last step
-        that corrects costs one evaluation more; at sigma = 0 no step corrects.
+        that corrects costs one evaluation more; at sigma = 0 no step corrects. `numdiff.invert` leaves the corrector
+        out on the same grid intervals, and -1 at its own last step.
     predictor
         A multistep method that predicts instead of Adams; then `memory` is its number of points. See `UniC`.
 
@@ -133,7 +131,7 @@ class PredictorCorrector(Method):
         """Check the parameters."""
         default = self.corrector is None
         object.__setattr__(self, "memory", check_order(self.memory, MAX_ORDER - 1 if default else MAX_ORDER))
-        object.__setattr__(self, "corrector", self.memory + 1 if default else check_corrector(self.corrector))
+        object.__setattr__(self, "corrector", self.memory + 1 if default else self._check_corrector())
         object.__setattr__(self, "beta", check_beta(self.beta))
         choice("rule", self.rule, RULES)
         choice("mode", self.mode, MODES)
@@ -145,6 +143,10 @@ class PredictorCorrector(Method):
             raise ValueError('corrector=0 leaves nothing to evaluate twice; use mode="PEC"')
         if self.predictor is not None:
             _check_predictor(self)
+
+    def _check_corrector(self) -> int:
+        remedy = "it counts points, the new one included; 0 is no corrector"
+        return check_order(self.corrector, MAX_ORDER, name="corrector", lowest=0, remedy=remedy)
 
     @property
     def corrected_points(self) -> int:
@@ -186,8 +188,13 @@ class PredictorCorrector(Method):
         """The sample, the past evaluations, the velocities if there is momentum, and the memory of a predictor."""
         if self.predictor is not None:
             return self._kept + self.predictor.registers
-        velocities = 0 if self.beta == 1 else 1 if self.momentum == "published" else 2
+        velocities = 0 if not self._damped else 1 if self.momentum == "published" else 2
         return 1 + self._kept + velocities
+
+    @property
+    def _damped(self) -> bool:
+        """Whether there are velocities: not at beta = 1, unless that carries a gradient."""
+        return not is_zero(self.beta - 1)
 
     @property
     def _kept(self) -> int:
@@ -203,6 +210,15 @@ class PredictorCorrector(Method):
     def stages(self) -> int:
         """One evaluation a step in PEC mode, two in PECE mode."""
         return 2 if self.mode == "PECE" else 1
+
+    def reverse(self) -> PredictorCorrector:
+        """Return the method that leaves the corrector out on the same grid intervals of the reversed grid.
+
+        -1 speaks of the end of a run, which saves an evaluation there, and stays; other numbers speak of places on the
+        grid.
+        """
+        mirrored = dict.fromkeys(n if n == -1 else -1 - n for n in self.uncorrected)
+        return replace(self, uncorrected=tuple(mirrored))
 
     def nfe(self, steps: int) -> int:
         """Return the model evaluations of a run: N in PEC and 2N - 1 in PECE mode where only the last step predicts."""
@@ -225,11 +241,7 @@ class PredictorCorrector(Method):
         ValueError
             For the wrong number of ratios, or one that is not positive and finite.
         """
-        ratios = (1,) * (self.points - 1) if ratios is None else tuple(ratios)
-        if len(ratios) != self.points - 1:
-            raise ValueError(f"ratios must have {self.points - 1} entries for {self.name}, got {len(ratios)}")
-        for j, ratio in enumerate(ratios):
-            positive_ratio(ratio, f"ratios[{j}]")
+        ratios = check_ratios(self, ratios)
         point = steady_point(self.formulation or NOISE_RATIO, self._steady_h(h, 1), ratios, self.points + 1)
         if self.predictor is None:
             predictor = tuple(tidy(self._predictor(point)))
@@ -266,7 +278,7 @@ class PredictorCorrector(Method):
         if self.rule == "exact" or span.infinite:
             return span.moments
         slope = total if self.rule == "bh2" else total / phi(1, span.c * span.unit)
-        return [total, slope * Fraction(1, 2) if kind(total) in ("exact", "sympy") else slope / 2]
+        return [total, exact(slope) / 2]
 
     def _step(self, point: Point) -> Tableau:
         """Return predict, evaluate, correct at `point`, for predictors without a state."""
@@ -292,10 +304,10 @@ class PredictorCorrector(Method):
             new, *old = self._corrector(point)
             corrected = (xi, *old, *(0,) * (len(predicted) - 1 - len(old)))
         rows = Rows(predicted, corrected, new, m, others)
-        corrects = corrects and bool(self.corrector)
-        return (
-            rows if self.beta == 1 else with_momentum(rows, self.beta, self.momentum, point, corrects=corrects)
-        ), state
+        if self._damped:
+            corrects = corrects and bool(self.corrector)
+            rows = with_momentum(rows, self.beta, self.momentum, point, corrects=corrects)
+        return rows, state
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
         yield self._opening(layout)
@@ -364,8 +376,7 @@ def UniPC(
         The steps that only predict; diffusers' ``disable_corrector=[0, 1]`` is (0, 1, -1), the last step never being
         corrected there.
     """
-    steps = tuple(uncorrected)
-    return PredictorCorrector(order, formulation, rule, beta, None, mode, momentum, steps)  # type: ignore[arg-type]
+    return PredictorCorrector(order, formulation, rule, beta, None, mode, momentum, uncorrected)  # type: ignore[arg-type]
 
 
 def _check_predictor(method: PredictorCorrector) -> None:

@@ -31,7 +31,6 @@ from numdiff.methods.butcher import of_order
 from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Point, runge_kutta
 from numdiff.tableau import Tableau
-from numdiff.weights import MAX_ORDER
 
 Row = tuple[Number, ...]
 
@@ -76,12 +75,12 @@ def with_momentum(rows: Rows, beta: Number, form: str, point: Point, *, corrects
     keep, blend = (0, 1) if point.first else (1 - beta, beta)
     if form == "published":
         return _published(rows, keep, blend, point, corrects=corrects)
-    on_v, on_p = (keep, blend) if form == "repaired" else ((1 - beta) * keep, (1 - beta) * blend + beta)
-    if not point.momentum:
+    on_v, on_p = (keep, blend) if form == "repaired" else ((1 - beta) ** 2, beta * (2 - beta))
+    if point.first or not point.momentum:  # in the first step there is no velocity to read, whatever beta carries
         on_v, on_p = 0, 1
     W, (xi, *predictor), (_, *old), new = point.span.moments[0], rows.predicted, rows.corrected, rows.new
     predicted, corrected = ([product(on_p, x) for x in row] for row in (predictor, old))
-    p, q = ([0 if is_zero(x) else product(blend, x) / W for x in row] for row in (predictor, [new, *old]))
+    p, q = ([_over(product(blend, x), W) for x in row] for row in (predictor, [new, *old]))
     sample = (xi, *corrected, 0, product(on_v, W))
     return replace(
         rows,
@@ -100,13 +99,18 @@ def _published(rows: Rows, keep: Number, blend: Number, point: Point, *, correct
     W, (xi, *old) = point.span.moments[0], rows.corrected
     if not corrects and not point.first:
         keep, blend = 1, 0
-    q = [0 if is_zero(x) else product(blend, x) / W for x in (rows.new, *old)]
+    q = [_over(product(blend, x), W) for x in (rows.new, *old)]
     velocity, predicted = (0, *q[1:], product(keep, xi)), (*rows.predicted, 0)
     sample = (xi, *(product(blend, x) for x in old), product(W, velocity[-1]))
     new = product(blend, rows.new)
     if not corrects:
         sample, new = predicted, 0
     return replace(rows, predicted=predicted, corrected=sample, new=new, others=((velocity, q[0]),))
+
+
+def _over(x: Number, total: Number) -> Number:
+    """Return x over the total weight; a plain 0 stays one, where a total with a gradient would make it a term."""
+    return 0 if is_zero(x) else x / total
 
 
 def held(tableau: Tableau) -> Tableau:
@@ -150,15 +154,6 @@ def uncorrected_steps(given: Sequence[int], steps: int) -> set[int]:
                 f"uncorrected[{j}] = {n} is not one of the {steps} steps, which count from 0 (or back from -1)"
             )
     return {n % steps for n in given}
-
-
-def check_corrector(count: Any) -> int:
-    """Return the number of points of a corrector, or raise."""
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
-        raise TypeError(f"corrector must be an int, got {count!r}; it counts points, the new one included")
-    if not 0 <= count <= MAX_ORDER:
-        raise ValueError(f"corrector must be between 0 and {MAX_ORDER}, got {count}; 0 is no corrector")
-    return int(count)
 
 
 def check_uncorrected(steps: Any) -> tuple[int, ...]:

@@ -17,17 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number, vanishes
+from numdiff.elementary import Number
 from numdiff.formulations import Formulation
 from numdiff.methods import butcher
-from numdiff.methods.base import Method
+from numdiff.methods.base import OneStep
 from numdiff.methods.butcher import Butcher
+from numdiff.methods.checks import check_label
 from numdiff.methods.layout import Layout
-from numdiff.methods.multistep import runge_kutta
-from numdiff.tableau import Tableau, one_stage
+from numdiff.methods.multistep import first_order, runge_kutta, steady_runge_kutta
+from numdiff.tableau import Tableau
 
 KNOWN = {
     "Euler": butcher.EULER,
@@ -46,7 +48,7 @@ KNOWN = {
 
 
 @dataclass(frozen=True)
-class RungeKutta(Method):
+class RungeKutta(OneStep):
     """An explicit Runge-Kutta method, classical in the ratio or time variable.
 
     Parameters
@@ -60,6 +62,8 @@ class RungeKutta(Method):
 
     Raises
     ------
+    TypeError
+        For something that is no Butcher array.
     ValueError
         For a log-SNR formulation.
     """
@@ -71,7 +75,13 @@ class RungeKutta(Method):
     reference: ClassVar[str] = "Hairer, Norsett, Wanner, Solving ODEs I, II.1; Karras et al. 2022, algorithm 1"
 
     def __post_init__(self) -> None:
-        """Check the formulation."""
+        """Check the array and the formulation."""
+        if not isinstance(self.butcher, Butcher):
+            raise TypeError(
+                f"butcher must be an array of numdiff.methods.butcher such as RK4, got {self.butcher!r}; the members "
+                "nd.Heun(), nd.RK4() and others have theirs"
+            )
+        check_label(self.label)
         if self.formulation is not None:
             object.__setattr__(self, "formulation", formulations.get(self.formulation))
         if self.kernel != 0:
@@ -86,11 +96,6 @@ class RungeKutta(Method):
         return self.butcher.order
 
     @property
-    def points(self) -> int:
-        """A one-step method combines no past evaluations."""
-        return 1
-
-    @property
     def name(self) -> str:
         """The label, with the formulation if it is not the default."""
         return self.label if self.formulation is None else f"{self.label} {self.formulation.name}"
@@ -101,18 +106,11 @@ class RungeKutta(Method):
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the Butcher array as a tableau, scaled by `h`; see `Method.steady`."""
-        h = self._steady_h(h, 1)
-        scaled = [[h * x for x in row] for row in self.butcher.A]
-        return Tableau(A=scaled, U=[(1,)] * len(scaled), B=[[h * x for x in self.butcher.b]], V=((1,),))
+        return steady_runge_kutta(self.butcher, self._steady_h(h, 1))
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
-        for n in range(layout.steps):
-            yield _arrival(layout, n) if layout.arrives(n) else runge_kutta(self.butcher, layout, n)
-
-
-def _arrival(layout: Layout, n: int) -> Tableau:
-    """Return the step of order 1 that evaluates nothing at its end."""
-    here, there = layout.levels[n], layout.levels[n + 1]
-    clean = vanishes(there.sigma)
-    span = layout.formulation.denoising_span(here, there) if clean else layout.formulation.span(here, there, 1)
-    return one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there)
+        for n, (here, there) in enumerate(pairwise(layout.levels)):
+            if layout.arrives(n):
+                yield first_order(layout.formulation, here, there)
+            else:
+                yield runge_kutta(self.butcher, layout, n)

@@ -10,7 +10,7 @@ so that a run of N intervals makes N evaluations whatever the orders, and every 
     order 2    N even: 2, ..., 2                   N odd: 2, ..., 2, 1
 
 diffusers ends an even list of order 2 with 1, 1. An interval of infinite length in log-SNR, at sigma = 0 or alpha = 0,
-is a step of order 1 of its own; the step that held it keeps the rest.
+is a step of order 1 of its own whatever the list; the step that held it keeps the rest.
 
 Order 3 asks for more than DPM-Solver-3 gives where c_3 is not 2/3, as it is on no grid but log-SNR's own: see
 `numdiff.methods.exponential_butcher`. ``rule="exact"`` has order 3 on every grid (unless c_2 = 2/3). A last step of
@@ -31,17 +31,17 @@ from numdiff.elementary import Number
 from numdiff.formulations import DATA_LOG_SNR, Formulation
 from numdiff.methods import exponential_butcher as arrays
 from numdiff.methods.base import Method
-from numdiff.methods.checks import check_order, choice
+from numdiff.methods.checks import check_order, check_spans, choice
 from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.methods.exponential_runge_kutta import (
     ExponentialRungeKutta,
     base_of,
     check_formulation,
     exponential_step,
-    first_order,
     infinite,
 )
 from numdiff.methods.layout import Layout
+from numdiff.methods.multistep import first_order
 from numdiff.methods.published.single_step import single_step_table
 from numdiff.tableau import Tableau
 
@@ -96,7 +96,8 @@ class SingleStep(Method):
         "dpmsolver".
     tail
         The list of orders: "official", "diffusers" or "full"; see `order_list`. ``discretize(orders=...)`` replaces
-        it: the step that begins with grid interval n spans at most ``orders[n]`` intervals.
+        it by a list of the same kind: the orders of the steps, 1 to `order`, which add up to the grid's intervals, as
+        (3, 3, 2, 1) does to 9.
 
     Raises
     ------
@@ -130,6 +131,18 @@ class SingleStep(Method):
     def weak_order(self) -> int | None:
         """As an exponential Runge-Kutta method's."""
         return min(self.order, 2) if self.stochastic else None
+
+    @property
+    def points(self) -> int:
+        """1: nothing is remembered from step to step."""
+        return 1
+
+    def check_orders(self, orders: Any, steps: int) -> tuple[int, ...]:
+        """Return the orders of the steps that cover `steps` grid intervals: those given, or the list of `tail`."""
+        return self._full_orders(steps) if orders is None else check_spans(self, orders, steps)
+
+    def _full_orders(self, steps: int) -> tuple[int, ...]:
+        return order_list(self.order, steps, self.tail)
 
     def nfe(self, steps: int) -> int:
         """Return `steps`: every grid interval costs one evaluation."""
@@ -176,13 +189,7 @@ class SingleStep(Method):
 
     def _steps(self, layout: Layout) -> Iterator[int]:
         """Yield how many intervals each step spans, infinite intervals alone."""
-        if layout.orders == (self.order,) * layout.steps:
-            listed = list(order_list(self.order, layout.steps, self.tail))
-        else:
-            listed, n = [], 0
-            while n < layout.steps:
-                listed.append(min(layout.orders[n], layout.steps - n))
-                n += listed[-1]
+        listed = list(layout.orders)
         ends = layout.levels[0], layout.levels[1], layout.levels[-2], layout.levels[-1]
         opens, closes = (infinite(layout.formulation, *ends[i : i + 2]) for i in (0, 2))
         if closes and listed[-1] > 1:

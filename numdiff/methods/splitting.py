@@ -39,6 +39,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from numdiff import formulations
@@ -47,13 +48,13 @@ from numdiff.formulations import NOISE_RATIO, Formulation, Span
 from numdiff.level import Level
 from numdiff.methods import butcher as arrays
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.additive import Additive, additive_step, composed
-from numdiff.methods.base import Method
+from numdiff.methods.additive import Additive, composed
+from numdiff.methods.base import Method, OneStep, Transformed
 from numdiff.methods.butcher import Butcher
 from numdiff.methods.checks import choice
 from numdiff.methods.layout import Layout
-from numdiff.methods.multistep import Multistep
-from numdiff.tableau import Tableau, one_stage
+from numdiff.methods.multistep import Multistep, first_order, runge_kutta, steady_runge_kutta
+from numdiff.tableau import Tableau
 from numdiff.weights import exact
 
 CONDITION = "condition"
@@ -73,7 +74,7 @@ class Splitting(Method):
 
 
 @dataclass(frozen=True)
-class MultistepSplitting(Splitting):
+class MultistepSplitting(Transformed, Splitting):
     """A multistep method for the model and Euler steps for the condition; `LTSP` and `STSP` make them.
 
     Parameters
@@ -113,21 +114,6 @@ class MultistepSplitting(Splitting):
         return 1
 
     @property
-    def formulation(self) -> Formulation | None:  # type: ignore[override]
-        """The base's formulation."""
-        return self.base.formulation
-
-    @property
-    def points(self) -> int:
-        """As many evaluations as the base combines."""
-        return self.base.points
-
-    @property
-    def has_limit(self) -> bool:
-        """As the base."""
-        return self.base.has_limit
-
-    @property
     def name(self) -> str:
         """LTSP or STSP, the base, and where the condition goes."""
         if self.condition == "both":
@@ -151,11 +137,8 @@ class MultistepSplitting(Splitting):
             )
         for n, tableau in enumerate(self.base._program(layout)):
             here, there = layout.levels[n], layout.levels[n + 1]
-            denoises = layout.denoises(n)
-            span = (
-                layout.formulation.denoising_span(here, there) if denoises else layout.formulation.span(here, there, 1)
-            )
-            if denoises or vanishes(span.xi):
+            span = layout.span(n)
+            if layout.denoises(n) or vanishes(span.xi):
                 yield unsplit(tableau, span.moments[0])
             else:
                 skip = (_is_clean(layout, here), _is_clean(layout, there))
@@ -224,7 +207,7 @@ def STSP(
 
 
 @dataclass(frozen=True)
-class Strang(Splitting):
+class Strang(OneStep, Splitting):
     """Strang's splitting with second-order flows: half of one field, all of the other, half of the first; order 2.
 
     Parameters
@@ -269,11 +252,6 @@ class Strang(Splitting):
         return 2
 
     @property
-    def points(self) -> int:
-        """A one-step method combines no past evaluations."""
-        return 1
-
-    @property
     def name(self) -> str:
         """Strang, its array, and what differs from the default."""
         known = {arrays.MIDPOINT: "midpoint", arrays.HEUN: "Heun", arrays.RALSTON: "Ralston"}
@@ -291,14 +269,16 @@ class Strang(Splitting):
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
         """Return the array as a tableau, scaled by `h`; see `Method.steady`."""
-        h, array = self._steady_h(h, 1), self.coefficients()
-        A = [[h * x for x in row] for row in array.A]
-        return Tableau(A=A, U=[(1,)] * len(A), B=[[h * x for x in array.b]], V=((1,),), tags=array.tags)
+        return steady_runge_kutta(self.coefficients(), self._steady_h(h, 1))
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
         array = self.coefficients()
-        for n in range(layout.steps):
-            yield _arrival(layout, n) if layout.arrives(n) else additive_step(array, layout, n)
+        for n, (here, there) in enumerate(pairwise(layout.levels)):
+            if layout.arrives(n):  # not split: nothing can be evaluated at its end
+                step = first_order(layout.formulation, here, there)
+                yield unsplit(step, step.B[0][0])
+            else:
+                yield runge_kutta(array, layout, n)
 
 
 def _before(base: Tableau, weight: Number, level: Level | None) -> Tableau:
@@ -337,11 +317,3 @@ def unsplit(base: Tableau, weight: Number) -> Tableau:
 
 def _is_clean(layout: Layout, level: Level) -> bool:
     return layout.schedule is not None and vanishes(level.sigma)
-
-
-def _arrival(layout: Layout, n: int) -> Tableau:
-    """Return the unsplit step of order 1 that evaluates nothing at its end."""
-    here, there = layout.levels[n], layout.levels[n + 1]
-    clean = vanishes(there.sigma)
-    span = layout.formulation.denoising_span(here, there) if clean else layout.formulation.span(here, there, 1)
-    return unsplit(one_stage([span.moments[0], span.xi], [1, 0], level=here, target=there), span.moments[0])

@@ -54,13 +54,15 @@ def figure(rows: int = 1, columns: int = 1, width: float = 4.5, height: float = 
     return new.subplots(rows, columns, squeeze=False, **options)
 
 
-def share(axes: Any) -> Any:
+def share(axes: Any, columns: int | None = None) -> Any:
     """Give panels that show the same things one legend above them all, and axis labels at the outer edges only.
 
     Parameters
     ----------
     axes
         From `figure`; the legend is that of ``axes[0, 0]``.
+    columns
+        Columns of the legend; by default all in one row.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def share(axes: Any) -> Any:
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")
     whole = axes[0, 0].figure
-    whole.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    whole.legend(handles, labels, loc="outside upper center", ncols=columns or len(labels), frameon=False)
     return whole
 
 

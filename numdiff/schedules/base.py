@@ -22,6 +22,7 @@ import math
 import sys
 from abc import ABC, abstractmethod
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -170,9 +171,7 @@ class Schedule(ABC):
         ValueError
             If the value is NaN or beyond lambda(0) or lambda(T) by more than rounding.
         """
-        low, high = self._log_snr(self.T), self._log_snr(0.0)
-        value = real(log_snr, "log_snr")
-        value = within(value, low - _SLACK * (1 + abs(low)), high + _SLACK * (1 + abs(high)), "log_snr")
+        value = within(real(log_snr, "log_snr"), *self._log_snrs, "log_snr")
         return clamp(self._time(value), 0.0, self.T)
 
     def model_time(self, t: Number) -> Number:
@@ -192,12 +191,19 @@ class Schedule(ABC):
         t = scalar(t, "t")
         if not isinstance(t, float) and math.isinf(self.log_snr(plain(t))):
             t = plain(t)
-        slopes = (self.d_alpha(t), self.d_sigma(t)) if self.has_derivatives else (None, None)
-        return Level(t, self.alpha(t), self.sigma(t), self.model_time(t), *slopes)
+        inside = self._checked(t)
+        slopes = (self._d_alpha(inside), self._d_sigma(inside)) if self.has_derivatives else (None, None)
+        return Level(t, self._alpha(inside), self._sigma(inside), self._model_time(inside), *slopes)
 
     def level_at(self, clock: Number) -> Level:
         """Return the level whose ``time``, the clock of its velocity, is `clock`; only `Flow` has one other than t."""
         return self.level(clock)
+
+    @cached_property
+    def _log_snrs(self) -> tuple[float, float]:
+        """The lowest and the highest log-SNR that `time` takes."""
+        low, high = self._log_snr(self.T), self._log_snr(0.0)
+        return low - _SLACK * (1 + abs(low)), high + _SLACK * (1 + abs(high))
 
     def _checked(self, t: Any) -> Number:
         return within(real(t, "t"), 0.0, self.T, "t") + 0.0  # -0.0 becomes 0.0, and sigma never -0.0

@@ -173,6 +173,12 @@ class Discrete(Schedule):
     def _falling(self) -> list[float]:
         return (-self._knots).tolist()
 
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """The log-SNR of the entries with alpha > 0, rising: log alpha has corners there."""
+        abar = np.array([x for x in reversed(self.alphas_cumprod) if x > 0])
+        return 0.5 * (np.log(abar) - np.log1p(-abar))
+
     @staticmethod
     def _as(like: Number, index: Any) -> Number:
         """Return an index as a number of the same kind; NumPy would make a float32 difference float64."""
@@ -219,7 +225,7 @@ class Discrete(Schedule):
         if isinstance(log_alpha, float):
             index: Any = min(bisect.bisect_right(self._falling, -log_alpha) - 1, last)
         elif kind(log_alpha) == "numpy":
-            index = np.minimum(np.searchsorted(self._falling, -log_alpha, side="right") - 1, last)
+            index = np.minimum(np.searchsorted(-self._knots, -log_alpha, side="right") - 1, last)
         else:
             torch = sys.modules["torch"]
             falling = torch.as_tensor(-self._knots, dtype=log_alpha.dtype, device=log_alpha.device)

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numdiff.methods.splitting import Splitting
 from numdiff.study.progress import Progress
 from numdiff.study.settings import OrderSettings, Spec
 
@@ -104,6 +105,7 @@ def observe(
     from numdiff.properties.order import observed
 
     odes = problems.odes()
+    _check_kind(method)
     if problem in odes:
         if grid == "log-snr":
             raise ValueError(
@@ -115,6 +117,17 @@ def observe(
     else:
         suggest(problem, problem_names(), "problem")
     return observed(run, steps, reference=reference, floor=floor)
+
+
+def _check_kind(method: Any) -> None:
+    """Refuse what does not follow the flow that errors are measured against."""
+    if method.stochastic:
+        raise ValueError(
+            f"{method} adds noise, and its samples do not approach those of the flow; it claims weak order "
+            f"{method.weak_order}, of expectations. Ask about it without noise, such as tau=0 or eta=0"
+        )
+    if isinstance(method, Splitting):
+        raise ValueError(f"{method} evaluates a condition beside the model, and the problems here have none")
 
 
 def _on_ode(method: Any, ode: Any, start: str, grid: str, seed: int) -> tuple[Run, Any, float | None]:

@@ -68,6 +68,7 @@ def run(
     guidance: float,
     *,
     start: str = "lower",
+    generator: Any = None,
     **options: Any,
 ) -> Run:
     """Draw samples.
@@ -85,18 +86,40 @@ def run(
     classes
         Labels, shape (n,).
     guidance
-        Strength of classifier-free guidance; 1 is none.
+        Strength of classifier-free guidance; 1 is none. A method that splits guidance off evaluates the conditional
+        network and, apart from it, guidance - 1 times the difference that the condition makes.
     start, **options
         As `Method.discretize` takes them.
+    generator
+        Of the noise that a stochastic method adds; see `numdiff.sample`.
+
+    Raises
+    ------
+    ValueError
+        For a method that splits guidance off where there is none.
     """
     import torch
 
     from numdiff.drivers import sample
 
     scheme = method.discretize(denoiser.schedule, times, start=start, **options)
-    model = denoiser.conditioned(classes, guidance)
+    model, fields = _fields(denoiser, scheme, classes, guidance)
     with torch.inference_mode():
         began = time.perf_counter()
-        samples = sample(scheme, model, x, prediction=model.prediction)
+        samples = sample(scheme, model, x, prediction=model.prediction, fields=fields, generator=generator)
         seconds = time.perf_counter() - began
     return Run(samples, scheme.nfe, scheme.steps, seconds)
+
+
+def _fields(denoiser: Any, scheme: Any, classes: Any, guidance: float) -> tuple[Any, dict[str, Any] | None]:
+    """Return the model and the other fields of a scheme: what guidance adds to the conditional model, split off."""
+    tags = {tag for tableau in scheme for tag in tableau.tags if tag}
+    if not tags:
+        return denoiser.conditioned(classes, guidance), None
+    if guidance in (0.0, 1.0):
+        raise ValueError(
+            f"{scheme.method} splits guidance off, and guidance {guidance:g} leaves nothing to split; give another "
+            "strength such as guidance=2, or a method without splitting"
+        )
+    plain, guided = denoiser.conditioned(classes, 1.0), denoiser.conditioned(classes, guidance)
+    return plain, dict.fromkeys(tags, lambda x, t: guided(x, t) - plain(x, t))

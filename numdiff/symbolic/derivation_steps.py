@@ -96,19 +96,20 @@ def flow(method: Any) -> Iterator[Step]:
     """Yield the equation and its solution over one step."""
     c, s, u = method.kernel, sp.Symbol("s"), sp.Symbol("u")
     length, X, f, now = sp.Symbol("h"), sp.Function("X"), sp.Function("f"), sp.Symbol("s_n")
-    chosen = method.formulation
+    chosen, q = method.formulation, _drift_factor(method)
     what = (
-        f"Formulation {chosen}: f is the {chosen.prediction} prediction and s is {chosen.variable}."
+        f"Formulation {chosen}: f is the {chosen.prediction} prediction and s is {chosen.variable}.{_noise(chosen)}"
         if chosen
         else (
             "No formulation is fixed: f may be noise in `s = rho`, a velocity or any plain right side in `s = t`; "
             "`c = 0`."
         )
     )
-    yield Step("the equation", f"{what} In `X = x/kappa` the flow is", (eq(sp.Derivative(X(s), s), c * X(s) + f(s)),))
+    slope = c * X(s) + q * f(s)
+    yield Step("the equation", f"{what} In `X = x/kappa` the flow is", (eq(sp.Derivative(X(s), s), slope),))
     if isinstance(method, RungeKutta):
         return
-    integral = sp.Integral(sp.exp(c * (length - u)) * f(now + u), (u, 0, length))
+    integral = sp.Integral(sp.exp(c * (length - u)) * q * f(now + u), (u, 0, length))
     yield Step(
         "one step, exactly",
         "Variation of constants. A method replaces f under the integral by something that it can integrate.",
@@ -116,28 +117,47 @@ def flow(method: Any) -> Iterator[Step]:
     )
 
 
+def _noise(formulation: Any) -> str:
+    """Say what is done about the noise of a stochastic formulation."""
+    return " The noise, which is added to every step, is left out." if formulation.stochastic else ""
+
+
+def _drift_factor(method: Any) -> Any:
+    """Return 1 + tau^2, by which a diffusion multiplies the evaluation in its drift; 1 without noise."""
+    if not method.stochastic:
+        return sp.Integer(1)
+    method.formulation.steady_span(1, 0)  # or says that tau is no constant
+    return 1 + to_sympy(method.formulation.level.constant)
+
+
 def kernel_moments(method: Any, h: Any, mu: Sequence[Any]) -> Iterator[Step]:
     """Yield the moments of the kernel and the recurrence that they satisfy."""
     c, length = method.kernel, step_length(method, h)
+    q = _drift_factor(method)
+    factor = "" if q == 1 else f"{q} "
     yield Step(
         "moments of the kernel",
-        "`mu_m = h int_0^1 e^{ch(1-u)} u^m du = m! h phi_{m+1}(ch)`, with u in units of the step "
+        f"`mu_m = {factor}h int_0^1 "
+        + "e^{ch(1-u)} u^m du = "
+        + factor
+        + "m! h phi_{m+1}(ch)`, with u in units of the step "
         + ("h." if c else "`h = 1`."),
         indexed("mu", mu),
     )
-    remains = tuple(_by_parts(c, length, list(map(to_sympy, mu))))
+    remains = tuple(_by_parts(c, q, length, list(map(to_sympy, mu))))
     text = (
-        "`c mu_m = m mu_{m-1}/h - 1`, and `c mu_0 = e^{ch} - 1`. With the closed forms of `phi` put in, what remains is"
+        f"`c mu_m = m mu_{{m-1}}/h - {q}`, and `c mu_0 = {factor}{'(' * (q != 1)}e^{{ch}} - 1{')' * (q != 1)}`. "
+        "With the closed forms of `phi` put in, what remains is"
     )
     if remains:
         yield Step("check: integration by parts", text, remains, check=True)
 
 
-def _by_parts(c: int, h: sp.Expr, mu: list[sp.Expr]) -> Iterator[sp.Eq]:
+def _by_parts(c: Any, q: Any, h: sp.Expr, mu: list[sp.Expr]) -> Iterator[sp.Eq]:
     for m, value in enumerate(mu):
         symbol, before = sp.Symbol(f"mu_{m}"), sp.Symbol(f"mu_{m - 1}")
-        left = c * symbol + 1 - (m * before / H if m else sp.exp(c * H))
-        remains = c * value + 1 - (m * mu[m - 1] / h if m else sp.exp(c * h))
+        left = c * symbol + q - (m * before / H if m else q * sp.exp(c * H))
+        remains = c * value + q - (m * mu[m - 1] / h if m else q * sp.exp(c * h))
         if c or m:
             yield eq(left, sp.expand(sp.expand_func(remains)))
 

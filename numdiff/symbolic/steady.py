@@ -69,7 +69,7 @@ def steady(method: Any, h: Any = None) -> Tableau:
         raise TypeError(f"method must have a steady() tableau, got {method!r}{hint}")
     else:
         method = exact_method(method)
-        tableau = method.steady()
+        tableau = _named(method)
     if h is None:
         return tableau
     _check_h(h)
@@ -80,6 +80,35 @@ def steady(method: Any, h: Any = None) -> Tableau:
     if isinstance(method, Tableau):
         return tableau.map(lambda x: x.subs(H, h) if isinstance(x, sp.Basic) else x)
     return method.steady(h)
+
+
+def _named(method: Any) -> Tableau:
+    """Return the steady tableau of a method; where there is none, the reason names the method."""
+    try:
+        return method.steady()
+    except ValueError as error:
+        if str(method) in str(error):
+            raise
+        raise ValueError(f"{method}: {error}") from error
+
+
+def one_field(method: Any, h: Any = None) -> Tableau:
+    """Return the steady tableau of a method that evaluates one field; see `steady`.
+
+    Raises
+    ------
+    ValueError
+        For a method with several fields (guidance, split): one argument z says nothing of the others.
+    """
+    tableau = steady(method, h)
+    fields = sorted(set(tableau.tags))
+    if len(fields) > 1:
+        what = "the step" if isinstance(method, Tableau) else str(method)
+        raise ValueError(
+            f"{what} evaluates the fields {fields}, and this is about methods of one; use "
+            "nd.stability.split_polynomial, split_interval or split_region, which have an argument for each"
+        )
+    return tableau
 
 
 def depends_on(tableau: Tableau, symbol: sp.Symbol) -> bool:

@@ -251,7 +251,7 @@ class Loose(AdamsBashforth):
 
 def test_a_method_without_a_steady_step_says_why():
     document = json.loads(export.method_to_json(Loose(2)))
-    assert (document["steady"], document["note"]) == (None, "no constant-step form")
+    assert (document["steady"], document["note"]) == (None, "AB2: no constant-step form")
 
 
 STRANGERS = {

@@ -31,21 +31,14 @@ def grid(schedule, first=0.9, last=0.05):
     return ((first + (last - first) * ROUGH / ROUGH[-1]) * schedule.T).tolist()
 
 
-def run(scheme, seed=0, prediction="noise"):
-    model = peers.MIXTURE.model(scheme.schedule, prediction)
-    x = peers.MIXTURE.sample_level(5, scheme.levels[0], 3)
-    noise = np.random.default_rng(seed).standard_normal((len(scheme.levels), *x.shape))
-    return nd.sample(scheme, model, x, prediction=prediction, noise=lambda n, k: noise[n])
-
-
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: s.name)
 @pytest.mark.parametrize("eta", [0.3, 1])
 @pytest.mark.parametrize("formulation", ["noise/ratio", "noise/log-snr", "data/log-snr", "data/ratio"])
 def test_over_ddim_it_is_ddim_with_eta(schedule, eta, formulation):
     levels = [*map(schedule.level, grid(schedule))]
-    expected = run(nd.AdamsBashforth(1, stochastic(eta=eta)).discretize(schedule, levels))
+    expected = peers.sampled(nd.AdamsBashforth(1, stochastic(eta=eta)).discretize(schedule, levels))
     scheme = Ancestral(nd.DDIM(formulation), eta).discretize(schedule, levels)
-    np.testing.assert_allclose(run(scheme), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    np.testing.assert_allclose(peers.sampled(scheme), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("base", [nd.DDIM(), nd.Heun(), nd.RK4(), nd.DDIM("data/log-snr")], ids=str)
@@ -54,7 +47,7 @@ def test_without_noise_it_is_the_base(base):
     for times in (grid(schedule), [*grid(schedule), 0.0]):
         schemes = [method.discretize(schedule, times) for method in (base, Ancestral(base, 0))]
         assert schemes[0].tableaus[-1].plan == schemes[1].tableaus[-1].plan
-        assert np.array_equal(*map(run, schemes))
+        assert np.array_equal(*map(peers.sampled, schemes))
     assert Ancestral(base, 0).weak_order is None
     assert Ancestral(base, 0).stages == base.stages
 
@@ -148,19 +141,21 @@ def test_steady_steps_are_the_steps_of_a_uniform_log_snr_grid():
 def test_from_alpha_zero(eta):
     """A flow from t = 1: x_t is the denoised estimate and the part of the old noise that eta leaves, as for DDIM."""
     schedule, times = nd.schedules.Flow(), [1.0, 0.7, 0.4, 0.0]
-    expected = run(nd.AdamsBashforth(1, stochastic(eta=float(eta))).discretize(schedule, times), prediction="velocity")
+    expected = peers.sampled(
+        nd.AdamsBashforth(1, stochastic(eta=float(eta))).discretize(schedule, times), prediction="velocity"
+    )
     for base in (nd.DDIM("data/log-snr"), nd.DDIM()):
-        found = run(Ancestral(base, eta).discretize(schedule, times), prediction="velocity")
+        found = peers.sampled(Ancestral(base, eta).discretize(schedule, times), prediction="velocity")
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
     scheme = DPMSolverPPSDE().discretize(schedule, times)
     assert [t.stages for t in scheme] == [1, 2, 1]
-    assert np.isfinite(run(scheme, prediction="velocity")).all()
+    assert np.isfinite(peers.sampled(scheme, prediction="velocity")).all()
 
 
 def test_a_level_below_the_schedule_is_no_obstacle_unless_it_is_evaluated():
     schedule = nd.schedules.VE()
     times = np.linspace(schedule.T, 0.0, 6).tolist()
-    assert np.isfinite(run(EulerAncestral().discretize(schedule, times))).all()
+    assert np.isfinite(peers.sampled(EulerAncestral().discretize(schedule, times))).all()
     with pytest.raises(ValueError, match="does not reach"):
         Ancestral(nd.Heun()).discretize(schedule, times)
 
@@ -231,6 +226,18 @@ def test_methods_are_values():
     assert len(names) == 4
 
 
+@pytest.mark.parametrize(("rule", "same"), [("half", "dpmsolver"), ("exact", "exact")])
+@pytest.mark.parametrize("tau", [0.7, 1, 1.2])
+def test_on_the_diffusions_own_path_it_is_the_stochastic_runge_kutta_method(rule, same, tau):
+    """Two derivations of one method for constant tau: the joint law of both noises, and SEEDS-2 on data."""
+    formulation, times = stochastic("data/log-snr", tau), grid(nd.schedules.VPLinear())
+    found = SingleStepSDE(formulation, rule=rule).discretize(nd.schedules.VPLinear(), times)
+    expected = DPMSolverSingle(2, formulation, rule=same).discretize(nd.schedules.VPLinear(), times)
+    for one, other in zip(found, expected, strict=True):
+        for name in ("A", "U", "B", "V", "Na", "Nb", "clocks"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -238,7 +245,7 @@ def test_methods_are_values():
         (lambda: Ancestral(nd.AdamsBashforth(2)), ValueError, "without memory"),
         (lambda: Ancestral(nd.UniPC(1)), ValueError, "without memory"),
         (lambda: Ancestral(nd.AdamsBashforth(1, stochastic())), ValueError, "no noise of its own"),
-        (lambda: Ancestral(nd.DDIM(), 1.2), ValueError, "eta must be between 0 and 1, got 1.2"),
+        (lambda: Ancestral(nd.DDIM(), 1.2), ValueError, r"eta must lie in \[0, 1\], got 1.2"),
         (lambda: Ancestral(nd.DDIM(), True), TypeError, "eta must be one number"),
         (lambda: Ancestral(nd.DDIM(), 1, -1), ValueError, "noise_factor must be at least 0"),
         (lambda: EulerAncestral().discretize(None, [0.0, 1.0]), ValueError, "give a noise schedule"),
@@ -247,7 +254,7 @@ def test_methods_are_values():
         (lambda: EulerAncestral(rule="edm"), ValueError, "rule must be one of"),
         (lambda: EulerAncestral(rule="flow").discretize(gaussians.EDM, [2.0, 1.0]), ValueError, "flow schedules"),
         (lambda: SingleStepSDE("noise/ratio"), ValueError, "must be in log-SNR"),
-        (lambda: DPMSolverPPSDE(r=0), ValueError, "r must be positive"),
+        (lambda: DPMSolverPPSDE(r=0), ValueError, r"r must lie in \(0, 1\]"),
         (lambda: DPMSolverPPSDE(path="tree"), ValueError, "path must be one of"),
         (lambda: DPMSolverPPSDE(rule="bh2"), ValueError, "rule must be one of"),
     ],

@@ -11,13 +11,6 @@ from numdiff.methods.churn import Churn, EDMStochastic, EulerChurn
 from tests import gaussians, peers
 
 
-def run(scheme, seed=0, prediction="noise", start=None):
-    model = peers.MIXTURE.model(scheme.schedule, prediction)
-    x = peers.MIXTURE.sample_level(5, scheme.levels[0], 3) if start is None else start
-    noise = np.random.default_rng(seed).standard_normal((len(scheme.levels), *x.shape))
-    return nd.sample(scheme, model, x, prediction=prediction, noise=lambda n, k: noise[n])
-
-
 def test_without_noise_it_is_the_base():
     times = [20.0, 5.0, 1.0, 0.2, 0.0]
     plain, churned = (m.discretize(gaussians.EDM, times) for m in (nd.Heun(), Churn(nd.Heun(), 0)))
@@ -72,9 +65,9 @@ def test_schedules_of_one_log_snr_give_one_sample(schedule, evaluation):
     base = nd.DDIM("noise/ratio") if evaluation == "before" else nd.Heun("noise/ratio")
     method = Churn(base, 1.5, evaluation=evaluation)
     x = peers.MIXTURE.sample_level(5, levels[0], 3)
-    found = run(method.discretize(schedule, levels), start=x) / levels[-1].alpha
+    found = peers.sampled(method.discretize(schedule, levels), start=x) / levels[-1].alpha
     same = method.discretize(gaussians.EDM, [level.rho for level in levels])
-    expected = run(same, start=x / levels[0].alpha)
+    expected = peers.sampled(same, start=x / levels[0].alpha)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
 
 
@@ -83,7 +76,7 @@ def test_ends():
     scheme = Churn(nd.DDIM("data/log-snr"), 1.0).discretize(nd.schedules.Flow(), [1.0, 0.6, 0.3, 0.0])
     assert [t.noises for t in scheme] == [0, 1, 1]
     assert scheme.tableaus[-1].plan.outputs[0] == ((1, 1.0),)  # alpha = 1 times the denoised estimate, no noise
-    assert np.isfinite(run(scheme, prediction="velocity")).all()
+    assert np.isfinite(peers.sampled(scheme, prediction="velocity")).all()
 
 
 def test_methods_are_values():

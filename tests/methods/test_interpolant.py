@@ -9,13 +9,9 @@ import pytest
 import numdiff as nd
 from numdiff.methods.interpolant import DIFFUSIONS, Interpolant, SiT
 from numdiff.sde import stochastic
+from tests.peers import MIXTURE
 
 FLOW = nd.schedules.Flow()
-MIXTURE = nd.problems.GaussianMixture(
-    [0.5, 0.3, 0.2],
-    [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
-    [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
-)
 NOISES = np.random.default_rng(5).standard_normal((40, 6, 2))
 ALL = [(rule, diffusion) for rule in ("euler", "heun") for diffusion in DIFFUSIONS]
 
@@ -207,8 +203,8 @@ def test_without_a_last_step_euler_adds_noise_to_the_end():
         ({"rule": "milstein"}, "rule must be"),
         ({"diffusion": "SBDM"}, "diffusion must be"),
         ({"last": "Mean"}, "last must be"),
-        ({"norm": -1}, "not negative"),
-        ({"norm": math.nan}, "not negative"),
+        ({"norm": -1}, "norm must be at least 0 and finite"),
+        ({"norm": math.nan}, "norm must be at least 0 and finite"),
         ({"rule": "heun", "last": None}, "Heun"),
     ],
 )
@@ -222,7 +218,7 @@ def test_bad_uses():
         Interpolant(norm="1")
     with pytest.raises(ValueError, match="no steady step"):
         Interpolant().steady()
-    with pytest.raises(ValueError, match="goes back"):
+    with pytest.raises(ValueError, match="leads to the noise"):
         Interpolant(diffusion="sigma").discretize(FLOW, [0.1, 0.5, 0.9])
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         Interpolant(diffusion="linear").discretize(nd.schedules.EDM(), [80.0, 1.0, 0.1])

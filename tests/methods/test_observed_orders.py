@@ -15,15 +15,11 @@ from hypothesis import strategies as st
 
 import numdiff as nd
 from numdiff.formulations import FORMULATIONS
+from tests.peers import MIXTURE
 
 TOLERANCE = 0.35
 ODES = nd.problems.odes()
 SCHEDULE = nd.schedules.VPLinear()
-MIXTURE = nd.problems.GaussianMixture(
-    [0.5, 0.3, 0.2],
-    [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
-    [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
-)
 START, END = 0.7, 0.25  # sigma/alpha from 12 to 1
 X = MIXTURE.sample_level(16, SCHEDULE.level(START), 1)
 patterns = st.lists(st.floats(1.0, 2.0), min_size=2, max_size=6)

@@ -40,10 +40,10 @@ def test_f_pndm_is_the_papers_algorithm():
 
 
 @pytest.mark.parametrize("warmup", ["heun", "runge-kutta", "lower"])
-@pytest.mark.parametrize("memory", [1, 2, 4])
-def test_claims(warmup, memory):
-    method = PseudoNumerical(memory, warmup)
-    assert nd.order.certified(method) == method.order == memory
+@pytest.mark.parametrize("points", [1, 2, 4])
+def test_claims(warmup, points):
+    method = PseudoNumerical(points, warmup)
+    assert nd.order.certified(method) == method.order == points
     scheme = method.discretize(SCHEDULE, np.linspace(0.9, 0.2, 9))
     assert scheme.nfe == method.nfe(8)
     assert method.stages == scheme.tableaus[-1].stages == 1

@@ -16,14 +16,10 @@ from numdiff.methods import butcher
 from numdiff.methods.splitting import LTSP, STSP, MultistepSplitting, Strang
 from numdiff.properties.order.partitioned import additive_residuals, principal_defect
 from numdiff.properties.stability.split import W, split_interval, split_polynomial, split_region
-from numdiff.symbolic.polynomials import ZETA, Z
+from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
+from tests.peers import MIXTURE
 
 SCHEDULE = nd.schedules.VPLinear()
-MIXTURE = nd.problems.GaussianMixture(
-    [0.5, 0.3, 0.2],
-    [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
-    [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
-)
 START, END = 0.7, 0.25
 X = MIXTURE.sample_level(8, SCHEDULE.level(START), 1)
 GRID = np.array([0.7, 0.61, 0.57, 0.45, 0.41, 0.3, 0.25])
@@ -243,7 +239,9 @@ def test_the_unsplit_polynomial_depends_on_the_sum():
 @pytest.mark.parametrize("method", [LTSP(3), STSP(2), LTSP(2, formulation="data/log-snr"), Strang()], ids=str)
 def test_one_eigenvalue_for_both_fields_is_the_plain_polynomial(method):
     found = split_polynomial(method).as_expr().subs(W, Z)
-    assert sp.expand(found - nd.stability.polynomial(method).as_expr()) == 0
+    assert sp.expand(found - stability_polynomial(method.steady()).as_expr()) == 0
+    with pytest.raises(ValueError, match=r"evaluates the fields .*; use nd.stability.split_polynomial"):
+        nd.stability.polynomial(method)
 
 
 @pytest.mark.parametrize("formulation", ["data/log-snr", "noise/log-snr"])

@@ -302,7 +302,7 @@ def test_noise_without_steps_apart_is_independent_of_the_data():
 def test_a_method_without_noise_claims_no_weak_order():
     assert [m.weak_order for m in (nd.AdamsBashforth(2), PredictorCorrector(2), SDEDPMSolverPP(2, tau=0))] == [None] * 3
     assert SDEDPMSolverPP(2, tau=0) == nd.DPMSolverPP(2)
-    assert SDEDPMSolverPP(3, rule="halved") == SDEDPMSolverPP(3, rule="3m-heun")
+    assert SDEDPMSolverPP(3, rule="3m-heun", tau=0) == nd.DPMSolverPP(3, rule="3m-heun")
     assert SDEDPMSolver(2, rule="half", tau=0) == nd.DPMSolver(2, rule="half")
     assert MisprintedThirdOrder("data/log-snr").weak_order is None
 

@@ -10,8 +10,54 @@ from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO, VELOC
 from numdiff.methods.adams import HALVED, AdamsBashforth
 from numdiff.methods.checks import choice
 from numdiff.methods.deis import TimeAdams
-from numdiff.methods.runge_kutta import KNOWN, RungeKutta
+from numdiff.methods.published.runge_kutta import (
+    RHO_RK,
+    RK4,
+    SSPRK2,
+    SSPRK3,
+    SSPRK43,
+    FlowHeun,
+    FlowMidpoint,
+    Heun,
+    Heun3,
+    Kutta3,
+    Kutta38,
+    Midpoint,
+    Ralston,
+    Ralston3,
+    RhoRK,
+    VanDerHouwen3,
+)
 from numdiff.sde import stochastic
+
+__all__ = [
+    "DDIM",
+    "DEIS",
+    "IPNDM",
+    "LMS",
+    "PLMS",
+    "RHO_RK",
+    "RK4",
+    "SSPRK2",
+    "SSPRK3",
+    "SSPRK43",
+    "VARIANTS",
+    "DPMSolver",
+    "DPMSolverPP",
+    "FlowAB",
+    "FlowEuler",
+    "FlowHeun",
+    "FlowMidpoint",
+    "Heun",
+    "Heun3",
+    "Kutta3",
+    "Kutta38",
+    "Midpoint",
+    "Ralston",
+    "Ralston3",
+    "RhoRK",
+    "VanDerHouwen3",
+]
 
 VARIANTS = ("rho", "log-rho", "time")
 
@@ -69,18 +115,6 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
     return AdamsBashforth(order, NOISE_RATIO if variant == "rho" else NOISE_LOG_SNR)
 
 
-def RhoRK(name: str = "3kutta") -> RungeKutta:
-    """Return rho-RK DEIS (Zhang and Chen, 2023): a Runge-Kutta method on x/alpha in sigma/alpha, by its name there.
-
-    Parameters
-    ----------
-    name
-        "1euler", "2heun", "3kutta", "3ralston", "3heun", "3vdh" (van der Houwen), "3ssp" or "4rk".
-    """
-    choice("name", name, tuple(RHO_RK))
-    return _runge_kutta(RHO_RK[name], NOISE_RATIO)
-
-
 def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     """Return multistep DPM-Solver (Lu et al., 2022): exponential Adams on noise in log-SNR.
 
@@ -128,92 +162,3 @@ def FlowEuler() -> AdamsBashforth:
 def FlowAB(order: int = 2) -> AdamsBashforth:
     """Return variable-step Adams-Bashforth on the velocity, the multistep sampler of flow matching."""
     return AdamsBashforth(order, VELOCITY_TIME)
-
-
-def FlowHeun() -> RungeKutta:
-    """Return Heun's method on the velocity: two evaluations a step, order 2; Euler's in a step to sigma = 0.
-
-    A step to sigma = 0 returns the denoised estimate; on a flow schedule that is Euler's step.
-    """
-    return Heun(VELOCITY_TIME)
-
-
-def FlowMidpoint() -> RungeKutta:
-    """Return the midpoint method on the velocity: two evaluations a step, order 2."""
-    return Midpoint(VELOCITY_TIME)
-
-
-def _runge_kutta(label: str, formulation: Formulation | str | None) -> RungeKutta:
-    return RungeKutta(KNOWN[label], label, formulation)  # type: ignore[arg-type]
-
-
-def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Heun's method (EDM's deterministic sampler, Karras et al., 2022): two evaluations a step, order 2.
-
-    It is also SSPRK(2,2), the optimal strong-stability-preserving method of two stages.
-    """
-    return _runge_kutta("Heun", formulation)
-
-
-def Midpoint(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return the explicit midpoint method: two evaluations a step, order 2."""
-    return _runge_kutta("Midpoint", formulation)
-
-
-def Ralston(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Ralston's second-order method, of least error bound: two evaluations a step."""
-    return _runge_kutta("Ralston", formulation)
-
-
-def Kutta3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Kutta's third-order method: three evaluations a step."""
-    return _runge_kutta("Kutta3", formulation)
-
-
-def Ralston3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Ralston's third-order method, of least error bound: three evaluations a step."""
-    return _runge_kutta("Ralston3", formulation)
-
-
-def Heun3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Heun's third-order method: three evaluations a step."""
-    return _runge_kutta("Heun3", formulation)
-
-
-def VanDerHouwen3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return van der Houwen's third-order method, also Wray's: three evaluations a step."""
-    return _runge_kutta("VanDerHouwen3", formulation)
-
-
-def SSPRK3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Shu and Osher's third-order method, strong-stability-preserving: three evaluations a step."""
-    return _runge_kutta("SSPRK3", formulation)
-
-
-def SSPRK43(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return SSPRK(4,3), third order with steps twice as long as Euler's for positivity: four evaluations a step."""
-    return _runge_kutta("SSPRK43", formulation)
-
-
-def RK4(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return the classical fourth-order Runge-Kutta method: four evaluations a step."""
-    return _runge_kutta("RK4", formulation)
-
-
-def Kutta38(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Kutta's 3/8 rule, fourth order: four evaluations a step."""
-    return _runge_kutta("Kutta38", formulation)
-
-
-SSPRK2 = Heun
-
-RHO_RK = {
-    "1euler": "Euler",
-    "2heun": "Heun",
-    "3kutta": "Kutta3",
-    "3ralston": "Ralston3",
-    "3heun": "Heun3",
-    "3vdh": "VanDerHouwen3",
-    "3ssp": "SSPRK3",
-    "4rk": "RK4",
-}

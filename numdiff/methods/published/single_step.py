@@ -15,27 +15,36 @@ from typing import Any
 from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
 from numdiff.methods import exponential_butcher as arrays
-from numdiff.methods.checks import choice
+from numdiff.methods.checks import check_number, check_order, choice, show
 from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
 from numdiff.sde import stochastic
+
+EVALUATIONS = "it counts the evaluations of a step"
 
 
 def node(name: str, value: Any, default: Number) -> Number:
     """Return a node as an exact number (a float as the decimal it prints as), a symbol or a tensor."""
     if value is None:
         return default
-    if isinstance(value, (bool, str)) or getattr(value, "ndim", None):
-        raise TypeError(f"{name} must be one number between 0 and 1, got {value!r}")
-    if kind(value) in ("torch", "sympy", "mpmath"):
-        return value
-    if not 0 < value <= 1:
-        raise ValueError(f"{name} must lie in (0, 1], got {value}: the fraction of a step at which a stage sits")
-    return Fraction(str(value))
+    remedy = "it is the fraction of a step at which a stage sits"
+    number = check_number(name, value, 0, 1, above=True, remedy=remedy)
+    which = kind(number)
+    if which == "sympy" and number.is_Rational:
+        return Fraction(int(number.p), int(number.q))
+    return Fraction(str(number)) if which in ("exact", "float") else number
+
+
+def nodes(c2: Any, c3: Any, second: Number, third: Number) -> tuple[Number, Number]:
+    """Return both nodes with their defaults, in types that mix: a Fraction and a tensor do not."""
+    found = node("c2", c2, second), node("c3", c3, third)
+    if any(kind(x) in ("torch", "mpmath") for x in found):
+        return tuple(float(x) if kind(x) == "exact" else x for x in found)  # type: ignore[return-value]
+    return found
 
 
 def _label(name: str, order: int, letter: str, nodes: Sequence[Any], rule: str) -> str:
-    shown = ", ".join(map(str, nodes))
+    shown = ", ".join(show(float(x.detach()) if kind(x) == "torch" else x) for x in nodes)
     return f"{name}-{order}{letter}" + (f"({shown})" if shown else "") + ("" if rule == "exact" else f" {rule}")
 
 
@@ -78,17 +87,16 @@ def DPMSolverSingle(
     ValueError, TypeError
         For parameters out of range.
     """
-    choice("order", order, (1, 2, 3))
+    order = check_order(order, 3, remedy=EVALUATIONS)
     choice("rule", rule, (*arrays.RULES, "taylor"))
     given = [x for x in (c2, c3) if x is not None]
     if len(given) > order - 1 or (order == 2 and c3 is not None):
         raise ValueError(f"order {order} has {order - 1} nodes beside 0, got c2={c2} and c3={c3}")
-    second = node("c2", c2, Fraction(1, order) if order > 1 else Fraction(1))
-    third = node("c3", c3, Fraction(2, 3))
+    second, third = nodes(c2, c3, Fraction(1, order), Fraction(2, 3))
     table = single_step_table(order, rule, second, third)
-    nodes = [] if not given else [second, third][: order - 1]
+    shown = [] if not given else [second, third][: order - 1]
     rule = {(2, "taylor"): "exact", (2, "half"): "dpmsolver"}.get((order, rule), rule) if order > 1 else "exact"
-    return ExponentialRungeKutta(table, _label("DPM-Solver", order, "S", nodes, rule), formulation)  # type: ignore[arg-type]
+    return ExponentialRungeKutta(table, _label("DPM-Solver", order, "S", shown, rule), formulation)  # type: ignore[arg-type]
 
 
 def DPM2() -> ExponentialRungeKutta:
@@ -117,9 +125,11 @@ def RES(
     c2, c3
         Nodes: 1/2, and 1 at order 3.
     """
-    choice("order", order, (2, 3))
+    order = check_order(order, 3, lowest=2, remedy=EVALUATIONS)
     choice("rule", rule, ("exact", "published")[: order - 1])
-    second, third = node("c2", c2, Fraction(1, 2)), node("c3", c3, Fraction(1))
+    if order == 2 and c3 is not None:
+        raise ValueError(f"order 2 has one node beside 0, c2, got c3={c3}; leave it out")
+    second, third = nodes(c2, c3, Fraction(1, 2), Fraction(1))
     table = arrays.two_stage(second) if order == 2 else arrays.hochbruck_ostermann3(second, third, rule)
     given = [] if c2 is None and c3 is None else [second, third][: order - 1]
     return ExponentialRungeKutta(table, _label("RES", order, "S", given, rule), formulation)  # type: ignore[arg-type]
@@ -144,8 +154,10 @@ def HochbruckOstermann(
     c2, c3
         Nodes of orders 2 and 3: 1/2, and 2/3.
     """
-    choice("order", order, (1, 2, 3, 4))
-    second, third = node("c2", c2, Fraction(1, 2)), node("c3", c3, Fraction(2, 3))
+    order = check_order(order, 4, remedy="it is the stiff order")
+    second, third = nodes(c2, c3, Fraction(1, 2), Fraction(2, 3))
+    if order == 2 and c3 is not None:
+        raise ValueError(f"order 2 has one node beside 0, c2, got c3={c3}; leave it out")
     if order in (1, 4) and (c2 is not None or c3 is not None):
         raise ValueError(f"order {order} has no free nodes, got c2={c2} and c3={c3}")
     build = {
@@ -170,5 +182,6 @@ def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau
     tau
         Noise level; 1 is the reverse diffusion.
     """
+    order = check_order(order, 3, remedy=EVALUATIONS)
     found = stochastic(formulation, tau)
     return ExponentialRungeKutta(DPMSolverSingle(order, found, rule="dpmsolver").table, f"SEEDS-{order}", found)

@@ -24,20 +24,17 @@ from numdiff.elementary import Number, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.checks import choice
-from numdiff.methods.multistep import Multistep, Point
+from numdiff.methods.multistep import AdamsType, Point
 from numdiff.methods.published.classical import DPMSolver, DPMSolverPP
 from numdiff.phi import phi
 from numdiff.sde import Eta, Tau, stochastic
-from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import interpolatory
 
 VARIANCES = ("fixed-small", "fixed-large")
-MISPRINTS = ("halved", "sign")
-"""Rules of order 3 as published, with a wrong weight of the second derivative."""
 
 
 @dataclass(frozen=True)
-class MisprintedThirdOrder(Multistep):
+class MisprintedThirdOrder(AdamsType):
     """SDE-DPM-Solver++ of three evaluations as diffusers has it, with a sign lost; for certification only.
 
     Its order is 1 and its weak order 0; on equal steps that is 1 too. The method meant is ``SDEDPMSolverPP(3)``.
@@ -85,11 +82,6 @@ class MisprintedThirdOrder(Multistep):
         """False: the weights of the formula do not stay finite and consistent on an infinite step."""
         return False
 
-    @property
-    def registers(self) -> int:
-        """The sample and two past evaluations."""
-        return 3
-
     def weights_at(self, state: Any, point: Point) -> list[Number]:
         """Return the weights of the step, newest first: those of Adams but for the moment of u^2."""
         mu = list(point.span.moments)
@@ -98,15 +90,6 @@ class MisprintedThirdOrder(Multistep):
             half = phi(2, 0 * z) if kind(z) == "sympy" else 0.5
             mu[2] = mu[0] / (z * phi(1, z)) * (phi(2, z) + half)  # mu_0 = -alpha_t z phi_1(z)
         return interpolatory(point.nodes[: point.order], mu)
-
-    def state_at(self, ratios: Any) -> None:
-        """Return None: there is no state beside the past evaluations."""
-
-    def advance(self, state: Any, point: Point) -> tuple[Tableau, Any]:
-        """Return the tableau of one step; see `Multistep`."""
-        omega = self.weights_at(state, point)
-        pad = [0] * (3 - len(omega))
-        return one_stage([omega[0], point.span.xi, *omega[1:], *pad], [1, 0, 0, 0]), None
 
 
 def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
@@ -148,14 +131,15 @@ def SDEDPMSolverPP(
     order
         Number of evaluations combined. From 2 on the weak order is 2.
     rule
-        "exact" (solver type "heun" of diffusers at order 2), "half" for its "midpoint" and "DPM++ 2M SDE" of
-        k-diffusion; at order 3 "halved" (or "3m-heun") is "DPM++ 3M SDE" as published, and "sign" what diffusers has.
+        As for `AdamsBashforth`: "exact" (solver type "heun" of diffusers at order 2), "half" for its "midpoint" and
+        "DPM++ 2M SDE" of k-diffusion; at order 3 "3m-heun" is "DPM++ 3M SDE" as published, of order 2, and "sign" what
+        diffusers has, of order 1 (`MisprintedThirdOrder`).
     tau
         Noise level; 1 as published, 0 is DPM-Solver++. k-diffusion's eta in "2M SDE" and "3M SDE" is tau^2.
     """
     formulation = stochastic(DATA_LOG_SNR, tau)
-    if rule in MISPRINTS and order != 3:
-        raise ValueError(f'rule="{rule}" is a misprint of order 3; got order={order}, use "exact" or "half"')
     if rule == "sign":
+        if order != 3:
+            raise ValueError(f'rule="sign" is a misprint of order 3; got order={order}, use "exact" or "half"')
         return MisprintedThirdOrder(formulation)
-    return replace(DPMSolverPP(order, rule="3m-heun" if rule == "halved" else rule), formulation=formulation)
+    return replace(DPMSolverPP(order, rule=rule), formulation=formulation)

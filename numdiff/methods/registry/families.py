@@ -20,6 +20,7 @@ from numdiff.methods.momentum import HeavyBall, Nesterov
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
 from numdiff.methods.published import classical, correctors, single_step
 from numdiff.methods.published import stochastic as noisy
+from numdiff.methods.single_step import SingleStep
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,13 @@ _EXPONENTIAL = {
         "DPM-Solver and DPM-Solver++, single-step: exponential Runge-Kutta",
         ("dpmpp-single",),
         'exact, of order 3 on any nodes, repaired; rules "dpmsolver", "taylor" and "half" are published ones',
+    ),
+    "single-step": Family(
+        SingleStep,
+        ("order", "formulation", "rule", "tail"),
+        "DPM-Solver and DPM-Solver++ with a grid interval for every evaluation, lower orders at the end",
+        (),
+        'exact, of order 3 on any grid, repaired; rules "dpmsolver", "taylor" and "half" are published ones',
     ),
     "res": Family(
         single_step.RES,

@@ -21,6 +21,7 @@ from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
 from numdiff.methods.published import classical, correctors
 from numdiff.methods.published import single_step as exponential
 from numdiff.methods.published import stochastic as noisy
+from numdiff.methods.single_step import SingleStep
 from numdiff.sde import Tau, stochastic
 
 BETA = Fraction(4, 5)
@@ -115,6 +116,7 @@ def _other() -> list[Method]:
     members += [single(3, NOISE_LOG_SNR), single(2, c2=1), single(3), exponential.RES(3)]
     members += [single(2, NOISE_LOG_SNR, rule="dpmsolver"), *map(exponential.HochbruckOstermann, (3, 4))]
     members += [single(3, rule=rule) for rule in ("dpmsolver", "taylor", "half")]
+    members += [SingleStep(3), SingleStep(2, rule="half", tail="diffusers"), SingleStep(3, NOISE_LOG_SNR, "dpmsolver")]
     return [*members, *(ExponentialRungeKutta(KNOWN[name], name) for name in KNOWN)]
 
 

@@ -127,8 +127,22 @@ _ONE_STEP: list[Row] = [
     (
         "dpm-solver-single",
         _2S,
-        {D: "DPMSolverSinglestepScheduler", P: "DPM-Solver++(2S)"},
-        "a step here is over one interval of the grid; diffusers' covers two, with its stage at the grid's inner level",
+        {P: "DPM-Solver++(2S)"},
+        "a step is over one interval of the grid; over two, with its stage at the inner level, it is single-step",
+    ),
+    (
+        "single-step",
+        {"order": 2, "rule": "half", "tail": "diffusers"},
+        {D: "DPMSolverSinglestepScheduler"},
+        'solver_order=2 by default, as order; solver_type "heun" is rule taylor, algorithm_type "dpmsolver" '
+        "formulation noise/log-snr; without lower_order_final tail full",
+    ),
+    (
+        "single-step",
+        {"order": 3, "formulation": _NOISE, "rule": "dpmsolver"},
+        {**_menus("dpm_fast", "DPM fast"), P: "DPM-Solver-fast"},
+        "eta = 0; there the steps, not the evaluations, are equally long in log-SNR: a grid of N//3 + 1 equal steps, "
+        "each cut into as many intervals as its order",
     ),
     ("dpm-solver-single", {"order": 3, "rule": "dpmsolver"}, {P: "DPM-Solver++(3S)"}, ""),
     ("dpm-solver-single", {"order": 2, "c2": 1}, {C: "exp_heun_2_x0"}, "the exponential Heun method on data"),
@@ -237,7 +251,6 @@ OUTSIDE: dict[str, str] = {
 _GUIDED = "it combines predictions with and without guidance, and has no family here"
 
 ABSENT: dict[str, str] = {
-    "dpm_fast | DPM fast": "single steps of order 3 with a remainder; see dpm-solver-single for each of them",
     "heunpp2 | Heun++": "Heun's method with weights that change along the grid; see heun",
     "gradient_estimation": "Euler's method with twice the newest evaluation less the one before it; see ab",
     "er_sde | ER-SDE-Solver": "a diffusion with another amount of noise; see sde-dpmpp",

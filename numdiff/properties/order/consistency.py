@@ -28,7 +28,15 @@ import sympy as sp
 from numdiff.symbolic.bicoloured import exponential_stage_order
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.multistep import classical_order, exponential_order, taylor
-from numdiff.symbolic.polynomials import ZETA, Z, multistep_pair, parameters, stability_polynomial, to_fraction
+from numdiff.symbolic.polynomials import (
+    ZETA,
+    Z,
+    multistep_pair,
+    parameters,
+    stability_polynomial,
+    to_fraction,
+    to_sympy,
+)
 from numdiff.symbolic.rootcondition import satisfies_root_condition
 from numdiff.symbolic.steady import H, depends_on, steady
 from numdiff.symbolic.trees import tree_order
@@ -48,7 +56,9 @@ def certified(method: Any) -> int:
     Returns
     -------
     int
-        The order; 0 for a method that is inconsistent or not zero-stable.
+        The order; 0 for a method that is inconsistent or not zero-stable. Of a method that adds noise it is the order
+        for the drift of its diffusion, X' = c X + (1 + tau^2) f, with the noise left out; what a run with noise has is
+        the method's ``weak_order``.
 
     Raises
     ------
@@ -112,7 +122,7 @@ def is_zero_stable(method: Any) -> bool:
 
 def exact_steady(method: Any) -> Tableau:
     """Return the steady tableau, or refuse what cannot be certified."""
-    tableau = steady(method)
+    tableau = _drift(method, steady(method))
     entries = [x for name in "AUBV" for row in getattr(tableau, name) for x in row]
     if any(isinstance(x, float) or (isinstance(x, sp.Basic) and x.has(sp.Float)) for x in entries):
         raise ValueError(
@@ -121,9 +131,28 @@ def exact_steady(method: Any) -> Tableau:
         )
     if len(set(tableau.tags)) > 1:
         raise ValueError(
-            f"{method} evaluates the fields {sorted(set(tableau.tags))}; orders are certified for methods of one field"
+            f"{method} evaluates the fields {sorted(set(tableau.tags))}; orders are certified for methods of one "
+            "field: numdiff.properties.order.partitioned has the conditions for two"
         )
     return tableau
+
+
+def _drift(method: Any, tableau: Tableau) -> Tableau:
+    """Return the steady tableau of X' = c X + f with f = (1 + tau^2) times the evaluation, where there is noise."""
+    if not getattr(method, "stochastic", False):
+        return tableau
+    squared = getattr(getattr(method.formulation, "level", None), "constant", None)
+    if squared is None:
+        raise ValueError(
+            f"{method} adds noise whose level is no constant tau, so that no steady drift has its order; what it "
+            f"claims is weak_order = {method.weak_order}"
+        )
+    factor = 1 / (1 + to_sympy(squared))
+
+    def scaled(rows: Any) -> Any:
+        return [[to_sympy(x) * factor for x in row] for row in rows]
+
+    return tableau.replace(A=scaled(tableau.A), B=scaled(tableau.B))
 
 
 def is_multistep(tableau: Tableau) -> bool:

@@ -33,6 +33,7 @@ from typing import Any
 
 import sympy as sp
 
+from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
 from numdiff.methods.momentum import Momentum
 from numdiff.methods.multistep import Multistep
 from numdiff.methods.predictor_corrector import PredictorCorrector
@@ -114,10 +115,15 @@ def _any_grid(method: Any) -> GridOrder:
         return _one_step(method)
     if isinstance(method, PredictorCorrector):
         return _with_predictor(method)
+    if isinstance(method, ExponentialRungeKutta):
+        raise ValueError(
+            f"{method} is a one-step method: on every grid it has the order that certified gives for equal steps; its "
+            "error has no closed form in f alone: see the stiff order conditions"
+        )
     if not isinstance(method, Multistep):
         raise ValueError(
             f"{method} is neither a multistep, a predictor-corrector nor a Runge-Kutta method of this package; its "
-            "order is proved on equal steps only: see certified"
+            "order is proved on equal steps only, where it has a steady step: see certified"
         )
     found, c = residuals(method), method.kernel
     order, leading = _leading(found, c, method.points)

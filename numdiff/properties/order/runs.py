@@ -41,10 +41,11 @@ from numdiff.methods.checks import choice
 from numdiff.methods.layout import Layout
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
+from numdiff.methods.single_step import SingleStep
 from numdiff.properties.order.consistency import certified
 from numdiff.properties.order.run_steps import Cause, LeadingTerms, Run
 from numdiff.symbolic.polynomials import tidy
-from numdiff.symbolic.steady import exact_method
+from numdiff.symbolic.steady import exact_method, one_field
 from numdiff.symbolic.transients import geometric_defects
 
 GRIDS = ("uniform", "smooth", "alternating")
@@ -117,10 +118,24 @@ def of_run(
         return _of_scheme(method)
     if not isinstance(method, Method):
         raise TypeError(f"method must be a method or a Scheme, got {method!r}; nd.AdamsBashforth(3), say")
+    _check_kind(method)
     start = choice("start", "lower" if start is None else start, STARTS)
     grid = choice("grid", "uniform" if grid is None else grid, GRIDS)
     denoises = choice("final", final, FINALS) == "denoise"
     return _analysed(exact_method(method), start, grid, _checked_orders(method, orders), denoises)
+
+
+def _check_kind(method: Method) -> None:
+    if method.stochastic:
+        raise ValueError(
+            f"{method} adds noise: its runs have an order of expectations, weak_order = {method.weak_order}, and the "
+            "orders here are about the flow; use the method without noise (tau = 0)"
+        )
+    if isinstance(method, SingleStep):
+        raise ValueError(
+            f"{method} makes steps over several grid intervals, of lower order at the end; orders of runs are worked "
+            "out for methods with a step for every interval, see nd.order.observed"
+        )
 
 
 def grid_sensitivity(method: Any) -> sp.Expr:
@@ -132,8 +147,11 @@ def grid_sensitivity(method: Any) -> sp.Expr:
     Raises
     ------
     ValueError
-        If the method has no steady step on a geometric grid.
+        If the method has no steady step on a geometric grid, or adds noise.
     """
+    _check_kind(method)
+    if one_field(method).registers == 1:
+        return sp.Integer(0)  # a step without memory sees no ratio
     r = sp.Symbol("r", positive=True)
     defect = geometric_defects(_classical(exact_method(method)).steady(ratio=r), r, 2)[1]
     return tidy(sp.cancel(sp.diff(defect, r)).subs(r, 1))
@@ -215,6 +233,7 @@ def _checked_orders(method: Method, orders: Any) -> tuple[int, ...] | None:
 def _of_scheme(scheme: Scheme) -> RunOrder:
     """Read a scheme's options and the pattern of its steps."""
     options = dict(scheme.options)
+    _check_kind(scheme.method)
     method = exact_method(scheme.method)
     formulation = method._formulation(scheme.schedule)
     orders = _checked_orders(method, options["orders"])

@@ -39,9 +39,9 @@ from typing import Any
 
 import sympy as sp
 
-from numdiff.properties.order.consistency import certified, is_multistep
+from numdiff.properties.order.consistency import certified, exact_steady, is_multistep
 from numdiff.symbolic.polynomials import to_sympy
-from numdiff.symbolic.steady import H, depends_on, steady
+from numdiff.symbolic.steady import H, depends_on
 from numdiff.symbolic.stiff import Defects, coordinates, tensor_vanishes
 from numdiff.tableau import Tableau
 
@@ -132,7 +132,7 @@ def stiff(method: Any) -> StiffOrder:
         If it does not depend on the step length (kernel exponent 0), has floating-point coefficients, evaluates more
         than one field, or stores samples.
     """
-    tableau = steady(method)
+    tableau = exact_steady(method)
     if not depends_on(tableau, H):
         raise ValueError(
             f"{method} has no linear part (its kernel exponent is 0), so there is nothing stiff to be exact for; use a "

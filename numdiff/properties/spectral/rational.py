@@ -122,7 +122,7 @@ def _laid_out(method: Any, levels: Sequence[Level]) -> Program:
     for n, (here, there) in enumerate(pairwise(nodes)):
         if here == there:
             raise ValueError(f"levels {n} and {n + 1} have the same sigma/alpha; drop one of them")
-    orders = (method.points,) * (len(levels) - 1)
+    orders = method._full_orders(len(levels) - 1)
     layout = Layout(exact_method(method), None, levels, formulation, "lower", None, orders)
     return tuple(layout.method._program(layout)), formulation.prediction
 

@@ -180,7 +180,7 @@ def transfer(scheme: Scheme, s: ArrayLike) -> tuple[Array, ...]:
     for tableau in map(_plain, scheme.tableaus):
         units = [np.repeat(row[:, None], given.size, axis=1) for row in np.eye(tableau.registers)]
         field = _linear(tableau, scheme.prediction, given.reshape(-1))
-        rows = _run(tableau.same_shape(a=(), b=()), units, field)
+        rows = _run(tableau.same_shape(a=(), b=(), Na=(), Nb=(), noises=0), units, field)
         found.append(np.stack(rows).transpose(2, 0, 1).reshape(*given.shape, len(rows), len(rows)))
     return tuple(found)
 

@@ -30,7 +30,7 @@ import sympy as sp
 
 from numdiff.symbolic.polynomials import ZETA, Z, parameters, stability_polynomial, to_fraction
 from numdiff.symbolic.rootcondition import satisfies_root_condition
-from numdiff.symbolic.steady import H, depends_on, steady
+from numdiff.symbolic.steady import H, depends_on, one_field
 
 C = sp.Symbol("c")
 """cos theta."""
@@ -84,7 +84,7 @@ def sector_angle(method: Any) -> SectorAngle:
     if isinstance(method, tuple):
         rho, sigma = _checked(method)
         return _of_pair(rho, sigma) if sigma.degree() >= rho.degree() else _explicit()
-    tableau = steady(method)
+    tableau = one_field(method)
     if stability_polynomial(tableau).degree(Z) < 1:
         raise ValueError(f"{method} does not use the model: its stability polynomial has no z in it")
     return _explicit(depends_on(tableau, H))

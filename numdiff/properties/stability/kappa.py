@@ -38,8 +38,9 @@ from numdiff.methods.base import Method
 from numdiff.methods.ghvb import GHVB
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.parametric import Parameters, Q, UncertifiedError, certified_end, lowered
+from numdiff.symbolic.phi import phi
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial, to_sympy
-from numdiff.symbolic.steady import H, exact_method, steady
+from numdiff.symbolic.steady import H, exact_method, one_field
 from numdiff.tableau import Tableau
 
 KAPPA = sp.Symbol("kappa")
@@ -86,6 +87,11 @@ def diffusion_polynomial(method: Any) -> sp.Poly:
 
 def _cleared(method: Method) -> sp.Poly:
     """Return the polynomial times a common denominator, in `ZETA` and `Z` for kappa."""
+    return lowered(_in_kappa(method))
+
+
+def _in_kappa(method: Method) -> sp.Poly:
+    """Return the polynomial in `ZETA` and `KAPPA`."""
     formulation = method.formulation or NOISE_RATIO
     noise = formulation.prediction == "noise"
     tableau = _geometric(method, formulation) if formulation.c == 0 else method.steady()
@@ -93,7 +99,19 @@ def _cleared(method: Method) -> sp.Poly:
     if formulation.variable in ("inverse-rho", "log-snr") and (noise or formulation.c == 0):
         degree = sp.degree(pi, ZETA)
         pi = sp.expand(Q**degree * pi.subs(ZETA, ZETA / Q))
-    return lowered(sp.Poly(pi, ZETA, KAPPA))
+    return sp.Poly(pi, ZETA, KAPPA)
+
+
+def _whole(pi: sp.Poly, h: Any) -> tuple[sp.Poly, Any, int]:
+    """Return pi with h = d h', so that stages at fractions of a step have whole powers of e^{-h'}; h in h', and d."""
+    found = set().union(*(c.atoms(sp.exp, phi) for c in pi.coeffs()))
+    multiples = [sp.cancel((f.args[0] if isinstance(f, sp.exp) else f.args[1]) / H) for f in found]
+    d = int(sp.ilcm(1, 1, *(a.q for a in multiples if a.is_Rational)))
+    if d == 1:
+        return pi, h, d
+    shorter = tuple(x / d for x in h) if isinstance(h, tuple) else None if h is None else h / d
+    scaled = {power: c.subs({H: d * H, Q: Q**d}, simultaneous=True) for power, c in pi.as_dict().items()}
+    return sp.Poly.from_dict(scaled, *pi.gens), shorter, d
 
 
 def diffusion_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPING) -> tuple[sp.Expr, sp.Expr]:
@@ -132,7 +150,8 @@ def diffusion_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = 
 
 @cache
 def _diffusion_interval(method: Method, h: Any, side: tuple[Any, Any]) -> tuple[sp.Expr, sp.Expr]:
-    pi = _cleared(method).as_expr()
+    whole, h, d = _whole(_in_kappa(method), h)
+    pi = lowered(whole).as_expr()
     if isinstance(h, sp.Rational) and method.kernel == 0:
         numbers = not pi.free_symbols - {ZETA, Z, H, Q}
         if numbers:  # a filter that does not settle on steps of this ratio says so
@@ -147,9 +166,10 @@ def _diffusion_interval(method: Method, h: Any, side: tuple[Any, Any]) -> tuple[
         )
     if (method.formulation or NOISE_RATIO).prediction == "noise":
         below = sp.Poly(pi.subs(Z, 1 + Z), ZETA, Z)  # the method's own kappa is minus Z
-        return sp.Integer(0), in_step_length(certified_end(below, "real", parameters), h)
+        return sp.Integer(0), in_step_length(certified_end(below, "real", parameters), h).subs(H, H / d)
     ends = [certified_end(sp.Poly(pi.subs(Z, sign * Z), ZETA, Z), "real", parameters) for sign in (1, -1)]
-    return in_step_length(-ends[0], h), in_step_length(ends[1], h)
+    low, high = (in_step_length(end, h).subs(H, H / d) for end in (-ends[0], ends[1]))
+    return low, high
 
 
 def exponential_interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any] = DAMPING) -> sp.Expr:
@@ -159,13 +179,13 @@ def exponential_interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]
 
 @cache
 def _exponential_interval(method: Any, axis: str, h: Any, side: tuple[Any, Any]) -> sp.Expr:
-    pi = stability_polynomial(steady(method))
+    pi, h, d = _whole(stability_polynomial(one_field(method)), h)
     parameters = _parameters(method, pi.as_expr(), h, side)
     if axis == "imaginary" and isinstance(h, sp.Rational) and not parameters.sides:
         return _in_decimals(pi, axis, h)
     if axis == "imaginary" and not isinstance(h, sp.Rational) and pi.degree(ZETA) > EASY:
         raise UncertifiedError(f"the imaginary interval of {method} could not be proved as a formula; {REMEDY}")
-    return in_step_length(certified_end(pi, axis, parameters), h)
+    return in_step_length(certified_end(pi, axis, parameters), h).subs(H, H / d)
 
 
 def _in_decimals(pi: sp.Poly, axis: str, h: sp.Rational) -> sp.Expr:
@@ -276,6 +296,7 @@ def _checked(method: Any) -> Method:
             f"{method} works in time on the velocity, where steps equally spaced in log-SNR do not repeat; use "
             "real_interval, or a noise or data formulation"
         )
+    one_field(method)  # or says why there is no steady step of one field
     return exact_method(method)
 
 

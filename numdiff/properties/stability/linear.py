@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from numdiff.properties.stability.kappa import exponential_interval
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
-from numdiff.symbolic.steady import H, depends_on, exact_method, steady
+from numdiff.symbolic.steady import H, depends_on, exact_method, one_field, steady
 
 SIMPLE = 1e-9
 """Uncertainty of a root up to which it counts as simple. Rounding splits a double root by about sqrt(eps) = 1e-8, which
@@ -74,7 +74,7 @@ def polynomial(method: Any, *, h: Any = None) -> sp.Poly:
     ValueError
         If `h` is given for a method that does not depend on it, or is not positive.
     """
-    return stability_polynomial(steady(method, h))
+    return stability_polynomial(one_field(method, h))
 
 
 def region(method: Any, z: ArrayLike, *, h: float | None = None) -> NDArray[np.bool_]:
@@ -182,7 +182,7 @@ def _interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Exp
 
 @lru_cache(maxsize=512)
 def _derived(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
-    if not depends_on(steady(method), H):
+    if not depends_on(one_field(method), H):
         return interval(stability_polynomial(steady(method, h)), axis, domain)
     return exponential_interval(method, axis, h, domain)
 

@@ -42,7 +42,7 @@ from numdiff.symbolic.polynomials import (
     tidy,
     to_sympy,
 )
-from numdiff.symbolic.steady import H, depends_on, exact_method, steady
+from numdiff.symbolic.steady import H, depends_on, exact_method, one_field
 
 AGAINST = ("principal", "exact")
 R = sp.Symbol("r")
@@ -111,7 +111,7 @@ def relative_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = D
 
 @lru_cache(maxsize=256)
 def _derived(method: Any, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
-    tableau = steady(method, h)
+    tableau = one_field(method, h)
     if depends_on(tableau, H):
         raise ValueError(f"{method} depends on the step length h: give a number, h=0.1, for its relative stability")
     if stability_polynomial(tableau).degree(ZETA) <= 1:

@@ -66,6 +66,13 @@ def order_star(method: Any, z: ArrayLike, *, h: float | None = None) -> OrderSta
 
 
 def log_exact(method: Any, z: ArrayLike, h: float | None) -> NDArray[np.float64]:
-    """Return log|e^{(c+z)h}| for every z, flat."""
-    c = getattr(method, "kernel", 0)
-    return np.asarray((c + _points(z).reshape(-1).real) * (1.0 if h is None else float(h)))
+    """Return log|e^{(c+z)h}| for every z, flat; for a method with noise the growth of the mean."""
+    c, q = getattr(method, "kernel", 0), 1.0
+    if getattr(method, "stochastic", False):  # the drift of a diffusion is X' = c X + (1 + tau^2) z X
+        squared = getattr(getattr(method.formulation, "level", None), "constant", None)
+        if squared is None:
+            raise ValueError(
+                f"{method} adds noise whose level is no constant tau, so that its mean has no exact growth to compare"
+            )
+        q += float(squared)
+    return np.asarray((float(c) + q * _points(z).reshape(-1).real) * (1.0 if h is None else float(h)))

@@ -38,7 +38,7 @@ from numdiff.methods.base import Method
 from numdiff.methods.checks import choice
 from numdiff.properties.stability.linear import real_interval
 from numdiff.symbolic.polynomials import Z, _embedded, over_field, to_sympy
-from numdiff.symbolic.steady import H, _check_h, exact_method, steady
+from numdiff.symbolic.steady import H, _check_h, exact_method, one_field
 from numdiff.tableau import Tableau
 
 DIGITS = 30
@@ -103,6 +103,9 @@ def startup(
     if not isinstance(method, Method):
         raise TypeError(f"method must be a method such as nd.AdamsBashforth(3), got {method!r}; a tableau has no start")
     choice("start", start, STARTS)
+    if method.stochastic:
+        raise ValueError(f"{method} adds noise, and a start is about the flow; use the method without noise (tau = 0)")
+    one_field(method)  # or says why there is no steady step, which the start leads to
     steps = 2 * method.points if steps is None else _count("steps", steps, 0)
     if _count("perturbed", perturbed, 0) > steps:
         raise ValueError(f"perturbed must be at most steps = {steps}, got {perturbed}")
@@ -147,7 +150,7 @@ def internal(method: Any, *, h: Any = None) -> tuple[sp.Poly, ...]:
     h
         Step length of an exponential method; by default it stays the symbol ``h``.
     """
-    tableau = steady(method, h)
+    tableau = one_field(method, h)
     field, matrices = over_field(tableau)
     ring = field[Z]
     A, B = (matrices[name].convert_to(ring) for name in "AB")
@@ -168,6 +171,9 @@ class _Clock:
     def time(self, log_snr: Any) -> Any:
         return log_snr
 
+    def level_at(self, time: Any) -> Level:
+        raise ValueError("its first steps have stages at middle times, which a schedule gives; there is none here")
+
     def level(self, log_snr: Any) -> Level:
         one = sp.Integer(1)
         scales = (one, sp.exp(-log_snr)) if self._alpha_is_one else (sp.exp(log_snr), one)
@@ -181,7 +187,10 @@ def _polynomials(method: Method, start: str, steps: int, perturbed: int, h: Any)
     clock = _Clock(formulation)
     length = max(steps, method.points) + 1  # the last step of a run may be another one, and is not used
     levels = [clock.level(_log_snr(formulation, n)) for n in range(length + 1)]
-    tableaus = method.program(levels, formulation, schedule=clock, start=start)
+    try:
+        tableaus = method.program(levels, formulation, schedule=clock, start=start)
+    except ValueError as error:
+        raise ValueError(f"{method}, start {start!r}: {error}") from error
     nodes = _nodes(tableaus, levels)
     program, back = _over_one_field(tableaus, h)
     one = program[0].V[0][0].one
@@ -191,7 +200,12 @@ def _polynomials(method: Method, start: str, steps: int, perturbed: int, h: Any)
         if node > perturbed or node == 0 == perturbed:
             state = [z * 0 if x is None else x for x in step(tableau, state, lambda Y, level: z * Y)]
             found[node] = state[0]
-    return tuple(back(found[n]) for n in range(perturbed, steps + 1))
+    wanted = range(perturbed, steps + 1)
+    if not found.keys() >= set(wanted):
+        raise ValueError(
+            f"{method} makes steps over several grid intervals, and has no sample at every node of a start"
+        )
+    return tuple(back(found[n]) for n in wanted)
 
 
 def _log_snr(formulation: Formulation, n: int) -> sp.Expr:

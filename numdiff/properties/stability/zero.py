@@ -36,9 +36,9 @@ from numdiff.methods.base import Method
 from numdiff.properties.stability.kappa import velocity_filter
 from numdiff.symbolic.critical import X, critical_polynomials, irreducible
 from numdiff.symbolic.multistep import taylor
-from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial, tidy, to_fraction
+from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial, tidy, to_fraction, to_sympy
 from numdiff.symbolic.rootcondition import is_schur, satisfies_root_condition
-from numdiff.symbolic.steady import exact_method, steady
+from numdiff.symbolic.steady import H, exact_method, one_field
 
 RATIO = sp.Symbol("r", positive=True)
 """Each step over the one before it."""
@@ -101,7 +101,7 @@ def zero_stability(method: Any) -> ZeroStability:
     ValueError
         For two symbols, or coefficients that are not rational.
     """
-    rho = method if isinstance(method, sp.Poly) else _rho(steady(method))
+    rho = method if isinstance(method, sp.Poly) else _rho(one_field(method))
     symbol = _only_symbol(rho)
     stable, weak = _root_condition_sets(rho, symbol)
     return ZeroStability(symbol, stable, weak, tidy(rho.as_expr()))
@@ -170,9 +170,13 @@ def _filter_bound(method: Method) -> sp.Expr | None:
 
 def _on_ratio(method: Any, symbol: sp.Symbol) -> Any:
     """Return the tableau on a geometric grid; an exponential method at h = 0 is the one of kernel exponent 0."""
-    if not isinstance(method, Method):
-        return steady(method)
-    return _without_kernel(exact_method(method)).steady(ratio=symbol)
+    tableau = one_field(method)
+    if not isinstance(method, Method) or tableau.registers == 1:  # a one-step method sees no ratio
+        return tableau
+    try:
+        return _without_kernel(exact_method(method)).steady(ratio=symbol)
+    except ValueError as error:
+        raise ValueError(f"{method} has no form without kernel, on which step ratios are decided: {error}") from error
 
 
 def _without_kernel(method: Any) -> Any:
@@ -185,6 +189,8 @@ def _without_kernel(method: Any) -> Any:
 
 
 def _rho(tableau: Any) -> sp.Poly:
+    if tableau.registers == 1:
+        return sp.Poly(ZETA - to_sympy(tableau.V[0][0]).subs(H, 0), ZETA)
     pi = stability_polynomial(tableau)
     return sp.Poly.from_dict({(i,): taylor(c, 1)[0] for (i, j), c in pi.as_dict().items() if j == 0}, ZETA)
 
