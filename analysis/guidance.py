@@ -42,9 +42,9 @@ METHODS: dict[str, dict[str, nd.Method]] = {
     "splitting": {
         "DDIM": nd.DDIM(),
         "PLMS4": nd.PLMS(4),
-        "LTSP4, condition first": LTSP(4, condition="first"),
-        "LTSP4, condition last": LTSP(4, condition="last"),
-        "STSP4": STSP(4),
+        "LTSP4, condition first": LTSP(4, condition="first", weights="uniform"),
+        "LTSP4, condition last": LTSP(4, condition="last", weights="uniform"),
+        "STSP4": STSP(4, weights="uniform"),
         "Strang": Strang(),
     },
 }
