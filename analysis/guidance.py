@@ -45,6 +45,7 @@ METHODS: dict[str, dict[str, nd.Method]] = {
         "LTSP4, condition first": LTSP(4, condition="first", weights="uniform"),
         "LTSP4, condition last": LTSP(4, condition="last", weights="uniform"),
         "STSP4": STSP(4, weights="uniform"),
+        "STSP4, variable weights": STSP(4),
         "Strang": Strang(),
     },
 }
