@@ -45,6 +45,9 @@ BITS = 8
 DEPTH = 36
 """How often the interval between two anchors is halved."""
 
+SHORTEST = 1e-8
+"""How short an increment may be, relative to the clock: a hundred of the intervals at which the tree ends."""
+
 TOGETHER = 2**15
 """How many numbers are made at a time, at least one array."""
 
@@ -54,7 +57,8 @@ _SEEDED, _PATH = 0, 1  # the streams of one seed
 def from_generator(x: Array, generator: Any = None) -> Source:
     """Return noise like `x` from a ``numpy.random.Generator`` or ``torch.Generator``, or a fresh one.
 
-    A torch generator may live on another device than the sample: the noise is drawn there and moved.
+    A torch generator may live on another device than the sample: the noise is drawn there and moved. The noise of a
+    complex sample is complex, of independent parts and variance 1 in all, here and from the other sources.
     """
 
     def draw(index: int, column: int) -> Array:
@@ -63,7 +67,7 @@ def from_generator(x: Array, generator: Any = None) -> Source:
             device = x.device if generator is None else generator.device
             return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)
         rng = generator if generator is not None else np.random.default_rng()
-        return rng.standard_normal(x.shape).astype(x.dtype)
+        return _like(rng.standard_normal(_real_shape(x)), x)
 
     return draw
 
@@ -74,8 +78,7 @@ def _normals(seed: int, streams: Sequence[Stream], first: int, shape: tuple[int,
     Box and Muller's transform takes a fixed number of words, so that each sample owns a fixed part of the counter.
     Small arrays are made several at a time, and each time in the same memory: an array holds until the next one.
     """
-    count, size = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
-    blocks = -(-size // 4)  # four words of 64 bits each, four normal numbers
+    count, size, blocks = _blocks(shape)
     together = max(1, TOGETHER // max(1, count * blocks * 4))
     philox = np.random.Philox(key=0)
     generator, state = np.random.Generator(philox), philox.state
@@ -97,13 +100,32 @@ def _normals(seed: int, streams: Sequence[Stream], first: int, shape: tuple[int,
         radius /= np.add(cosine, 1, out=sine)
         np.multiply(np.subtract(1, cosine, out=cosine), radius, out=cosine)
         np.multiply(np.multiply(tangent, 2, out=sine), radius, out=sine)
-        yield from normal.reshape(len(chunk), count, -1)[:, :, :size].reshape(-1, *shape)
+        yield from normal.reshape(len(chunk), count, 4 * blocks)[:, :, :size].reshape(len(chunk), *shape)
+
+
+def _blocks(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return how many samples a shape has, how many numbers each, and the fours of words that these take."""
+    count, size = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
+    return count, size, -(-size // 4)  # four words of 64 bits each, four normal numbers
+
+
+def _is_complex(x: Array) -> bool:
+    return x.is_complex() if kind(x) == "torch" else x.dtype.kind == "c"
+
+
+def _real_shape(x: Array) -> tuple[int, ...]:
+    """Return the shape of the doubles that make noise like `x`: two for a complex number."""
+    shape = tuple(x.shape)
+    return (*(shape or (1,)), 2) if _is_complex(x) else shape
 
 
 def _like(values: np.ndarray, x: Array) -> Array:
-    """Return doubles on the host as an array of the dtype and device of `x`."""
+    """Return doubles on the host, of the shape `_real_shape`, as noise of the shape, dtype and device of `x`."""
+    if _is_complex(x):  # the variance of both parts is 1 together
+        values = np.reshape(math.sqrt(0.5) * (values[..., 0] + 1j * values[..., 1]), tuple(x.shape))
     if kind(x) == "torch":
-        return sys.modules["torch"].from_numpy(np.ascontiguousarray(values)).to(device=x.device, dtype=x.dtype)
+        host = sys.modules["torch"].from_numpy(np.ascontiguousarray(values))  # which has no arrays without axes
+        return host.reshape(x.shape).to(device=x.device, dtype=x.dtype)
     return values.astype(x.dtype)
 
 
@@ -131,6 +153,16 @@ class _Source:
         for name in ("seed", "first"):
             object.__setattr__(self, name, _whole(name, getattr(self, name)))
 
+    def _fits(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a batch, or raise if its last samples lie beyond the counter of the generator."""
+        count, size, blocks = _blocks(shape)
+        if (self.first + count) * blocks > 2**64:
+            raise ValueError(
+                f"first must be at most {max(0, 2**64 // blocks - count)} for {count} samples of {size} numbers each, "
+                f"got {self.first}; count samples from 0 and use another seed for another set"
+            )
+        return shape
+
 
 @dataclass(frozen=True)
 class Seeded(_Source):
@@ -154,7 +186,7 @@ class Seeded(_Source):
 
     def bind(self, x: Array, scheme: Any) -> Source:
         """Return the source for a run of `scheme` from the sample `x`, shape (n, ...)."""
-        shape = tuple(x.shape)
+        shape = self._fits(_real_shape(x))
 
         def draw(index: int, column: int) -> Array:
             return _like(next(_normals(self.seed, [(_SEEDED, index, column, 0)], self.first, shape)), x)
@@ -190,7 +222,7 @@ class BrownianPath(_Source):
             If a noise of the scheme has no clock, or if two clocks overlap: their noises would not be independent.
         """
         clocks = _clocks(scheme)
-        shape, ends = tuple(x.shape), dict[float, np.ndarray]()
+        shape, ends = self._fits(_real_shape(x)), dict[float, np.ndarray]()
 
         def draw(index: int, column: int) -> Array:
             start, end = clocks[index, column]
@@ -214,13 +246,13 @@ class BrownianPath(_Source):
         Raises
         ------
         ValueError
-            If the clock is not finite.
+            If the clock is not finite, or the samples are numbered too high.
         """
         if not math.isfinite(clock):
             raise ValueError(
                 f"a Brownian path has no value at clock {clock}; end the grid where alpha and sigma are > 0"
             )
-        if clock == 0:
+        if clock == 0 or 0 in self._fits(shape):
             return np.zeros(shape)
         place = math.log2(abs(clock)) / BITS
         anchor = math.floor(place)
@@ -276,8 +308,12 @@ def _clocks(scheme: Any) -> dict[tuple[int, int], tuple[float, float]]:
                     "clock); use noise=Seeded(seed) or generator="
                 )
             start, end = (float(to_float(t)) for t in clock)
-            if not start < end:
-                raise ValueError(f"the clock of noise {column} of tableau {index} must rise, got {start} to {end}")
+            if not end - start > SHORTEST * max(abs(start), abs(end)) or math.isinf(end - start):
+                raise ValueError(
+                    f"the clock of noise {column} of tableau {index} of {scheme.method} must rise, by {SHORTEST:g} of "
+                    f"itself and in the range of floats, got {start} to {end}; use longer steps, less noise or "
+                    "noise=Seeded(seed)"
+                )
             found[index, column] = (start, end)
     for before, after in pairwise(sorted(found.values())):
         if after[0] < before[1] - 1e-9 * (before[1] - before[0]):

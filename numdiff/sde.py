@@ -43,7 +43,7 @@ Sources: Xue et al., SA-Solver (2023), proposition 4.2; Song et al., DDIM (2021)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, ClassVar
@@ -94,9 +94,8 @@ def _bound(name: str, value: Any) -> Number | None:
 
 def _beside(value: Number, level: Level) -> Number:
     """Return `value` in a form that mixes with the numbers of `level`: a Fraction and a tensor do not."""
-    which, other = kind(value), kind(level.sigma)
-    exact = which == "exact" or (which == "sympy" and value.is_number and other in ("float", "numpy"))
-    return float(value) if exact and (other == "torch" or which == "sympy") else value
+    apart = {"exact": ("torch",), "sympy": ("float", "numpy", "torch")}.get(kind(value), ())
+    return float(value) if kind(level.sigma) in apart and getattr(value, "is_number", True) else value
 
 
 def _brownian_time(value: Number, level: Level) -> Number:
@@ -134,7 +133,7 @@ class Tau:
         For a negative or infinite value, an empty window or an unknown option.
     """
 
-    value: Number | Callable[[Number], Number] = 1
+    value: Number = 1  # or a function of one
     low: float | None = None
     high: float | None = None
     variable: str = "time"
@@ -183,8 +182,8 @@ class Tau:
             return 0
         if not self.is_function:
             return _beside(self.value, end)
-        name, found = f"tau({float(now):g})", self.value(now)
-        _real(name, found)  # refuses symbols
+        name, found = f"tau({_real(self.variable, now):g})", self.value(now)
+        _real(name, found)  # a symbol is none
         return _beside(_noise_level(name, found, inf), end)
 
     def squared(self, start: Level, end: Level) -> Number:

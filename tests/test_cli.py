@@ -8,34 +8,16 @@ import subprocess
 import sys
 from fractions import Fraction
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import numdiff as nd
-from numdiff import cli
 from numdiff._files import write_atomically
-from numdiff.cli import messages, parser, selection, values
-from numdiff.methods import FAMILIES
-from numdiff.methods.registry import catalogue
-
-NAMES = [(name, key) for key, family in FAMILIES.items() for name in (key, *family.aliases)]
+from numdiff.cli import messages, parser, values
+from tests.commands import answer, run
 
 HEAVY = {"torch", "sympy", "mpmath", "scipy", "matplotlib", "sklearn", "tqdm", "safetensors"}
-
-
-def run(capsys, *arguments):
-    """Return (exit code, standard output, standard error)."""
-    code = cli.main([str(a) for a in arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
-
-
-def answer(capsys, *arguments):
-    code, out, err = run(capsys, *arguments)
-    assert (code, err) == (0, ""), err
-    return out
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------
@@ -250,68 +232,7 @@ def test_labels_are_read_in_their_order(numbers):
     assert values.labels(f"0-{numbers[0]}") == tuple(range(numbers[0] + 1))
 
 
-def test_families_and_aliases_are_found_in_any_case_and_with_an_order():
-    for name, key in NAMES:
-        assert selection.split(name.upper()) == (name, None)
-        if "order" in FAMILIES[key].options:
-            assert selection.split(f"{name}3") == selection.split(f"{name}-3") == (name, 3)
-    assert selection.split("heun3") == ("heun3", None)  # a family without an order
-
-
 # --- commands ---------------------------------------------------------------------------------------------------------
-
-
-def test_methods_lists_every_family_and_finds_by_alias(capsys):
-    listed = json.loads(answer(capsys, "methods", "--json"))
-    assert {name for entry in listed for name in (entry["family"], *entry["aliases"])} == {name for name, _ in NAMES}
-    text = answer(capsys, "methods")
-    for name, key in NAMES:
-        (entry,) = json.loads(answer(capsys, "methods", name.upper(), "--json"))
-        assert entry["family"] == key
-        assert name in text
-
-
-def test_a_sampler_of_a_library_is_shown_in_full(capsys):
-    text = answer(capsys, "methods", "DPM++ 2M Karras")
-    for line in (
-        r"family +dpmpp\n",
-        r"stands for +nd\.method\('dpmpp', order=2, rule='half'\)\n",
-        r"builds +AdamsBashforth\(order=2, formulation='data/log-snr', weights='variable', rule='half'\)\n",
-        r"order +2 with exact starts\n",
-        r"evaluations +1 a step, 10 for 10 steps\n",
-        r"grid +nd\.grids\.karras\n",
-        r"k-diffusion +dpmpp_2m \(order=2, rule=half\)\n",
-        r"\nx_t = xi x_s \+ kappa_t sum",
-    ):
-        assert re.search(line, text), line
-    (entry,) = json.loads(answer(capsys, "methods", "ddpm", "--json"))
-    assert (entry["order"], entry["weak_order"], entry["stochastic"], entry["nfe"]["evaluations"]) == (1, 1, True, 10)
-    assert "DDPMScheduler" in entry["names"]["diffusers"]
-
-
-def test_methods_lists_the_names_of_libraries(capsys):
-    listed = json.loads(answer(capsys, "methods", "--aliases", "--json"))
-    assert {(entry["library"], entry["name"]) for entry in listed} == {(a.library, a.name) for a in catalogue.ALIASES}
-    assert all(entry["family"] in FAMILIES for entry in listed)
-    text = answer(capsys, "methods", "unipc", "--aliases")
-    assert re.search(r"uni_pc_bh2 +ComfyUI +unipc\(order=3, rule='bh2'\)\n", text)
-    assert "dpmpp_2m" not in text
-
-
-def test_an_order_may_stand_behind_a_family_unless_a_sampler_is_called_so(capsys):
-    """DPM2 is a single-step method in menus, and DPM-Solver of order 2 is a multistep one."""
-    assert "may be dpm --order 2, or AUTOMATIC1111:DPM2" in run(capsys, "derive", "dpm2")[2]
-    assert selection.split("dpm-2") == ("dpm", 2)
-    assert selection.split("dpm3") == ("dpm", 3)
-    assert selection.split("dpm_2") == ("dpm_2", None)
-
-
-@pytest.mark.parametrize("name", ["dpm_adaptive", "heunpp2", "Restart"])
-def test_what_has_no_family_says_why_in_every_command(capsys, name):
-    for command in ("methods", "derive", "stability"):
-        code, _, err = run(capsys, command, name)
-        assert (code, err.count("\n")) == (2, 1)
-        assert re.match(rf"numdiff: error: {name} (is not a fixed-step linear method|has no family here): ", err)
 
 
 def test_a_number_found_in_decimals_is_no_fraction(capsys):
@@ -378,50 +299,6 @@ def test_order_tells_published_weights_from_those_of_the_actual_steps(capsys):
     assert slopes["plms3"] == pytest.approx(2, abs=0.3)  # 0.3: less than half way to the next order
     assert slopes["lms3"] == pytest.approx(3, abs=0.3)
     assert re.search(r"observed order  1\.\d+ \+- .*\nclaimed order   2", answer(capsys, "order", "ab2"))
-
-
-def test_sample_is_the_library_s_sample(capsys, tmp_path):
-    import torch
-
-    target = tmp_path / "digits.npz"
-    arguments = ["sample", "dpmpp2", "--steps", 6, "--grid", "quadratic", "--labels", "7,1-3", "--guidance", "2.5"]
-    out = answer(capsys, *arguments, "--n", 10, "--seed", 5, "--out", target)
-    assert "6 steps, 6 evaluations" in out
-    saved = np.load(target)
-    assert saved["labels"].tolist() == [7, 1, 2, 3, 7, 1, 2, 3, 7, 1]
-    noise = torch.randn(10, 64, generator=torch.Generator().manual_seed(5))
-    model = nd.models.digits()
-    scheme = nd.DPMSolverPP(2).discretize(model.schedule, nd.grids.power(model.schedule, 6))
-    with torch.no_grad():
-        expected = nd.sample(scheme, model.conditioned(torch.tensor(saved["labels"]), 2.5), noise, prediction="v")
-    np.testing.assert_array_equal(saved["noise"], noise.numpy())
-    # the same arithmetic in the same order, up to how many threads share a matrix product
-    np.testing.assert_allclose(saved["samples"].reshape(10, 64), expected.numpy(), atol=1e-4)
-
-
-def test_sample_draws_one_enlarged_digit_after_the_other(capsys, tmp_path):
-    from matplotlib.image import imread
-
-    target = tmp_path / "digits.png"
-    answer(capsys, "sample", "ddim", "--steps", 3, "--n", 13, "--labels", "0-4", "--out", target)
-    picture = imread(target)
-    assert picture.shape[:2] == (3 * 60, 5 * 60)  # 8 pixels and a frame of 1, six times enlarged; 13 = 5 + 5 + 3
-    assert (picture[120:, 180:, :3] == 1).all()  # no digit, no ink
-    assert picture[..., :3].min() < 0.2
-
-
-def test_sample_takes_a_saved_model_and_refuses_a_damaged_one(capsys, tmp_path):
-    nd.models.save(nd.models.digits(), tmp_path / "mine")
-    arguments = ["sample", "ddim", "--steps", 2, "--n", 3, "--out"]
-    answer(capsys, *arguments, tmp_path / "a.npz")
-    answer(capsys, *arguments, tmp_path / "b.npz", "--model", tmp_path / "mine.safetensors")
-    np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["samples"], np.load(tmp_path / "b.npz")["samples"])
-    weights = tmp_path / "mine.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-10])
-    code, _, err = run(capsys, *arguments, tmp_path / "c.npz", "--model", tmp_path / "mine")
-    assert code == 2
-    assert "is truncated" in err
-    assert not (tmp_path / "c.npz").exists()
 
 
 def test_study_refuses_a_file_for_a_folder(capsys, tmp_path):

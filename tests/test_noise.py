@@ -73,7 +73,8 @@ def test_tensors_get_the_same_numbers_cast(source, dtype):
 
 def test_a_single_number_has_noise_too():
     for source in (Seeded(0), BrownianPath(0)):
-        assert nd.sample(scheme_for(), lambda x, t: 0.1 * x, np.array(1.5), noise=source).shape == ()
+        for x in (np.array(1.5), torch.tensor(1.5)):
+            assert nd.sample(scheme_for(), lambda x, t: 0.1 * x, x, noise=source).shape == ()
 
 
 def test_a_generator_draws_as_before():
@@ -192,6 +193,81 @@ def test_a_path_starts_at_clock_0_where_alpha_is_0():
     assert errors.max() < 4
 
 
+# --- levels of noise far from 1 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{"tau": x} for x in (1e-150, 1e-6, 0.24, 4)] + [{"eta": 1e-7}], ids=str)
+def test_increments_have_their_size_for_every_noise_level(options):
+    scheme = nd.AdamsBashforth(1, stochastic(**options)).discretize(VP, GRID)
+    n = 5000
+    draw = BrownianPath(3).bind(np.zeros(n), scheme)
+    found = np.array([draw(i, 0) for i in range(len(GRID) - 1)])
+    errors = np.abs(found @ found.T / n - np.eye(len(found))) / np.sqrt((1 + np.eye(len(found))) / n)
+    assert errors.max() < 4
+
+
+@pytest.mark.parametrize("tau", [1e-6, 0.249, 0.251])
+def test_runs_on_one_path_approach_one_another_at_small_noise(tau):
+    """On both sides of the level at which the clock is another one; the difference is that of the noise, too."""
+    gaussian = nd.problems.Gaussian([0.5, -1.0], [[0.5, 0.2], [0.2, 0.3]])
+    x, model, method = gaussian.sample_level(100, VP.level(0.9), 2), gaussian.model(VP), scheme_for(tau=tau).method
+    grids = [nd.grids.uniform_log_snr(VP, steps=n, t_start=0.9, t_end=0.1) for n in (32, 64, 128)]
+    schemes = [method.discretize(VP, grid) for grid in grids]
+    plain = [nd.sample(s, model, x, noise=lambda i, k: np.zeros_like(x)) for s in schemes]
+    noisy = [(nd.sample(s, model, x, noise=BrownianPath(1)) - y) / tau for s, y in zip(schemes, plain, strict=True)]
+    gaps = [np.sqrt(np.mean((a - b) ** 2)) for a, b in itertools.pairwise(noisy)]
+    assert gaps[1] < 0.62 * gaps[0]
+
+
+@pytest.mark.parametrize("tau", [20, 1e3])
+def test_a_level_beyond_floats_is_refused_with_a_remedy(tau):
+    with pytest.raises(ValueError, match=r"clock of noise 0 of .* use longer steps, less noise or noise="):
+        BrownianPath(0).bind(np.zeros(2), scheme_for(tau=tau))
+    short = VP.level(0.5).log_snr + np.array([0.0, 1e-10])
+    with pytest.raises(ValueError, match="use longer steps"):
+        BrownianPath(0).bind(np.zeros(2), scheme_for(grid=[VP.time(s) for s in short]))
+
+
+# --- empty and complex samples ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [Seeded, BrownianPath])
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (3, 0), (0, 0, 4)])
+def test_an_empty_sample_stays_empty(source, shape):
+    for x in (np.zeros(shape), torch.zeros(shape), np.zeros(shape, complex)):
+        found = nd.sample(scheme_for(), lambda x, t: 0.1 * x, x, noise=source(0))
+        assert (found.shape, found.dtype) == (x.shape, x.dtype)
+    assert BrownianPath(0).value(0.3, shape).shape == shape
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_noise_of_complex_samples_is_complex_with_variance_one(kind):
+    n = 30000
+    x = np.zeros((n, 2), np.complex64) if kind == "numpy" else torch.zeros(n, 2, dtype=torch.complex64)
+    scheme = scheme_for()
+    generator = np.random.default_rng(0) if kind == "numpy" else torch.Generator().manual_seed(0)
+    for draw in (from_generator(x, generator), Seeded(1).bind(x, scheme), BrownianPath(1).bind(x, scheme)):
+        z = draw(3, 0)
+        assert (z.dtype, tuple(z.shape)) == (x.dtype, (n, 2))
+        parts = np.stack([np.asarray(z.real), np.asarray(z.imag)]).transpose(0, 2, 1).reshape(4, n)
+        errors = np.abs(parts @ parts.T / n - np.eye(4) / 2) / np.sqrt((1 + np.eye(4)) / 4 / n)
+        assert errors.max() < 4
+    one = Seeded(1).bind(x[5:6], scheme)(3, 0)
+    assert Seeded(1, first=5).bind(x[:1], scheme)(3, 0)[0, 0] == Seeded(1).bind(x, scheme)(3, 0)[5, 0] != one[0, 0]
+    assert nd.sample(scheme, lambda x, t: 0.1 * x, x[0, 0], noise=Seeded(2)).shape == ()
+
+
+@pytest.mark.parametrize("source", [Seeded, BrownianPath])
+def test_samples_beyond_the_counter_are_refused(source):
+    scheme, last = scheme_for(), 2**64 // 10 - 4  # ten blocks of four numbers each
+    with pytest.raises(ValueError, match=f"first must be at most {last} for 4 samples of 40 numbers each"):
+        nd.sample(scheme, lambda x, t: 0.1 * x, np.zeros((4, 40)), noise=source(0, first=2**62))
+    for first in (last, 2**62 // 10):
+        assert np.isfinite(source(0, first=first).bind(np.zeros((4, 40)), scheme)(1, 0)).all()
+    with pytest.raises(ValueError, match="first must be at most"):
+        source(0, first=last + 1).bind(np.zeros((4, 40)), scheme)
+
+
 # --- doors ------------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +284,7 @@ def test_clocks_that_overlap_are_refused():
     with pytest.raises(ValueError, match=r"the clocks \(1.0, 3.0\) and \(2.0, 4.0\) of AB1 overlap"):
         BrownianPath(0).bind(np.zeros(2), _scheme(pair))
     tableau = nd.Tableau(A=[[0]], U=[[1]], B=[[0]], V=[[1]], Nb=[[1]], levels=[VP.level(0.5)], clocks=[(2.0, 1.0)])
-    with pytest.raises(ValueError, match=r"must rise, got 2\.0 to 1\.0"):
+    with pytest.raises(ValueError, match=r"must rise, .* got 2\.0 to 1\.0"):
         BrownianPath(0).bind(np.zeros(2), _scheme([tableau]))
 
 

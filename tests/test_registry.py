@@ -1,8 +1,11 @@
 """Everything registered keeps its claims: names, sizes, consistency, and how it is found."""
 
 import dataclasses
+import importlib
 import inspect
 import pickle
+import pkgutil
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -10,8 +13,9 @@ import pytest
 import sympy as sp
 
 import numdiff as nd
-from numdiff.methods import FAMILIES
+from numdiff.methods import FAMILIES, exponential_runge_kutta
 from numdiff.methods.multistep import Multistep
+from numdiff.methods.published import classical
 
 METHODS = nd.methods()
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
@@ -111,5 +115,61 @@ def test_unknown_names_suggest_the_nearest():
         nd.method("ab")
     with pytest.raises(ValueError, match=r"method ghvb needs beta, for example beta=0\.8"):
         nd.method("ghvb", order=2)
-    with pytest.raises(ValueError, match="unknown method 3; known: ab"):
+    with pytest.raises(ValueError, match="unknown method 'zzzz'; numdiff methods lists the families"):
+        nd.method("zzzz")
+    for blank in ("", "  "):
+        with pytest.raises(ValueError, match="name is empty; give a family or a sampler's name"):
+            nd.method(blank)
+    with pytest.raises(TypeError, match=r"name must be the text of a name .* got 3"):
         nd.method(3)
+
+
+def test_an_order_may_stand_behind_a_family():
+    for name in ("plms3", "plms-3", "PLMS 3", "ipndm_3"):
+        assert nd.method(name) == nd.PLMS(3)
+    assert nd.method("ghvb3", beta=0.8) == nd.method("ghvb3", order=3, beta=0.8) == nd.GHVB(3, 0.8)
+    with pytest.raises(ValueError, match="ghvb3 has order 3, but order=2 is given; give one of them"):
+        nd.method("ghvb3", order=2, beta=0.8)
+    with pytest.raises(ValueError, match="unknown method 'heun-4'"):  # a family without orders
+        nd.method("heun-4")
+
+
+def test_every_array_of_a_family_is_within_reach():
+    for name in exponential_runge_kutta.KNOWN:
+        assert nd.method("etd", tableau=name).label == name
+    for name in classical.RHO_RK:
+        assert nd.method("rho-rk", tableau=name) == nd.method(name) == nd.RhoRK(name)
+    with pytest.raises(ValueError, match="tableau must be one of '1euler'"):
+        nd.method("rho-rk", tableau="5rk")
+
+
+def test_every_method_class_is_exported():
+    """A class without abstract parts can be made by its users."""
+    package = sys.modules[nd.Method.__module__.rpartition(".")[0]]
+    modules = [
+        importlib.import_module(info.name) for info in pkgutil.walk_packages(package.__path__, "numdiff.methods.")
+    ]
+    members = {thing for module in modules for thing in vars(module).values() if inspect.isclass(thing)}
+    concrete = {c for c in members if issubclass(c, nd.Method) and not inspect.isabstract(c)}
+    assert len(concrete) > 20
+    assert not [c.__name__ for c in concrete if getattr(nd, c.__name__, None) is not c or c.__name__ not in nd.__all__]
+    assert set(package.__all__) - set(nd.__all__) == {"FAMILIES", "find", "register"}
+
+
+def test_a_family_says_which_of_its_members_are_as_published():
+    status = {key: family.status(family.example) for key, family in FAMILIES.items()}
+    assert status["ddim"] == status["heun"] == "as published"
+    assert FAMILIES["dpmpp"].status({"order": 3}).startswith("repaired, of order 3")
+    assert FAMILIES["dpmpp"].status({"order": 2, "rule": "half"}) == "as published"
+    for key, family in FAMILIES.items():
+        for settings, _ in family.variants:
+            assert set(settings) <= set(family.options), key
+            assert family.status(settings) in dict(map(reversed, family.variants)), key
+
+
+@pytest.mark.parametrize(("rule", "c3", "order"), [("dpmsolver", None, 3), ("dpmsolver", 0.9, 2), ("exact", 0.9, 3)])
+def test_a_status_that_tells_an_order_is_right_about_it(rule, c3, order):
+    options = {"order": 3, "rule": rule, **({} if c3 is None else {"c3": c3})}
+    status = FAMILIES["dpm-solver-single"].status(options)
+    assert f"of order {order}" in status
+    assert nd.method("dpm-solver-single", **options).order == order

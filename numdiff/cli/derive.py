@@ -16,7 +16,7 @@ from typing import Any
 from numdiff._files import write_atomically
 from numdiff.answers import TOPICS, Answer, ask
 from numdiff.cli.messages import in_options
-from numdiff.cli.selection import chosen
+from numdiff.cli.selection import chosen, grid
 from numdiff.cli.values import Symbol, UnansweredError, UsageError, symbolic
 
 ENDINGS = {"json": ".json", "scheme": ".json", "python": ".py", "markdown": ".md", "latex": ".tex", "text": ".txt"}
@@ -101,7 +101,7 @@ def _schedule(options: argparse.Namespace) -> Any:
 
 def _grid_name(options: argparse.Namespace, schedule: Any) -> str:
     """Return the grid's name; a flow begins at an infinite log-SNR, so that its default is uniform in t."""
-    return options.grid or ("uniform-t" if schedule is not None and schedule.is_flow else "log-snr")
+    return grid(options, "uniform-t" if schedule is not None and schedule.is_flow else "log-snr")
 
 
 def _laid_out(method: Any, options: argparse.Namespace, form: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from fractions import Fraction
-from textwrap import dedent, wrap
+from textwrap import wrap
 from typing import Any
 
+from numdiff.cli import documentation
 from numdiff.cli.layout import columns, dump
 from numdiff.cli.selection import split
 from numdiff.formulations import Formulation
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
         _list_families(options)
     else:
         name, order = split(options.family)
-        _show(find(name), order, options)
+        _show(find(name), order, options, name)
 
 
 def _list_families(options: argparse.Namespace) -> None:
@@ -84,14 +84,14 @@ def _plain(value: Any) -> Any:
 # --- one family -------------------------------------------------------------------------------------------------------
 
 
-def _show(found: Found, order: int | None, options: argparse.Namespace) -> None:
+def _show(found: Found, order: int | None, options: argparse.Namespace, asked: str) -> None:
     family = FAMILIES[found.family]
     given = {**(found.options or family.example), **({} if order is None else {"order": order})}
     method = family.build(**{**family.example, **given} if _incomplete(found) else given)
+    entry = _entry(found.family, method, asked)
     if options.json:
-        dump([{**_entry(found.family, method), "grid": found.grid, "note": found.note}])
+        dump([{**entry, "published": found.published, "grid": found.grid, "note": found.note}])
         return
-    entry = _entry(found.family, method)
     rows = [
         ("family", found.family),
         ("what it is", family.summary),
@@ -102,21 +102,27 @@ def _show(found: Found, order: int | None, options: argparse.Namespace) -> None:
         ("order", f"{method.order} with exact starts"),
         ("weak order", "-" if method.weak_order is None else str(method.weak_order)),
         ("evaluations", f"{method.stages} a step, {method.nfe(STEPS)} for {STEPS} steps"),
-        ("published", family.published or "as published"),
+        ("published", found.published),
         ("note", found.note),
         ("grid", found.grid or ""),
-        ("reference", method.reference),
+        ("claims", entry["claims"]),
+        ("references", entry["references"]),
         *((library, _names_in(found.family, library)) for library in entry["names"]),
     ]
     print(columns([line for label, text in rows if text for line in _wrapped(label, text)]))
-    print(f"\n{entry['formula']}")
+    print("\n".join(["", entry["formula"], "", *wrap(entry["symbols"], WIDTH + 20)]).rstrip())
 
 
 def _names_in(family: str, library: str) -> str:
     """Return the names of a family's members in a library, each with the options that it stands for."""
     found = [alias for alias in catalogue.of_family(family) if alias.library == library]
-    options = [", ".join(f"{name}={_plain(value)}" for name, value in alias.settings) for alias in found]
+    options = [", ".join(f"{name}={_shown(name, value)}" for name, value in alias.settings) for alias in found]
     return ", ".join(f"{a.name} ({text})" if text else a.name for a, text in zip(found, options, strict=True))
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return the value of an option as text, without the option's name, with which a noise level begins."""
+    return str(_plain(value)).removeprefix(f"{name}=")
 
 
 def _incomplete(found: Found) -> bool:
@@ -133,9 +139,10 @@ def _call(family: str, options: dict[str, Any]) -> str:
     return f"nd.method({', '.join([repr(family), *(f'{name}={constructed(x)}' for name, x in options.items())])})"
 
 
-def _entry(name: str, method: Method | None = None) -> dict[str, Any]:
+def _entry(name: str, method: Method | None = None, asked: str = "") -> dict[str, Any]:
     family = FAMILIES[name]
     method = method or family.member()
+    documented = documentation.of(name, method, asked)
     names: dict[str, list[str]] = {}
     for alias in catalogue.of_family(name):
         names.setdefault(alias.library, []).append(alias.name)
@@ -152,8 +159,11 @@ def _entry(name: str, method: Method | None = None) -> dict[str, Any]:
         "stages": method.stages,
         "nfe": {"steps": STEPS, "evaluations": method.nfe(STEPS)},
         "published": family.published or "as published",
+        "formula": documented.formula,
+        "symbols": documented.symbols,
+        "claims": documented.claims,
+        "references": documented.references,
         "reference": method.reference,
-        "formula": formula(method),
         "names": names,
     }
 
@@ -169,10 +179,3 @@ def constructed(value: Any) -> str:
     shown = [item.name for item in dataclasses.fields(value) if item.init]
     body = ", ".join(f"{name}={constructed(getattr(value, name))}" for name in shown)
     return f"{type(value).__name__}({body})"
-
-
-def formula(method: Method) -> str:
-    """Return the formula of a method: the first indented paragraph of its module's documentation."""
-    text = sys.modules[type(method).__module__].__doc__ or ""
-    blocks = [block for block in text.split("\n\n") if block.startswith("    ")]
-    return dedent(blocks[0]).rstrip() if blocks else ""

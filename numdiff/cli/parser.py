@@ -21,9 +21,8 @@ from numdiff.cli import values
 from numdiff.cli.layout import columns
 from numdiff.formulations import FORMULATIONS
 from numdiff.grids import NAMED as TIME_GRIDS
-from numdiff.methods.adams import RULES, WEIGHTS
+from numdiff.methods.adams import WEIGHTS
 from numdiff.methods.base import FINALS, STARTS
-from numdiff.methods.predictor_corrector import RULES as CORRECTOR_RULES
 from numdiff.methods.published.classical import VARIANTS
 from numdiff.study.orders import GRIDS as ORDER_GRIDS
 
@@ -172,21 +171,21 @@ def _method(parser: Any, symbol: bool) -> None:
             metavar="X",
             help=f"{text}{or_symbol}{default}",
         )
-    rules = tuple(dict.fromkeys((*RULES, *CORRECTOR_RULES)))
-    names = {"formulation": FORMULATIONS, "weights": WEIGHTS, "rule": rules, "variant": VARIANTS}
-    texts = {
-        "formulation": "what is interpolated in which variable",
-        "weights": "for the actual steps, or those of equal steps as published",
-        "rule": "exact integral, or as published; half: 2M midpoint; 3m, 3m-heun: 3M; bh1, bh2: those of unipc",
-        "variant": "variable of DEIS",
+    names = {
+        "formulation": ("what is interpolated in which variable", FORMULATIONS),
+        "weights": ("for the actual steps, or those of equal steps as published", WEIGHTS),
+        "variant": ("variable of DEIS", VARIANTS),
     }
-    for name, known in names.items():
-        group.add_argument(
-            f"--{name}",
-            type=values.named(name, known),
-            metavar=name[0].upper(),
-            help=f"{texts[name]}: {', '.join(known)}",
-        )
+    for name, (text, known) in names.items():
+        kind, listed = values.named(name, known), ", ".join(known)
+        group.add_argument(f"--{name}", type=kind, metavar=name[0].upper(), help=f"{text}: {listed}")
+    group.add_argument(
+        "--rule",
+        type=str.lower,
+        metavar="R",
+        help="exact integral, or as published, which every family has its own of; half: 2M midpoint; 3m, 3m-heun: 3M; "
+        "bh1, bh2: those of unipc; dpmsolver, taylor: single-step",
+    )
     group.add_argument(
         "--set",
         type=values.setting,
@@ -359,8 +358,8 @@ def _sample(parser: Any) -> None:
         '"digits", which ships with numdiff, or the path of NAME.safetensors beside NAME.json',
     )
     add("--steps", values.whole(1, values.MOST_STEPS), 20, "N", "number of steps (default 20)")
-    spacing = f"spacing of the times: {', '.join(TIME_GRIDS)} (default log-snr)"
-    add("--grid", values.named("grid", TIME_GRIDS), "log-snr", "GRID", spacing)
+    spacing = f"spacing of the times: {', '.join(TIME_GRIDS)} (default that of METHOD's last word, or log-snr)"
+    add("--grid", values.named("grid", TIME_GRIDS), None, "GRID", spacing)
     _start(parser, ("lower", "runge-kutta"), "lower")
     add("--labels", values.labels, tuple(range(10)), "L", "classes: 3, 0-9 or 1,4,7-9 (default 0-9)")
     add(

@@ -11,8 +11,9 @@ import numpy as np
 
 from numdiff import grids
 from numdiff._files import write_atomically
-from numdiff.cli.selection import chosen
+from numdiff.cli.selection import chosen, grid
 from numdiff.cli.values import UsageError
+from numdiff.methods import find
 from numdiff.study import sampling
 
 ENLARGED = 6
@@ -25,18 +26,20 @@ def run(options: argparse.Namespace) -> None:
 
     from numdiff.study.threads import limited
 
-    method = chosen(options)
+    method, spacing = chosen(options), grid(options, "log-snr")
     with limited(options.threads):
         denoiser = sampling.load(options.model)
         _check(denoiser, options)
         classes = sampling.labels(options.labels, options.n)
         noise = sampling.noise(denoiser, options.n, options.seed)
-        times = grids.named(options.grid, denoiser.schedule, options.steps)
+        times = grids.named(spacing, denoiser.schedule, options.steps)
         chance = torch.Generator().manual_seed(options.seed + 1)  # of the method's own noise, not that of x_T
         settings = {"start": options.start, "generator": chance}
         found = sampling.run(denoiser, method, times, noise, classes, options.guidance, **settings)
         _write(options.out, found.samples, noise, classes, denoiser, len(options.labels))
         verdict = _judged(found.samples, classes) if options.model == sampling.SHIPPED else ""
+    if options.grid is None and find(options.method).grid is not None:
+        print(f"grid {spacing}, which {options.method} asks for")
     print(f"{method.name}: {found.steps} steps, {found.nfe} evaluations, {found.seconds:.2f} s{verdict}")
     print(f"wrote {options.n} samples to {options.out}")
 

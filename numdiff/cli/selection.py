@@ -1,19 +1,19 @@
 """From METHOD and its options to a method.
 
-METHOD is a family or an alias of one, in any case, also with its order behind it ("ab3", "plms-4"), or a sampler's
-name in a library ("dpmpp_2m", "UniPCMultistepScheduler"). Options that a family doesn't have are refused by the
-registry, which suggests the nearest one.
+METHOD is what `numdiff.methods.find` finds: a family or an alias of one, in any case, also with its order behind it
+("ab3", "plms-4"), or a sampler's name in a library ("dpmpp_2m", "UniPCMultistepScheduler"). Options that a family
+doesn't have are refused by the registry, which suggests the nearest one.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any
 
+from numdiff import grids
 from numdiff.cli.values import UsageError, symbolic
-from numdiff.methods import FAMILIES
-from numdiff.methods.registry import catalogue, families
+from numdiff.methods import find
+from numdiff.methods.registry import catalogue
 from numdiff.study.settings import build
 
 FLAGS = ("order", "beta", "momentum", "error", "real_interval", "formulation", "weights", "rule", "variant")
@@ -21,25 +21,37 @@ FLAGS = ("order", "beta", "momentum", "error", "real_interval", "formulation", "
 
 
 def split(text: str) -> tuple[str, int | None]:
-    """Return (family or alias, order) from "ghvb", "ghvb3" or "ghvb-3"; other names are returned as they are.
+    """Return (family, order) from a family with its order ("ghvb3", "ghvb-3"); other names are returned as they are.
+
+    Raises
+    ------
+    ValueError
+        As `numdiff.methods.find`, which decides what a name stands for.
+    """
+    found = find(text)
+    if found.order is None:
+        return text, None
+    return found.family + text.strip()[len(catalogue.split_grid(text.strip())[0]) :], found.order
+
+
+def grid(options: argparse.Namespace, default: str) -> str:
+    """Return the name of the grid: that of --grid, or that of a word behind METHOD ("DPM++ 2M Karras"), or `default`.
 
     Raises
     ------
     UsageError
-        If the text is a family with its order and a sampler's name in a library at once, and these differ.
+        If the word asks for a grid that needs more than a number of steps.
     """
-    names, name = families(), text.lower()
-    if name in names:
-        return name, None
-    match = re.fullmatch(r"(.*?)-?(\d{1,2})", name)
-    if not (match and match[1] in names and "order" in FAMILIES[names[match[1]]].options):
-        return text, None
-    same = [alias for alias in catalogue.aliases(text, str.lower) if alias.library != "paper"]
-    if same and (same[0].family, same[0].options.get("order")) != (names[match[1]], int(match[2])):
-        raise UsageError(
-            f"{text} may be {match[1]} --order {match[2]}, or {same[0]}, which is {same[0].described}; write which"
-        )
-    return match[1], int(match[2])
+    maker = find(options.method).grid
+    if options.grid is not None or maker is None:
+        return options.grid or default
+    for name, make in grids.NAMED.items():
+        if maker == f"nd.grids.{make.__name__}":
+            return name
+    raise UsageError(
+        f"{options.method} asks for a grid of its own, which {maker} makes in Python; choose one by --grid "
+        f"{'|'.join(grids.NAMED)}"
+    )
 
 
 def chosen(options: argparse.Namespace) -> Any:

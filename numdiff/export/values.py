@@ -156,6 +156,9 @@ def refusal(value: Any) -> str:
         which = kind(value)
     except TypeError:
         which = ""
+    if callable(value) and not which:
+        called = getattr(value, "__name__", type(value).__name__)
+        return f"is the function {called}, which text cannot hold; use numbers and windows, or `to_python` for one grid"
     if which == "torch" and value.requires_grad:
         return "carries a gradient, which JSON and source code cannot; detach it: x.detach(), float(x)"
     if which in ("torch", "numpy"):

@@ -4,15 +4,17 @@ from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.ancestral import Ancestral, DPM2Ancestral, DPMSolverPP2SAncestral, EulerAncestral
 from numdiff.methods.base import Method
 from numdiff.methods.bdia import BDIA
+from numdiff.methods.butcher import Butcher
 from numdiff.methods.churn import Churn, EDMStochastic, EulerChurn
 from numdiff.methods.deis import TimeAdams
-from numdiff.methods.dpmpp_sde import DPMSolverPPSDE
+from numdiff.methods.dpmpp_sde import DPMSolverPPSDE, SingleStepSDE
+from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
 from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.interpolant import Interpolant, SiT
-from numdiff.methods.momentum import HeavyBall, Nesterov
-from numdiff.methods.pndm import FPNDM, IPNDMV, PNDM
+from numdiff.methods.momentum import HeavyBall, Momentum, Nesterov
+from numdiff.methods.pndm import FPNDM, IPNDMV, PNDM, PseudoNumerical
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
 from numdiff.methods.published.classical import (
     DDIM,
@@ -42,12 +44,13 @@ from numdiff.methods.published.classical import (
 )
 from numdiff.methods.published.correctors import AdamsBashforthMoulton, SASolver, UniC, UniP
 from numdiff.methods.published.single_step import DPM2, RES, SEEDS, DPMSolverSingle, HochbruckOstermann
-from numdiff.methods.published.stochastic import DDPM, SDEDPMSolver, SDEDPMSolverPP
+from numdiff.methods.published.stochastic import DDPM, MisprintedThirdOrder, SDEDPMSolver, SDEDPMSolverPP
 from numdiff.methods.registry import FAMILIES, find, method, register
 from numdiff.methods.registry.members import methods
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
-from numdiff.methods.splitting import LTSP, STSP, Strang
+from numdiff.methods.single_step import SingleStep
+from numdiff.methods.splitting import LTSP, STSP, MultistepSplitting, Strang
 
 __all__ = [
     "BDIA",
@@ -74,6 +77,7 @@ __all__ = [
     "AdamsBashforth",
     "AdamsBashforthMoulton",
     "Ancestral",
+    "Butcher",
     "Churn",
     "DPM2Ancestral",
     "DPMSolver",
@@ -84,6 +88,7 @@ __all__ = [
     "EDMStochastic",
     "EulerAncestral",
     "EulerChurn",
+    "ExponentialButcher",
     "ExponentialRungeKutta",
     "FilteredAdams",
     "FlowAB",
@@ -99,8 +104,12 @@ __all__ = [
     "Kutta38",
     "Method",
     "Midpoint",
+    "MisprintedThirdOrder",
+    "Momentum",
+    "MultistepSplitting",
     "Nesterov",
     "PredictorCorrector",
+    "PseudoNumerical",
     "Ralston",
     "Ralston3",
     "RhoRK",
@@ -110,6 +119,8 @@ __all__ = [
     "SDEDPMSolverPP",
     "Scheme",
     "SiT",
+    "SingleStep",
+    "SingleStepSDE",
     "Strang",
     "StretchedAdams",
     "TimeAdams",

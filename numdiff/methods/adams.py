@@ -48,6 +48,12 @@ HALVED = ("3m", "3m-heun")
 class AdamsBashforth(AdamsType):
     """Explicit Adams method of order k, exact on polynomials of degree < k in the formulation's variable on any grid.
 
+        x_t = xi x_s + kappa_t sum_{j<k} omega_j f_{n-j},    omega_j = int_0^h e^{c(h-u)} l_j(u) du
+
+    where f_{n-j} are the evaluations, newest first, h is the step in the formulation's variable, xi, kappa_t and c are
+    the linear factor, scale and kernel exponent of the formulation (data/log-SNR: sigma_t/sigma_s, alpha_t, -1), and
+    l_j is the polynomial that is 1 at the node u_j = s_{n-j} - s_n and 0 at the other k - 1.
+
     Parameters
     ----------
     order
@@ -64,6 +70,16 @@ class AdamsBashforth(AdamsType):
     ------
     ValueError, TypeError
         For an order out of range or an unknown option.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds with exact starts, on any grid with weights "variable"
+    and on grids uniform in the variable with "uniform"; with noise the weak order is 2 at most.
+
+    References
+    ----------
+    Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.1 and III.5; Hochbruck and Ostermann,
+    Exponential multistep methods of Adams-type, BIT 51 (2011).
     """
 
     order: int

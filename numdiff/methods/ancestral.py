@@ -8,7 +8,9 @@ With rho = sigma/alpha, y = x/alpha and the noise level eta between 0 and 1, the
 At eta = 1 this is rho_down = rho_t^2/rho_s, a step of twice the length in log-SNR. Both halves carry the marginals of
 the diffusion into each other: the flow does, and adding noise does. So the error of a run's *distribution* is that of
 the base alone, of its order, when the first sample has the distribution of its level; given a fixed first sample it is
-the splitting of an SDE, weak order 1.
+the splitting of an SDE, weak order 1. With another ``noise_factor`` than 1 the second half no longer undoes the first:
+the variance keeps an error of about (noise_factor^2 - 1) times that of the noise however short the steps are, and
+``weak_order`` is 0.
 
 **Rectified flow.** On the flow schedule, where sigma = t and alpha = 1 - t, another rule for the same eta is in use:
 sigma_down = sigma_t (1 - eta + eta sigma_t/sigma_s), with the noise that then restores rho_t (``rule="flow"``).
@@ -50,6 +52,11 @@ RULES = ("variance", "flow")
 class Ancestral(OverOneStep):
     """A one-step method made ancestral: steps beyond the target, and noise.
 
+        up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2
+        x_t = alpha_t [base's step of x/alpha from rho_s to down + up z]
+
+    where rho = sigma/alpha and z is standard normal.
+
     Parameters
     ----------
     base
@@ -57,7 +64,7 @@ class Ancestral(OverOneStep):
     eta
         Noise level, from 0 (the base itself) to 1.
     noise_factor
-        Factor of the noise, at least 0; 1 is right and other values change the distribution ("s_noise").
+        Factor of the noise, at least 0; 1 is right and other values change the distribution for good ("s_noise").
     rule
         "variance" as above, or "flow", on flow schedules.
 
@@ -65,6 +72,16 @@ class Ancestral(OverOneStep):
     ------
     ValueError, TypeError
         For a base with memory or noise, or a number out of range.
+
+    Notes
+    -----
+    The order is the base's, in the law of the samples; the weak order, given the first sample, is 1; stages and
+    evaluations are the base's. As published.
+
+    References
+    ----------
+    Crowson, k-diffusion, sample_euler_ancestral and others; Song, Meng, Ermon, Denoising diffusion implicit models,
+    arXiv:2010.02502, section 4.1.
     """
 
     base: Method
@@ -94,8 +111,8 @@ class Ancestral(OverOneStep):
 
     @property
     def weak_order(self) -> int | None:
-        """1 given the first sample; `order` in the law of the samples. None without noise."""
-        return 1 if self.stochastic else None
+        """1 given the first sample; `order` in its law; 0 where the noise is scaled. None without noise."""
+        return int(self.noise_factor == 1) if self.stochastic else None
 
     @property
     def name(self) -> str:
@@ -158,10 +175,24 @@ class Ancestral(OverOneStep):
 def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "variance") -> Ancestral:
     """Return Euler ancestral: DDIM with noise, order 1; eta = 1 is SDE-DPM-Solver++ of order 1 and DDPM's posterior.
 
+        x_t = alpha_t [x_s/alpha_s + (down - rho_s) e + up z]
+        up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2
+
+    where e is the noise prediction at (x_s, s), rho = sigma/alpha and z is standard normal.
+
     Parameters
     ----------
     eta, noise_factor, rule
         As in `Ancestral`; "flow" is Euler ancestral as used for rectified flows.
+
+    Notes
+    -----
+    Order 1; weak order 1; 1 stage; N evaluations for N steps. As published.
+
+    References
+    ----------
+    Crowson, k-diffusion, sample_euler_ancestral; diffusers, EulerAncestralDiscreteScheduler; as DDIM with eta Song,
+    Meng, Ermon, Denoising diffusion implicit models, arXiv:2010.02502, section 4.1.
     """
     return Ancestral(AdamsBashforth(1), eta, noise_factor, rule)
 
@@ -169,10 +200,25 @@ def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "va
 def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
     """Return DPM2 ancestral ("dpm_2_ancestral", KDPM2Ancestral): DPM-Solver-2, midpoint form, with noise.
 
+        up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2,    mid^2 = rho_s down
+        y_m = y_s + (mid - rho_s) e(y_s, rho_s),    y_t = y_s + (down - rho_s) e(y_m, mid) + up z
+
+    where y = x/alpha, rho = sigma/alpha, e is the noise prediction and z standard normal.
+
     Parameters
     ----------
     eta, noise_factor
         As in `Ancestral`.
+
+    Notes
+    -----
+    Order 2; weak order 1; 2 stages; 2 N evaluations for N steps. The order is that of the law of the samples; the weak
+    order is given the first one. As published.
+
+    References
+    ----------
+    Crowson, k-diffusion, sample_dpm_2_ancestral; diffusers, KDPM2AncestralDiscreteScheduler; the solver is DPM-Solver-2
+    of Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927.
     """
     return Ancestral(DPM2(), eta, noise_factor)
 
@@ -180,11 +226,27 @@ def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
 def DPMSolverPP2SAncestral(eta: Number = 1, *, rule: str = "dpmsolver", noise_factor: Number = 1) -> Ancestral:
     """Return DPM-Solver++ 2S ancestral ("dpmpp_2s_ancestral"): two evaluations a step, data prediction, with noise.
 
+        up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2,    h = log(rho_s/down)
+        y_m = e^{-h/2} y_s + (1 - e^{-h/2}) D(y_s, rho_s),    y_t = e^{-h} y_s + (1 - e^{-h}) D(y_m, mid) + up z
+
+    where y = x/alpha, rho = sigma/alpha, mid^2 = rho_s down, D is the data prediction and z standard normal; rule
+    "exact" gives D(y_s, rho_s) a weight of its own.
+
     Parameters
     ----------
     eta, noise_factor
         As in `Ancestral`.
     rule
         "dpmsolver", the midpoint form as published, or "exact", of stiff order 2.
+
+    Notes
+    -----
+    Order 2; weak order 1; 2 stages; 2 N evaluations for N steps. The order is that of the law of the samples; the weak
+    order is given the first one. As published.
+
+    References
+    ----------
+    Crowson, k-diffusion, sample_dpmpp_2s_ancestral; the solver is 2S of Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++,
+    arXiv:2211.01095.
     """
     return Ancestral(DPMSolverSingle(2, rule=rule), eta, noise_factor)

@@ -12,7 +12,7 @@ from numdiff import grids
 from numdiff.elementary import Number, kind
 from numdiff.formulations import NOISE_RATIO, VELOCITY_TIME, Formulation
 from numdiff.level import Level
-from numdiff.methods.checks import check_no_orders, check_orders, choice, symbols_of
+from numdiff.methods.checks import check_no_orders, check_orders, choice, needs_floats, symbols_of
 from numdiff.methods.layout import Layout
 from numdiff.methods.scheme import Scheme
 from numdiff.schedules import Schedule
@@ -160,7 +160,8 @@ class Method(abc.ABC):
             final=choice("final", final, FINALS),
             orders=self.check_orders(orders, len(levels) - 1),
         )
-        method = self.in_floats() if any(kind(level.time) == "torch" for level in levels) else self
+        tensors = any(kind(level.time) == "torch" for level in levels)
+        method = self.in_floats() if tensors or needs_floats(self) else self
         program = tuple(tableau.to_float() for tableau in method._program(layout))
         starts = layout.exact_starts
         options = (("start", start), ("final", final), ("orders", orders))
@@ -190,13 +191,13 @@ class Method(abc.ABC):
         return (self.points,) * steps
 
     def in_floats(self) -> Self:
-        """Return the method with its exact parameters as floats: a Fraction and a tensor do not mix."""
+        """Return the method with its exact parameters as floats: Fractions, tensors and SymPy numbers do not mix."""
         changes: dict[str, Any] = {}
         for item in fields(self):  # type: ignore[arg-type]  # every method is a dataclass
             value = getattr(self, item.name)
             if isinstance(value, Method):
                 changes[item.name] = value.in_floats()
-            elif isinstance(value, Fraction) or hasattr(value, "free_symbols"):
+            elif isinstance(value, Fraction) or getattr(value, "is_comparable", False):  # real SymPy numbers
                 changes[item.name] = float(value)
         return replace(self, **changes)  # type: ignore[type-var]
 

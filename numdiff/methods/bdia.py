@@ -45,6 +45,11 @@ KNOWN = (NOISE_RATIO, DATA_LOG_SNR, VELOCITY_TIME)
 class BDIA(Method):
     """Bi-directional integration of DDIM, which `numdiff.invert` undoes exactly from the pair of last samples.
 
+        x_{n+1} = gamma (x_{n-1} - DDIM_{n->n-1}(x_n)) + DDIM_{n->n+1}(x_n),    x_1 = DDIM_{0->1}(x_0)
+
+    where DDIM_{n->m}(x) = (alpha_m/alpha_n) x + (sigma_m - sigma_n alpha_m/alpha_n) e(x, t_n), and e is the noise
+    prediction, the same one in both.
+
     Parameters
     ----------
     gamma
@@ -60,8 +65,15 @@ class BDIA(Method):
 
     Notes
     -----
+    Order 2; 1 stage; N evaluations for N steps. That is for gamma = 1 on smooth grids; on rough grids, and for gamma <
+    1, the order is 1. As published.
+
     Arriving at sigma = 0 it makes its own step, which can be run back; ``final="denoise"`` makes a plain DDIM step
     there instead, which cannot. With data prediction no run, and so no inversion, can start at sigma = 0.
+
+    References
+    ----------
+    Zhang, Lewis, Kleijn, Exact diffusion inversion via bi-directional integration approximation, arXiv:2307.10829.
     """
 
     gamma: Any = 1

@@ -37,7 +37,7 @@ def check_orders(method: Method, orders: Any, steps: int) -> tuple[int, ...]:
     orders = tuple(orders)
     if len(orders) != steps:
         raise ValueError(f"orders must have one entry per step ({steps}), got {len(orders)}")
-    return _up_to(points, orders, f", as {method.name} combines {points} evaluations")
+    return _up_to(points, orders, f"; {method.name} combines {points} evaluations")
 
 
 def check_no_orders(method: Method, orders: Any, steps: int) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ def check_spans(method: Method, orders: Any, intervals: int) -> tuple[int, ...]:
 def _up_to(highest: int, orders: tuple[Any, ...], why: str) -> tuple[int, ...]:
     for n, k in enumerate(orders):
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= highest:
-            raise ValueError(f"orders[{n}] must be an int from 1 to {highest}{why}, got {k!r}")
+            raise ValueError(f"orders[{n}] must be an int from 1 to {highest}, got {k!r}{why}")
     return tuple(map(int, orders))
 
 
@@ -89,9 +89,17 @@ def _one_number(name: str, value: Any) -> Number:
         which = kind(value)
     except TypeError:
         raise TypeError(f"{name} must be one real number or a SymPy symbol, got {value!r}") from None
+    array = which in ("numpy", "torch")
+    plain = value.item() if array else value
+    if isinstance(plain, (bool, complex)) or (which == "sympy" and _is_number(plain) and not plain.is_comparable):
+        raise TypeError(f"{name} must be one real number or a SymPy symbol, got {value!r}")
     if which == "torch" and value.requires_grad:
         return value.double()
-    return float(value) if which in ("numpy", "torch") else value
+    return float(plain) if array else value
+
+
+def _is_number(value: Any) -> bool:
+    return bool(getattr(value, "is_number", True))
 
 
 def is_symbolic(value: Number) -> bool:
@@ -164,6 +172,21 @@ def symbols_of(method: Method) -> set[Any]:
     values = [getattr(method, item.name) for item in fields(method)]  # type: ignore[arg-type]
     found = [symbols_of(v) if hasattr(v, "discretize") else _symbols(v) for v in values]
     return set().union(*found)
+
+
+def needs_floats(method: Method) -> bool:
+    """Tell whether a parameter of a method or of its base is a tensor or a SymPy number: Fractions mix with neither."""
+    values = [getattr(method, item.name) for item in fields(method)]  # type: ignore[arg-type]
+    levels: list[Any] = [getattr(value, "level", None) for value in values]  # of a formulation that adds noise
+    values += [level.value for level in levels if hasattr(level, "value")]
+    return any(
+        needs_floats(value) if hasattr(value, "discretize") else hasattr(value, "free_symbols") or _is_tensor(value)
+        for value in values
+    )
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "requires_grad") and kind(value) == "torch"
 
 
 def _symbols(value: Any) -> set[Any]:

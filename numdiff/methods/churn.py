@@ -8,8 +8,9 @@ With rho = sigma/alpha, y = x/alpha, and where S_min <= rho_s <= S_max,
 and no noise elsewhere. The one z reaches the sample through every row of the base's tableau that reads it. Heun's
 method as the base is EDM's algorithm 2; Euler's and DPM-Solver-2, ``Churn(DPM2(), ...)``, are k-diffusion's
 ``sample_euler`` and ``sample_dpm_2``. Adding noise carries the marginals exactly, so the law of the samples has the
-base's error, and at S_noise = 1 no other; given the first sample, the splitting has weak order 1. At another S_noise
-the law of the samples is another one in the limit, too.
+base's error, and at S_noise = 1 no other; given the first sample, the splitting has weak order 1. At another S_noise,
+EDM's own 1.003 included, more noise is added than the step removes: the variance keeps an error of about (S_noise^2 -
+1) times that of all the noise, however many steps there are, and ``weak_order`` is 0.
 
 On a Brownian path the noise of a step is the increment over the step itself, of the clock -rho^2, so that runs on
 grids that refine one another at a fixed S_churn approach the same samples.
@@ -31,14 +32,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from numdiff.elementary import Number, log, product, sqrt, vanishes
 from numdiff.level import Level
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.base import Method
 from numdiff.methods.butcher import HEUN
-from numdiff.methods.checks import check_number, check_towards_data, choice, show
+from numdiff.methods.checks import check_number, check_towards_data, choice, is_symbolic, show
 from numdiff.methods.layout import Layout
 from numdiff.methods.one_step import OverOneStep, check_one_step
 from numdiff.methods.runge_kutta import RungeKutta
@@ -53,6 +54,11 @@ CAP = 2**0.5 - 1
 class Churn(OverOneStep):
     """A one-step method that is given fresh noise before its steps.
 
+        gamma = min(S_churn/N, sqrt(2) - 1) where S_min <= rho_s <= S_max, else 0,    rho^ = (1 + gamma) rho_s
+        y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z,    y_t = base's step of y^ from rho^ to rho_t
+
+    where y = x/alpha, rho = sigma/alpha and z is standard normal.
+
     Parameters
     ----------
     base
@@ -62,7 +68,8 @@ class Churn(OverOneStep):
     S_min, S_max
         Where noise is added, in sigma/alpha, both ends included.
     S_noise
-        Factor of the noise, at least 0; 1 is right and EDM's 1.003 to 1.007 make up for a network's loss of detail.
+        Factor of the noise, at least 0; 1 is right, and EDM's 1.003 to 1.007, which make up for a network's loss of
+        detail, change the law for good (weak order 0).
     evaluation
         "after" the noise, or "before" it, as in diffusers' Euler.
 
@@ -70,6 +77,15 @@ class Churn(OverOneStep):
     ------
     ValueError, TypeError
         For a base with memory or noise, a number out of range or an empty window.
+
+    Notes
+    -----
+    The order is the base's, in the law of the samples; the weak order, given the first sample, is 1 (0 unless S_noise =
+    1); stages and evaluations are the base's. Both hold for a fixed S_churn. As published.
+
+    References
+    ----------
+    Karras, Aittala, Aila, Laine, Elucidating the design space, arXiv:2206.00364, algorithm 2.
     """
 
     base: Method
@@ -84,8 +100,10 @@ class Churn(OverOneStep):
     def __post_init__(self) -> None:
         """Check the parameters."""
         check_one_step("base", self.base)
-        for name in ("S_churn", "S_min", "S_noise"):
+        for name in ("S_churn", "S_noise"):
             object.__setattr__(self, name, check_number(name, getattr(self, name), 0))
+        for name in ("S_min", "S_max"):
+            object.__setattr__(self, name, _bound(name, getattr(self, name)))
         if not self.S_min < self.S_max:
             raise ValueError(f"S_min must lie below S_max, got {self.S_min} and {self.S_max}")
         choice("evaluation", self.evaluation, EVALUATIONS)
@@ -96,6 +114,11 @@ class Churn(OverOneStep):
     def stochastic(self) -> bool:
         """Whether a run may add noise: unless S_churn is 0."""
         return not vanishes(self.S_churn)
+
+    @property
+    def weak_order(self) -> int | None:
+        """1 given the first sample, 0 where S_noise is not 1; `order` in the law of the samples. None without noise."""
+        return int(self.S_noise == 1) if self.stochastic else None
 
     @property
     def name(self) -> str:
@@ -168,13 +191,39 @@ class Churn(OverOneStep):
             ) from error
 
 
+def _bound(name: str, value: Any) -> Number:
+    """Return an end of the window as a number that is not negative, and may be infinite; or raise."""
+    known = isinstance(value, (int, float)) or hasattr(value, "is_number")
+    number = math.inf if known and value == math.inf else check_number(name, value, 0)
+    if is_symbolic(number):
+        raise TypeError(f"{name} must be a number, as steps are compared with it, got the symbol {value}")
+    return number
+
+
 def EDMStochastic(S_churn: Number = 40, S_min: float = 0.05, S_max: float = 50.0, S_noise: Number = 1.003) -> Churn:
     """Return EDM's stochastic sampler: Heun's method with churn; the defaults are those for ImageNet-64.
+
+        rho^ = (1 + gamma) rho_s,    y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z,    d = rho_t - rho^
+        Y = y^ + d e(y^, rho^),    y_t = y^ + d [e(y^, rho^) + e(Y, rho_t)]/2
+
+    where y = x/alpha, rho = sigma/alpha, e is the noise prediction, z standard normal, and gamma = min(S_churn/N,
+    sqrt(2) - 1) where S_min <= rho_s <= S_max and 0 elsewhere.
 
     Parameters
     ----------
     S_churn, S_min, S_max, S_noise
         As in `Churn`.
+
+    Notes
+    -----
+    Order 2; weak order 0; 2 stages; 2 N evaluations for N steps, 2 N - 1 to sigma = 0. That is for S_noise = 1.003,
+    which leaves too much noise; at S_noise = 1 the weak order given the first sample is 1, and the order that of the
+    law of the samples. As published.
+
+    References
+    ----------
+    Karras, Aittala, Aila, Laine, Elucidating the design space, arXiv:2206.00364, algorithm 2. Code: NVlabs/edm;
+    k-diffusion, sample_heun.
     """
     return Churn(RungeKutta(HEUN, "Heun"), S_churn, S_min, S_max, S_noise)
 
@@ -182,9 +231,25 @@ def EDMStochastic(S_churn: Number = 40, S_min: float = 0.05, S_max: float = 50.0
 def EulerChurn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_noise: Number = 1) -> Churn:
     """Return Euler's method with churn, as k-diffusion's ``sample_euler``.
 
+        rho^ = (1 + gamma) rho_s,    y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z
+        y_t = y^ + (rho_t - rho^) e(y^, rho^)
+
+    where y = x/alpha, rho = sigma/alpha, e is the noise prediction, z standard normal, and gamma = min(S_churn/N,
+    sqrt(2) - 1) where S_min <= rho_s <= S_max and 0 elsewhere.
+
     Parameters
     ----------
     S_churn, S_min, S_max, S_noise
         As in `Churn`.
+
+    Notes
+    -----
+    Order 1; weak order 1; 1 stage; N evaluations for N steps. As published in k-diffusion; diffusers evaluates before
+    it adds the noise: `Churn` with ``evaluation="before"``.
+
+    References
+    ----------
+    Crowson, k-diffusion, sample_euler; diffusers, EulerDiscreteScheduler; churn is that of Karras, Aittala, Aila,
+    Laine, Elucidating the design space, arXiv:2206.00364, algorithm 2.
     """
     return Churn(AdamsBashforth(1), S_churn, S_min, S_max, S_noise)

@@ -52,6 +52,11 @@ _START, _END = np.zeros(1), np.ones(1)
 class TimeAdams(AdamsType):
     """tAB-DEIS: exponential Adams-Bashforth exact on polynomials of degree < k in the schedule's time.
 
+        x_t = (alpha_t/alpha_s) x_s + alpha_t sum_{j<k} w_j e_{n-j},    w_j = int_{rho_s}^{rho_t} l_j(t(rho)) drho
+
+    where rho = sigma/alpha, e_{n-j} are the noise predictions, newest first, t(rho) is the schedule's inverse and l_j
+    the polynomial in time that is 1 at t_{n-j} and 0 at the other k - 1.
+
     Order k with exact starts, one evaluation a step; the paper counts degrees, so its tAB r has k = r + 1.
 
     Parameters
@@ -65,6 +70,16 @@ class TimeAdams(AdamsType):
     ------
     ValueError, TypeError
         For parameters out of range.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts. As published, with
+    quadrature to rounding for the left Riemann sum of the published code.
+
+    References
+    ----------
+    Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, proposition 3.
+    Code: qsh-zh/deis.
     """
 
     order: int = 4

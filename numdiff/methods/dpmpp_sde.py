@@ -16,7 +16,8 @@ for a clock T. ``path="brownian"`` takes the clock of the diffusion itself, with
 and x_t their exact joint law; ``path="rho"`` takes T = -sigma/alpha, which is what k-diffusion and diffusers draw from
 their Brownian tree. Both have theta = r + O(h), and the weak order 2 then follows from three sums: w_2 r = W/2, which
 is the drift's, and w_2 times the covariance of z_1 with z_2 and w_2 times the variance of X_2, each as it should be.
-``path="independent"`` has no covariance and weak order 1.
+``path="independent"`` has no covariance and weak order 1. With another ``noise_factor`` than 1 the variance keeps an
+error of about (noise_factor^2 - 1) times that of all the noise, however short the steps are: weak order 0.
 
 **The same method elsewhere.** For a constant tau, so for eta = 1 too, ``path="brownian"`` is the exponential
 Runge-Kutta method of two stages in the stochastic formulation: ``DPMSolverSingle(2, stochastic(tau=tau))``, SEEDS-2 on
@@ -32,15 +33,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number, sqrt, vanishes
+from numdiff.elementary import Number, sqrt
 from numdiff.formulations import DATA_LOG_SNR, Formulation, Span
 from numdiff.level import Level
 from numdiff.methods.base import OneStep
 from numdiff.methods.checks import check_noise_factor, check_number, choice, show
-from numdiff.methods.exponential_runge_kutta import infinite
+from numdiff.methods.exponential_butcher import two_stage
+from numdiff.methods.exponential_runge_kutta import exponential_step, infinite
 from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import first_order
 from numdiff.sde import StochasticFormulation, Tau, stochastic
@@ -55,6 +57,13 @@ PATHS = ("brownian", "rho", "independent")
 class SingleStepSDE(OneStep):
     """Two-stage exponential Runge-Kutta method of the reverse diffusion, with noise on stage and output.
 
+        x_m = xi_m x_s + W_m f_1 + n_m z_1,    f_1 = f(x_s, s),    f_2 = f(x_m, m)
+        x_t = xi x_s + (W - w_2) f_1 + w_2 f_2 + n z_2,    w_2 = W/(2 r)
+
+    where f is the prediction, m lies the fraction r of the step in log-SNR further, xi, W and n are the linear factor,
+    the weight of a constant prediction and the noise of the diffusion's exact step to t (with index to m), and z_1, z_2
+    are increments of one Brownian motion; rule "exact" has another w_2.
+
     Parameters
     ----------
     formulation
@@ -66,12 +75,20 @@ class SingleStepSDE(OneStep):
     path
         How the two noises of a step depend on one another: "brownian", "rho" or "independent"; see the module.
     noise_factor
-        Factor of the noise, at least 0; 1 is right ("s_noise").
+        Factor of the noise, at least 0; 1 is right and other values change the law for good ("s_noise").
 
     Raises
     ------
     ValueError, TypeError
         For another formulation, a number out of range or an unknown option.
+
+    Notes
+    -----
+    Order 2; weak order 2; 2 stages; 2 N evaluations for N steps. The weak order is 1 with path "independent".
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095; Crowson, k-diffusion, sample_dpmpp_sde.
     """
 
     formulation: Formulation
@@ -105,9 +122,11 @@ class SingleStepSDE(OneStep):
 
     @property
     def weak_order(self) -> int | None:
-        """2 on one path, 1 with independent noises; None without noise."""
+        """2 on one path, 1 with independent noises, 0 where the noise is scaled; None without noise."""
         if not self.stochastic:
             return None
+        if self.noise_factor != 1:
+            return 0
         return 1 if self.path == "independent" else getattr(self.formulation, "weak_order", 2)
 
     @property
@@ -140,22 +159,25 @@ class SingleStepSDE(OneStep):
         return Tableau(
             A=((0, 0), (inner.moments[0], 0)),
             U=((1,), (inner.xi,)),
-            B=(tuple(interpolatory((0, self.r), mu)),),
+            B=(tuple(interpolatory((0 * self.r, self.r), mu)),),
             V=((whole.xi,),),
         )
 
     def _program(self, layout: Layout) -> Iterator[Tableau]:
         for n, (here, there) in enumerate(pairwise(layout.levels)):
-            formulation = _on_step(layout.formulation, here, there)
-            if infinite(formulation, here, there):
-                yield first_order(formulation, here, there, noise_factor=self.noise_factor)
+            if infinite(layout.formulation, here, there):
+                yield first_order(layout.formulation, here, there, noise_factor=self.noise_factor)
             else:
-                yield self._step(formulation, here, layout.level_at(n, self.r, DATA_LOG_SNR), there)
+                yield self._step(layout.formulation, here, layout.level_at(n, self.r, DATA_LOG_SNR), there)
 
-    def _step(self, formulation: Formulation, here: Level, middle: Level, there: Level) -> Tableau:
+    def _step(self, asked: Formulation, here: Level, middle: Level, there: Level) -> Tableau:
+        formulation = _on_step(asked, here, there)
+        if not formulation.stochastic:
+            array = two_stage(self.r, self.rule)
+            return exponential_step(array, formulation, (here, middle), there)
         inner, whole = formulation.span(here, middle, 1), formulation.span(here, there, 2)
         step = self._tableau(inner, whole).same_shape(levels=(here, middle), target=there)
-        if whole.clock is None or inner.clock is None:  # no noise
+        if whole.clock is None or inner.clock is None:  # no noise: eta is too small for one
             return step
         first, last = self.noise_factor * inner.noise, self.noise_factor * whole.noise
         if self.path == "independent":
@@ -163,6 +185,9 @@ class SingleStepSDE(OneStep):
         start, end = whole.clock if self.path == "brownian" else (-here.rho, -there.rho)
         between = inner.clock[1] if self.path == "brownian" else -middle.rho
         theta = (between - start) / (end - start)
+        level: Any = getattr(asked, "level", None)
+        if self.path == "brownian" and isinstance(level, Tau) and level.is_function and asked.prediction == "data":
+            start, between, end = (level.clock(x, 0) for x in (here, middle, there))  # that of a run, not of one step
         shared, fresh = last * sqrt(theta), last * sqrt(1 - theta)
         if self.r == 1:
             return step.replace(Na=((0,), (first,)), Nb=((last,),), clocks=((start, end),))
@@ -171,10 +196,9 @@ class SingleStepSDE(OneStep):
 
 
 def _on_step(formulation: Formulation, here: Level, there: Level) -> Formulation:
-    """Return the formulation with the noise level that a whole step has: a window opens between steps only."""
+    """Return the formulation with the tau that a whole step has: a window opens between steps only."""
     if isinstance(formulation, StochasticFormulation) and isinstance(formulation.level, Tau):
-        inside = not vanishes(formulation.level.squared(here, there))
-        return stochastic(formulation.base, formulation.level.value if inside else 0)
+        return stochastic(formulation.base, formulation.level.on(here, there))
     return formulation
 
 
@@ -188,11 +212,28 @@ def DPMSolverPPSDE(
 ) -> SingleStepSDE:
     """Return DPM-Solver++ (SDE), k-diffusion's ``dpmpp_sde``: two evaluations a step, data prediction.
 
+        x_m = xi_m x_s + W_m D_1 + n_m z_1,    D_1 = D(x_s, s),    D_2 = D(x_m, m)
+        x_t = xi x_s + (W - w_2) D_1 + w_2 D_2 + n z_2,    w_2 = W/(2 r)
+        xi = (sigma_t/sigma_s) e^{-h},    W = alpha_t (1 - e^{-2h}),    n = sigma_t sqrt(1 - e^{-2h})
+
+    where D is the data prediction, h the step in log-SNR, m lies r h further with xi_m, W_m, n_m in its place, and z_1,
+    z_2 are standard normals of one Brownian path; shown for eta = 1, and rule "exact" has another w_2.
+
     Parameters
     ----------
     eta
         DDIM's noise level, 0 to 1.
     r, rule, path, noise_factor
         As in `SingleStepSDE`; k-diffusion's and diffusers' own form is ``path="rho"``.
+
+    Notes
+    -----
+    Order 2; weak order 2; 2 stages; 2 N evaluations for N steps. The order is that at eta = 0. Repaired: both noises
+    lie on the diffusion's own path; path "rho" is the published one, and "independent" has weak order 1.
+
+    References
+    ----------
+    Crowson, k-diffusion, sample_dpmpp_sde; diffusers, DPMSolverSDEScheduler; the solver is 2S of Lu, Zhou, Bao, Chen,
+    Li, Zhu, DPM-Solver++, arXiv:2211.01095.
     """
     return SingleStepSDE(stochastic(DATA_LOG_SNR, eta=eta), r, rule, path, noise_factor)

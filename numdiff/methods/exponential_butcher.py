@@ -167,6 +167,7 @@ def three_stage(c2: Number, c3: Number, rule: str = "exact") -> ExponentialButch
     if rule == "half":
         third = ((c3 * c3 / (2 * c2), 1, 2),)
     if rule in ("exact", "taylor"):
+        _check_distinct(c2, c3)
         b = interpolating((0, c2, c3))
     if rule == "exact" and 3 * c3 - 2 != 0:
         third = ((_gamma(c2, c3) * c2, 2, 1), whole)
@@ -184,6 +185,8 @@ def hochbruck_ostermann3(c2: Number, c3: Number, rule: str = "exact") -> Exponen
     else:
         gamma = 0 if 3 * c3 - 2 == 0 else _gamma(c2, c3)
     order = 3 if rule == "exact" or c3 == 1 else 2
+    if gamma != 0:
+        _check_distinct(c2, c3)  # else gamma c_2 + c_3 = 3 c_3 (c_3 - c_2)/(2 - 3 c_2) vanishes at order 3
     scale = 1 / (gamma * c2 + c3)
     third: Entry = ((c3 * c3 / c2, 2, 2),)
     if gamma == 0:
@@ -195,6 +198,11 @@ def hochbruck_ostermann3(c2: Number, c3: Number, rule: str = "exact") -> Exponen
 def _gamma(c2: Number, c3: Number) -> Number:
     """Return the gamma of order 3."""
     return c3 * (3 * c3 - 2) / (c2 * _gap(c2, c3))
+
+
+def _check_distinct(c2: Number, c3: Number) -> None:
+    if c2 - c3 == 0:  # a Fraction and a SymPy float do not compare
+        raise ValueError(f"the nodes of a three-stage method must differ from each other, got 0, {c2}, {c3}")
 
 
 def _gap(c2: Number, c3: Number) -> Number:

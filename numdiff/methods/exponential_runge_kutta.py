@@ -70,6 +70,13 @@ def check_formulation(formulation: Any) -> Formulation:
 class ExponentialRungeKutta(OneStep):
     """An explicit exponential Runge-Kutta method in log-SNR, of an exact exponential Butcher array.
 
+        x_i = xi_i x_n + kappa_i h sum_{j<i} a_ij(z) f(x_j, lambda_n + c_j h)
+        x_{n+1} = xi x_n + kappa h sum_i b_i(z) f(x_i, lambda_n + c_i h)
+
+    where h is the step in log-SNR, z = c h, f the prediction, xi, kappa and c its linear factor, scale and kernel
+    exponent (data: sigma_t/sigma_s, alpha_t, -1; noise: alpha_t/alpha_s, -sigma_t, +1), those with an index at stage i,
+    and a_ij, b_i are sums of phi_k, in the array `table`.
+
     Parameters
     ----------
     table
@@ -85,6 +92,18 @@ class ExponentialRungeKutta(OneStep):
         For something that is no exponential Butcher array.
     ValueError
         For other formulations.
+
+    Notes
+    -----
+    Order p; s stages; s N evaluations for N steps. These are those of the array; with noise the weak order is 2 at
+    most. As published.
+
+    References
+    ----------
+    ETD2RK to ETD4RK: Cox and Matthews, J. Comput. Phys. 176 (2002); Krogstad4: Krogstad, J. Comput. Phys. 203 (2005);
+    StrehmelWeiner4: Strehmel and Weiner (1992); HochbruckOstermann4: Hochbruck and Ostermann, Explicit exponential
+    Runge-Kutta methods, SIAM J. Numer. Anal. 43 (2005); with noise Gonzalez et al., SEEDS: exponential SDE solvers,
+    arXiv:2305.14267.
     """
 
     table: ExponentialButcher

@@ -57,6 +57,12 @@ class TwoTermState(FilterState):
 class FilteredAdams(Multistep):
     """Adams-Bashforth on evaluations that pass a filter of first or second order.
 
+        v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1}),    x_{n+1} = xi x_n + kappa sum_i w_i v_{n+1-i}
+        sum_i w_i M_i^m = mu_m (m < p),    sum_i w_i M_i^p = mu_p - p! C mu_0 h^p  (where `error` gives C)
+
+    where f_n is the evaluation, v the velocity, M_i^m what the filter makes of u^m up to node n - i, mu_m = int_0^h
+    e^{c(h-u)} u^m du, h the step, gamma the `momentum`, and xi, kappa and c belong to the formulation.
+
     Parameters
     ----------
     order
@@ -77,6 +83,16 @@ class FilteredAdams(Multistep):
     ------
     ValueError, TypeError
         For parameters out of range; at `discretize` where the weights are ill-conditioned on a grid.
+
+    Notes
+    -----
+    Order p; 1 stage; N evaluations for N steps. With weights "variable" order p holds on any grid with exact starts,
+    with "uniform" on equal steps.
+
+    References
+    ----------
+    numdiff's own; gamma = 0 without C is GHVB: Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion
+    sampling with momentum, ICLR 2024, arXiv:2307.11118.
     """
 
     order: int
@@ -218,6 +234,12 @@ def _check_filter(beta: Any, momentum: Any) -> Any:
 def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
     """Return a second-order method with two velocities of given real stability interval and small error constant.
 
+        v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1}),    x_{n+1} = xi x_n + kappa (w_0 v_{n+1} + w_1 v_n)
+        beta = 4/(1 + s + s^2),    gamma = (1 - s + s^2)/(1 + s + s^2),    s = x*/2
+
+    where f_n is the evaluation, v the velocity, xi and kappa the linear factor and scale of the formulation, x* the
+    `real_interval`, and w_0, w_1 make the step exact for f = 1 and f = u on the grid (see `FilteredAdams`).
+
     It is `FilteredAdams` of order 2 with beta = 4/(1 + s + s^2) and momentum (1 - s + s^2)/(1 + s + s^2), s = x*/2: the
     interval is (-2 s, 0) and the error constant s^2/4 + 1/6. s = 1 has the error constant of AB2, 5/12, and twice its
     interval. Both roots of the filter have modulus sqrt(momentum). Wherever `numdiff.design.largest_interval` was asked
@@ -229,6 +251,15 @@ def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
         x* > 0: a number or a symbol.
     options
         ``formulation`` and ``weights`` of `FilteredAdams`.
+
+    Notes
+    -----
+    Order 2; 1 stage; N evaluations for N steps. With weights "variable" order 2 holds on any grid with exact starts;
+    the real stability interval is (-x*, 0), on equal steps.
+
+    References
+    ----------
+    numdiff's own, a member of `FilteredAdams`.
     """
     x = exact(check_finite("real_interval", real_interval))
     if not is_symbolic(x) and not x > 0:

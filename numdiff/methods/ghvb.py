@@ -62,6 +62,13 @@ class FilterState:
 class GHVB(Multistep):
     """Generalized heavy ball of order k with damping beta.
 
+        v_{n+1} = (1-beta) v_n + beta f_n,    v_0 = f_0
+        x_{n+1} = xi x_n + kappa sum_{i<k} w_i v_{n+1-i},    sum_i w_i M_i^m = int_0^h e^{c(h-u)} u^m du,    m < k
+
+    where f_n is the evaluation, v the velocity, M_i^m what the filter makes of u^m up to node n - i, h the step, and
+    xi, kappa and c the linear factor, scale and kernel exponent of the formulation (noise/ratio: alpha_t/alpha_s,
+    alpha_t, 0).
+
     Parameters
     ----------
     order
@@ -82,8 +89,16 @@ class GHVB(Multistep):
 
     Notes
     -----
+    Order k; 1 stage; N evaluations for N steps. With weights "variable", the repaired form, order k holds on any grid
+    with exact starts; the published ones, "uniform", have it on equal steps, 2 at most in a run, and 1 on other grids.
+
     The ICLR paper names methods by one float, ceil(order) = k with beta its fractional part: its 2.8 is ``GHVB(3,
     0.8)``, its 1.8 ``GHVB(2, 0.8)``. See `GHVB.from_paper`.
+
+    References
+    ----------
+    Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion sampling with momentum, ICLR 2024,
+    arXiv:2307.11118; the weights for unequal steps are numdiff's.
     """
 
     order: int

@@ -58,6 +58,12 @@ LASTS = ("mean", "tweedie", "euler", None)
 class Interpolant(OneStep):
     """Euler-Maruyama or Heun's method for the SDE (1) of a stochastic interpolant.
 
+        x' = x + h d(x, t) + sqrt(2 D |h|) z,    d = v - D s                                       rule "euler"
+        y = x + sqrt(2 D |h|) z,    x' = y + h/2 [d(y, t) + d(y + h d(y, t), t + h)]               rule "heun"
+
+    where v is the velocity, s the score (linear in x and v), D(t) >= 0 the diffusion, h < 0 the step in time and z
+    standard normal.
+
     Parameters
     ----------
     rule
@@ -73,6 +79,15 @@ class Interpolant(OneStep):
     ------
     ValueError, TypeError
         For an unknown option, a norm that is negative or no number, or Heun with last=None.
+
+    Notes
+    -----
+    Order 1; weak order 1; 1 stage; N evaluations for N steps. Rule "heun" has 2 stages, and order 2 on the flow. As
+    published.
+
+    References
+    ----------
+    Ma et al., SiT, arXiv:2401.08740; Albergo, Boffi, Vanden-Eijnden, Stochastic interpolants, arXiv:2303.08797.
     """
 
     rule: str = "euler"
@@ -219,7 +234,23 @@ def _sbdm(level: Level) -> Number:
 def SiT(rule: str = "euler", diffusion: str = "sbdm", *, norm: Number = 1, last: str | None = "mean") -> Interpolant:
     """Return a sampler of SiT (Ma et al., 2024) for the SDE; its defaults are the published ones.
 
+        x' = x + h [v(x, t) - D(t) s(x, t)] + sqrt(2 D(t) |h|) z
+
+    where v is the velocity, s the score that follows from it, D(t) the diffusion (for "sbdm" norm sigma^2 |d
+    lambda/dt|, with lambda = log(alpha/sigma)), h < 0 the step in time and z standard normal; rule "heun" is in
+    `Interpolant`.
+
     Lay it out on a grid whose last step is the published "last step size", 0.04, and that starts at alpha > 0 for
     "sbdm".
+
+    Notes
+    -----
+    Order 1; weak order 1; 1 stage; N evaluations for N steps. Rule "heun" has 2 stages, and order 2 on the flow, norm =
+    0. As published.
+
+    References
+    ----------
+    Ma et al., SiT, arXiv:2401.08740; Albergo, Boffi, Vanden-Eijnden, Stochastic interpolants, arXiv:2303.08797. Code:
+    willisma/SiT, transport.
     """
     return Interpolant(rule, diffusion, norm, last)

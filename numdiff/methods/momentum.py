@@ -109,6 +109,11 @@ class Momentum(Transformed, Multistep):
 class HeavyBall(Momentum):
     """Polyak's heavy ball on a base method: x+ = xi x + W v+.
 
+        v_{n+1} = (1-beta) v_n + beta p_n,    v_1 = p_0,    x_{n+1} = xi x_n + W v_{n+1}
+
+    where the base's step is x_{n+1} = xi x_n + W p_n: xi its linear factor, W the total weight of the evaluations and
+    p_n their mix, divided by W.
+
     Parameters
     ----------
     base
@@ -120,6 +125,15 @@ class HeavyBall(Momentum):
     ------
     ValueError, TypeError
         For a beta out of range, or a base that is not a multistep method.
+
+    Notes
+    -----
+    Order 1; 1 stage; N evaluations for N steps. That is so whatever the base, unless beta = 1, which is the base.
+
+    References
+    ----------
+    Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion sampling with momentum, ICLR 2024,
+    arXiv:2307.11118; Polyak, USSR Comput. Math. Math. Phys. 4 (1964).
     """
 
     short: ClassVar[str] = "HB"
@@ -133,6 +147,11 @@ class HeavyBall(Momentum):
 class Nesterov(Momentum):
     """Nesterov momentum on a base method: x+ = xi x + W [(1-beta) v+ + beta p].
 
+        v_{n+1} = (1-beta) v_n + beta p_n,    v_1 = p_0,    x_{n+1} = xi x_n + W [(1-beta) v_{n+1} + beta p_n]
+
+    where the base's step is x_{n+1} = xi x_n + W p_n: xi its linear factor, W the total weight of the evaluations and
+    p_n their mix, divided by W.
+
     Parameters
     ----------
     base
@@ -144,6 +163,15 @@ class Nesterov(Momentum):
     ------
     ValueError, TypeError
         For a beta out of range, or a base that is not a multistep method.
+
+    Notes
+    -----
+    Order 1; 1 stage; N evaluations for N steps. That is so whatever the base, unless beta = 1, which is the base.
+
+    References
+    ----------
+    Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion sampling with momentum, ICLR 2024,
+    arXiv:2307.11118; Nesterov, Soviet Math. Dokl. 27 (1983).
     """
 
     short: ClassVar[str] = "NT"

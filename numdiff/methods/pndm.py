@@ -28,8 +28,6 @@ arctan(sigma/alpha) that is
 With weights b_j made for the integral of v the term in x_s, off by (phi_t - phi_s)^2/2, has nothing to balance it: the
 method has order 1, whatever k. Combining eps (``combine="noise"``, the default) is the corrected form.
 
-**iPNDM_v** is meant to be variable-step Adams in sigma, which is `LMS`. Its published weights differ: see `IPNDMV`.
-
 Sources: Liu et al., PNDM (2022), algorithms 1 and 2; Zhang and Chen, DEIS (2023), appendix H.
 """
 
@@ -86,6 +84,11 @@ V_ANGLE = _Angle("v/angle", "v", "angle", 0)
 class PseudoNumerical(AdamsType):
     """PNDM: equal-step Adams weights with a pseudo-Runge-Kutta start; build it with `PNDM` or `FPNDM`.
 
+        x_{n+1} = T_{n->n+1}(x_n, sum_{j<m} b_j e_{n-j}),    m <= k, as many as there are
+
+    where T is the transfer of the module, e_{n-j} are the noise predictions, newest first, and b_j the m Adams weights
+    of equal steps.
+
     Parameters
     ----------
     points
@@ -97,6 +100,10 @@ class PseudoNumerical(AdamsType):
 
     Notes
     -----
+    Order k; 1 stage; N evaluations for N steps, and those of the start. Order k holds with exact starts on grids
+    uniform in sigma/alpha only; a run from its own start has order 2 at most, and 1 on rough grids. Combining v has
+    order 1.
+
     ``warmup`` is what ``start="lower"``, the default, means here. Momentum around the method (`HeavyBall`) acts on its
     Adams steps and starts as ``warmup="lower"``. The published scheduler aims at t - T//N instead of the next timestep;
     that is the next timestep with its "leading" spacing, and with "trailing" if N divides T.
@@ -105,6 +112,11 @@ class PseudoNumerical(AdamsType):
     ------
     ValueError, TypeError
         For an unknown option or a number of points out of range.
+
+    References
+    ----------
+    Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778, algorithms 1 and
+    2.
     """
 
     points: int = 4
@@ -242,24 +254,68 @@ def middle(layout: Layout, n: int) -> Level:
 def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> PseudoNumerical:
     """Return PNDM (Liu et al., 2022) as it is mostly run: PLMS behind one pseudo-Heun step, N + 1 evaluations.
 
+        x_1 = T_{0->1}(x_0, (e_0 + e~)/2),    e~ = e(T_{0->1}(x_0, e_0), t_1)
+        x_{n+1} = T_{n->n+1}(x_n, sum_{j<m} b_j e_{n-j}),    m = min(n + 1, k),    n > 0
+
+    where T_{s->t}(x, e) = (alpha_t/alpha_s) x + (sigma_t - sigma_s alpha_t/alpha_s) e is DDIM's step, e_{n-j} are the
+    noise predictions, newest first, and b_j the m Adams weights of equal steps: (1), (3, -1)/2, (23, -16, 5)/12, (55,
+    -59, 37, -9)/24.
+
     Parameters
     ----------
     order
         Number of evaluations combined, 1 to 8.
     warmup, combine
         As in `PseudoNumerical`.
+
+    Notes
+    -----
+    Order k; 1 stage; N + 1 evaluations for N steps. Order k holds with exact starts on grids uniform in sigma/alpha
+    only; a run from its own start has order 2 at most, and 1 on rough grids. Combining "noise" is the repaired form
+    where the network predicts v: "v", as published there, has order 1.
+
+    References
+    ----------
+    Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778, algorithm 2.
+    Code: diffusers, PNDMScheduler with skip_prk_steps.
     """
     return PseudoNumerical(order, warmup, combine)
 
 
 def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
-    """Return F-PNDM (Liu et al., 2022): PLMS behind pseudo-RK4 steps, 12 + (N - 3) evaluations for order 4."""
+    """Return F-PNDM (Liu et al., 2022): PLMS behind pseudo-RK4 steps, 12 + (N - 3) evaluations for order 4.
+
+        x_{n+1} = T_{n->n+1}(x_n, (e_1 + 2 e_2 + 2 e_3 + e_4)/6)                         n < k - 1
+        e_i = e(T_{n->i}(x_n, e_{i-1}), t_i),    t_2 = t_3 = (t_n + t_{n+1})/2,    t_4 = t_{n+1}
+        x_{n+1} = T_{n->n+1}(x_n, sum_{j<k} b_j e_{n-j})                                 n >= k - 1
+
+    where T_{s->t}(x, e) = (alpha_t/alpha_s) x + (sigma_t - sigma_s alpha_t/alpha_s) e is DDIM's step, e_1 = e_n and
+    e_{n-j} are the noise predictions, newest first, and b_j the k Adams weights of equal steps: (1), (3, -1)/2, (23,
+    -16, 5)/12, (55, -59, 37, -9)/24.
+
+    Notes
+    -----
+    Order k; 1 stage; N + 3 (k - 1) evaluations for N steps. Order k holds with exact starts on grids uniform in
+    sigma/alpha only; a run from its own start has order 2 at most, and 1 on rough grids. As published but for
+    `combine`, as in `PNDM`.
+
+    References
+    ----------
+    Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778, algorithm 1.
+    Code: diffusers, PNDMScheduler without skip_prk_steps.
+    """
     return PseudoNumerical(order, "runge-kutta", combine)
 
 
 @dataclass(frozen=True)
 class IPNDMV(AdamsType):
     r"""iPNDM_v as published: Newton's form of variable-step Adams in sigma/alpha, with slips from three points on.
+
+        x_t = T_{s->t}(x_s, e_n + g_1 (e_n - e_{n-1}) + g_2 [e_n - (1 + q) e_{n-1} + q e_{n-2}] + g_3 N_3)
+        g_1 = 1/(2 a_1),    g_2 = [1 - 1/(3 (1 + a_1)) (1 + a_1)/(a_1 (a_1 + a_2))]/2,    q = a_1/a_2
+
+    where T is DDIM's step, e_{n-j} are the noise predictions, newest first, a_j = h_{n-j}/h_n for steps h in
+    sigma/alpha, and g_3 N_3 is the term that a fourth point adds, with slips told of in `IPNDMV`.
 
     With a_j = h_{n-j}/h_n and N_m the m-th divided difference times a_1 (a_1 + a_2) ... (m factors), exact weights are
     f_n + g_1 N_1 + g_2 N_2 + g_3 N_3, with
@@ -280,6 +336,16 @@ class IPNDMV(AdamsType):
     ------
     ValueError, TypeError
         For a number of points out of range.
+
+    Notes
+    -----
+    Order min(k, 3); 1 stage; N evaluations for N steps. From k = 3 on that holds with exact starts on grids uniform in
+    sigma/alpha only. As published; `LMS` is repaired.
+
+    References
+    ----------
+    Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, appendix H. Code:
+    diff-sampler and ComfyUI, sample_ipndm_v.
     """
 
     points: int = 4

@@ -10,8 +10,7 @@ corrects by c points, the new one included:
 In PEC mode the memory keeps F, the evaluation at the *predicted* point, so a run of N steps makes N evaluations: one at
 the first level, one at the end of every step but the last, which is predicted only. In PECE mode every corrected sample
 is evaluated once more for the memory: 2N - 1 evaluations. Since f is evaluated within O(h^{p+1}) of the solution, which
-counts times the step, the order is min(p + 1, c) in both modes. The default, c = p + 1, has order p + 1; without a
-corrector (c = 0) it is p.
+counts times the step, the order is min(p + 1, c) in both modes.
 
 **UniPC.** Its B(h) cancels from the linear systems of the paper, so that bh1, bh2 and the exact rule are the same
 method, except where the published code short-cuts a two-point formula (the predictor at p = 2, the corrector at c = 2):
@@ -20,20 +19,9 @@ there the moment h^2 phi_2(ch) is replaced by h/2 h phi_1(ch) (``rule="bh2"``) o
 **A predictor of one's own.** Any multistep method may predict (``predictor=``, UniPC's "solver_p"): of order q it gives
 the order min(q + 1, c). It carries its own memory and sees the evaluations that the corrector keeps.
 
-**Noise.** In a stochastic formulation predictor and corrector of a step share one noise: that is SA-Solver.
-
-**Heavy ball.** With W the total weight, p~ and p the normalised mixes of predictor and corrector, each with its own
-velocity (v~+ = p~ and v+ = p in the first step),
-
-    v~+ = (1-beta) v~ + beta p~,    x~ = xi x + W v~+,    v+ = (1-beta) v + beta p,    x+ = xi x + W v+
-
-On the test equation z then enters only as z beta zeta/(zeta - (1-beta)), in predictor and corrector alike: an interval
-that ends at zeta = -1 is multiplied by (2-beta)/beta. The published code averages p/sigma_t, with another
-sigma_t in every step, so that a constant x_0 is not preserved, and overwrites the predictor's velocity after the
-average, so that only the corrector has momentum: ``momentum="published"``.
-
-Sources: Zhao et al., UniPC (2023); Xue et al., SA-Solver (2023); Hairer, Norsett, Wanner, Solving ODEs I, III.1;
-Wizadwongsa et al., Diffusion Sampling with Momentum (2024).
+**Noise and momentum.** In a stochastic formulation predictor and corrector of a step share one noise: that is
+SA-Solver. With beta predictor and corrector each average their mix of evaluations in a velocity of its own; the
+published code has one in the corrector only: see `numdiff.methods.predictor_corrector_steps`.
 """
 
 from __future__ import annotations
@@ -51,6 +39,7 @@ from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, Point, check_ratios, point_at, positive_ratio, steady_point
 from numdiff.methods.predictor_corrector_steps import (
     Rows,
+    Weights,
     bootstrapped,
     check_uncorrected,
     held,
@@ -68,21 +57,15 @@ MOMENTA = ("repaired", "published", "nesterov")
 
 
 @dataclass(frozen=True)
-class Weights:
-    """The weights of one step for kappa = 1, newest first: on F_0, F_1, ...; the corrector's on F, F_0, F_1, ..."""
-
-    predictor: tuple[Number, ...]
-    corrector: tuple[Number, ...]
-
-    @property
-    def b(self) -> tuple[Number, ...]:
-        """The weights of the new sample: the corrector's, if there is one."""
-        return self.corrector or self.predictor
-
-
-@dataclass(frozen=True)
 class PredictorCorrector(Method):
     """Adams predictor with p points and corrector with c: order min(p + 1, c), by default p + 1.
+
+        x~ = xi x_n + kappa_t sum_{j<p} omega_j F_{n-j},    F = f(x~),    omega_j = int_0^h e^{c(h-u)} l_j(u) du
+        x_{n+1} = xi x_n + kappa_t (w_h F + sum_{j<c-1} w_j F_{n-j})
+
+    where f is the prediction, F_{n-j} its past values, h the step, xi, kappa_t and c (in e^{c(h-u)}) the linear factor,
+    scale and kernel exponent of the formulation (noise/ratio: alpha_t/alpha_s, alpha_t, 0), l_j the Lagrange basis on
+    the p newest nodes, and w the same integrals with the basis on the new node and the c - 1 newest.
 
     Parameters
     ----------
@@ -113,6 +96,15 @@ class PredictorCorrector(Method):
     ------
     ValueError, TypeError
         For parameters out of range, or that contradict each other.
+
+    Notes
+    -----
+    Order min(p + 1, c); 1 stage; N evaluations for N steps. With exact starts; 1 with momentum. See the module.
+
+    References
+    ----------
+    Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.1; Zhao, Bai, Rao, Zhou, Lu, UniPC,
+    arXiv:2302.04867.
     """
 
     memory: int
@@ -356,7 +348,14 @@ def UniPC(
     mode: str = "PEC",
     uncorrected: Sequence[int] = (-1,),
 ) -> PredictorCorrector:
-    """Return UniPC (Zhao et al., 2023) of the order that its predictor, UniP, has; with the corrector it is one higher.
+    """Return UniPC (Zhao et al., 2023), named by its predictor's order; with the corrector it is one higher.
+
+        x~ = (sigma_t/sigma_s) x_n + alpha_t sum_{j<k} omega_j D_{n-j},    omega_j = int_0^h e^{-(h-u)} l_j(u) du
+        x_{n+1} = (sigma_t/sigma_s) x_n + alpha_t [w_h D(x~) + sum_{j<k} w_j D_{n-j}]
+
+    where D are data predictions (for noise alpha_t/alpha_s, -sigma_t and e^{h-u} take the places), h is the step in
+    log-SNR, l_j the Lagrange basis on the k newest nodes u_j = lambda_{n-j} - lambda_n, and w the same integrals with
+    the basis on the new node, u = h, and those.
 
     Parameters
     ----------
@@ -364,17 +363,17 @@ def UniPC(
         Number of past evaluations combined, 1 to 7.
     formulation
         data/log-SNR as published for guided sampling, or noise/log-SNR.
-    rule
-        "exact" (the paper's "vary_coeff"), "bh1" or "bh2" as in the published code.
-    beta
-        Damping of a heavy ball; 1 is none.
-    momentum
-        "repaired" (the default) or "published", as in the code of Wizadwongsa et al.; or "nesterov".
-    mode
-        "PEC" as published, or "PECE".
-    uncorrected
-        The steps that only predict; diffusers' ``disable_corrector=[0, 1]`` is (0, 1, -1), the last step never being
-        corrected there.
+    rule, beta, momentum, mode, uncorrected
+        As in `PredictorCorrector`; the rule "exact" is the paper's "vary_coeff", the mode "PEC" its own, and diffusers'
+        ``disable_corrector=[0, 1]`` is uncorrected=(0, 1, -1), since it never corrects the last step.
+
+    Notes
+    -----
+    Order k + 1; 1 stage; N evaluations for N steps. That is with exact starts; 1 with momentum.
+
+    References
+    ----------
+    Zhao, Bai, Rao, Zhou, Lu, UniPC, arXiv:2302.04867. Code: diffusers, UniPCMultistepScheduler.
     """
     return PredictorCorrector(order, formulation, rule, beta, None, mode, momentum, uncorrected)  # type: ignore[arg-type]
 

@@ -16,6 +16,11 @@ corrected row o (both over the registers) and the weight w of the new evaluation
 with a the scale of the scaled sample (sigma for data prediction; xi = a_t/a_s on the flow). The published velocity
 averages predictions over different scales, so that a constant prediction is not preserved. It is carried as a v, which
 the step multiplies by xi; equal steps, where xi = e^{ch}, are those of a schedule whose other scale is constant (VE).
+
+In the repaired form z enters the test equation only as z beta zeta/(zeta - (1-beta)), in predictor and corrector
+alike: an interval that ends at zeta = -1 is multiplied by (2-beta)/beta.
+
+Sources: Wizadwongsa et al., Diffusion Sampling with Momentum (2024).
 """
 
 from __future__ import annotations
@@ -33,6 +38,19 @@ from numdiff.methods.multistep import Point, runge_kutta
 from numdiff.tableau import Tableau
 
 Row = tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one step for kappa = 1, newest first: on F_0, F_1, ...; the corrector's on F, F_0, F_1, ..."""
+
+    predictor: tuple[Number, ...]
+    corrector: tuple[Number, ...]
+
+    @property
+    def b(self) -> tuple[Number, ...]:
+        """The weights of the new sample: the corrector's, if there is one."""
+        return self.corrector or self.predictor
 
 
 @dataclass(frozen=True)

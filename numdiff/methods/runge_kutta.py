@@ -51,6 +51,11 @@ KNOWN = {
 class RungeKutta(OneStep):
     """An explicit Runge-Kutta method, classical in the ratio or time variable.
 
+        y_i = y_n + h sum_{j<i} a_ij f(y_j, s_n + c_j h),    y_{n+1} = y_n + h sum_i b_i f(y_i, s_n + c_i h)
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction h the step in s, and (a, b, c) the Butcher array.
+
     Parameters
     ----------
     butcher
@@ -66,6 +71,15 @@ class RungeKutta(OneStep):
         For something that is no Butcher array.
     ValueError
         For a log-SNR formulation.
+
+    Notes
+    -----
+    Order p; s stages; s N evaluations for N steps, those of the array. A last step to sigma = 0 is Euler's.
+
+    References
+    ----------
+    Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1; Karras, Aittala, Aila, Laine, Elucidating
+    the design space, arXiv:2206.00364, algorithm 1.
     """
 
     butcher: Butcher

@@ -84,6 +84,12 @@ def order_list(order: int, intervals: int, tail: str = "official") -> tuple[int,
 class SingleStep(Method):
     """DPM-Solver(++) single-step as run by the published codes: one grid node for every evaluation.
 
+        x_i = xi_i x_n + kappa_i h sum_{j<i} a_ij D_j,    D_i = D(x_i),    c_i = (lambda_{n+i-1} - lambda_n)/h
+        x_{n+k} = xi x_n + kappa h sum_{i<=k} b_i D_i,    h = lambda_{n+k} - lambda_n
+
+    where lambda = log(alpha/sigma), D is the data prediction, xi and kappa are sigma_t/sigma_s and alpha_t (for noise
+    alpha_t/alpha_s and -sigma_t), and a, b the weights of `DPMSolverSingle` on the nodes c_i, which are grid nodes.
+
     Parameters
     ----------
     order
@@ -103,6 +109,16 @@ class SingleStep(Method):
     ------
     ValueError, TypeError
         For parameters out of range.
+
+    Notes
+    -----
+    Order k; k stages; N evaluations for N grid intervals. Lists that end in a step of order 1 have order 2 as a whole.
+    Repaired: "exact" has order 3 on any grid; the published rules have it only where c_3 = 2/3.
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927, algorithm 3 and appendix D.3; Lu, Zhou, Bao, Chen, Li,
+    Zhu, DPM-Solver++, arXiv:2211.01095. Code: LuChengTHU/dpm-solver; diffusers, DPMSolverSinglestepScheduler.
     """
 
     order: int = 3

@@ -77,6 +77,11 @@ class Splitting(Method):
 class MultistepSplitting(Transformed, Splitting):
     """A multistep method for the model and Euler steps for the condition; `LTSP` and `STSP` make them.
 
+        z = y + d a g(y, s_n),    y~ = z + d sum_{i<k} w_i e_{n-i},    y+ = y~ + d b g(y~, s)
+
+    where y is the scaled sample, d the step, e_{n-i} are the model's evaluations, at the samples z, w_i the base's
+    weights, g is the field "condition", and (a, b) is (1, 0), (0, 1) or (1/2, 1/2); s is s_n or s_{n+1}.
+
     Parameters
     ----------
     base
@@ -91,6 +96,15 @@ class MultistepSplitting(Transformed, Splitting):
     ------
     TypeError, ValueError
         For a base that is not a deterministic multistep method, or an unknown option.
+
+    Notes
+    -----
+    Order 1, whatever the base. A step makes one evaluation of the model and one of the condition, two for "both".
+
+    References
+    ----------
+    Wizadwongsa and Suwajanakorn, Accelerating guided diffusion sampling with splitting numerical methods, ICLR 2023,
+    arXiv:2301.11558.
     """
 
     base: Multistep
@@ -170,6 +184,11 @@ def LTSP(
 ) -> MultistepSplitting:
     """Return the Lie-Trotter splitting: a multistep step of the model and an Euler step of the condition; order 1.
 
+        y~ = y_n + d sum_{i<k} w_i e_{n-i},    y_{n+1} = y~ + d g(y~, s_n)
+
+    where y = x/alpha, s = sigma/alpha, d is the step in it, e_{n-i} are the model's noise predictions, newest first, g
+    is the field "condition", as scale (eps_c - eps_u), and w_i are Adams-Bashforth weights over d.
+
     Parameters
     ----------
     order
@@ -182,6 +201,16 @@ def LTSP(
         "last" at "start" is the published algorithm; see `MultistepSplitting`.
     base
         Another multistep method for the model, which replaces the first three arguments.
+
+    Notes
+    -----
+    Order 1; 2 stages; 2 N evaluations for N steps, N of the model and N of the condition. Weights "uniform" are
+    published, "variable" repaired.
+
+    References
+    ----------
+    Wizadwongsa and Suwajanakorn, Accelerating guided diffusion sampling with splitting numerical methods, ICLR 2023,
+    arXiv:2301.11558.
     """
     return MultistepSplitting(base or AdamsBashforth(order, formulation, weights), condition, at)  # type: ignore[arg-type]
 
@@ -196,12 +225,27 @@ def STSP(
 ) -> MultistepSplitting:
     """Return the published Strang splitting: half an Euler step of the condition at either side; order 1 all the same.
 
+        z_n = y_n + d/2 g(y_n, s_n),    y~ = z_n + d sum_{i<k} w_i e_{n-i},    y_{n+1} = y~ + d/2 g(y~, s_{n+1})
+
+    where y = x/alpha, s = sigma/alpha, d is the step in it, e_{n-i} = e(z_{n-i}, s_{n-i}) are the model's noise
+    predictions, g is the field "condition", as scale (eps_c - eps_u), and w_i are Adams-Bashforth weights over d.
+
     Parameters
     ----------
     order, weights, formulation, base
         As in `LTSP`.
     at
         Level of the second half: "end", or "start".
+
+    Notes
+    -----
+    Order 1; 3 stages; 3 N evaluations for N steps, N of the model and 2 N of the condition. Weights "uniform" are
+    published, "variable" repaired; `Strang` has order 2.
+
+    References
+    ----------
+    Wizadwongsa and Suwajanakorn, Accelerating guided diffusion sampling with splitting numerical methods, ICLR 2023,
+    arXiv:2301.11558.
     """
     return MultistepSplitting(base or AdamsBashforth(order, formulation, weights), "both", at)  # type: ignore[arg-type]
 
@@ -209,6 +253,11 @@ def STSP(
 @dataclass(frozen=True)
 class Strang(OneStep, Splitting):
     """Strang's splitting with second-order flows: half of one field, all of the other, half of the first; order 2.
+
+        y_{n+1} = G(d/2) E(d) G(d/2) y_n,    each by the midpoint rule:    G(d) y = y + d g(y + d/2 g(y, s), s + d/2)
+
+    where y is the scaled sample, s its variable, d the step in it, G the flow of the field "condition" and E that of
+    the model, from s_n to s_n + d/2, s_n to s_{n+1} and s_n + d/2 to s_{n+1}; ``outer="model"`` exchanges them.
 
     Parameters
     ----------
@@ -223,6 +272,15 @@ class Strang(OneStep, Splitting):
     ------
     TypeError, ValueError
         For an array of order 1, a log-SNR formulation or an unknown option.
+
+    Notes
+    -----
+    Order 2; 6 stages; 6 N evaluations for N steps, 2 N of the model and 4 N of the condition. Repaired: `STSP` as
+    published has order 1.
+
+    References
+    ----------
+    Strang, SIAM J. Numer. Anal. 5 (1968); Hairer, Lubich, Wanner, Geometric numerical integration, II.5.
     """
 
     butcher: Butcher = arrays.MIDPOINT

@@ -88,6 +88,18 @@ def test_a_run_that_begins_in_the_middle_starts_with_an_empty_history():
     assert loop(scheduler, x, scheduler.timesteps[9:]).isfinite().all()  # one step is left: order 1
 
 
+@pytest.mark.parametrize(("method", "stages"), [("single-step", 1), ("midpoint", 2), ("dpm-solver-single", 3)])
+@pytest.mark.parametrize("left", [1, 2, 5])
+def test_methods_without_a_memory_begin_in_the_middle_too(method, stages, left):
+    scheduler = NumdiffScheduler(method=method, timestep_spacing="trailing")
+    scheduler.set_timesteps(10)
+    times = scheduler.timesteps[stages - 1 - left * stages :]  # the last step, to sigma = 0, evaluates once
+    scheme = nd.method(method).discretize(scheduler.schedule, scheduler._scheme.levels[-left - 1 :])
+    x = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = nd.sample(scheme, model(scheduler), x)
+    torch.testing.assert_close(loop(scheduler, x, times), expected, rtol=1e-5, atol=1e-5)  # timesteps are float32
+
+
 def test_a_sample_changed_by_the_pipeline_counts():
     # with noise prediction 0 every step multiplies by alpha_t/alpha_s, so a change is carried on by the same factor
     scheduler = NumdiffScheduler(method="ab", method_options={"order": 2})

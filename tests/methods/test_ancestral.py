@@ -9,7 +9,7 @@ import sympy as sp
 import torch
 
 import numdiff as nd
-from numdiff.methods.ancestral import Ancestral, EulerAncestral
+from numdiff.methods.ancestral import Ancestral, DPM2Ancestral, DPMSolverPP2SAncestral, EulerAncestral
 from numdiff.methods.churn import Churn
 from numdiff.methods.dpmpp_sde import DPMSolverPPSDE, SingleStepSDE
 from numdiff.methods.published.single_step import DPM2, DPMSolverSingle
@@ -168,6 +168,21 @@ def test_the_noise_factor_scales_the_noise_alone():
         np.testing.assert_allclose(np.array(more.Nb), 1.5 * np.array(plain.Nb))
 
 
+@pytest.mark.parametrize("factor", [Fraction(9, 10), 1.1])
+@pytest.mark.parametrize("make", [EulerAncestral, DPM2Ancestral, DPMSolverPP2SAncestral, DPMSolverPPSDE])
+def test_scaled_noise_has_weak_order_zero(make, factor):
+    """The error of variance tends to (factor^2 - 1) times that of all the noise of the diffusion, and not to 0."""
+    method, first, last = make(noise_factor=factor), 4.0, 0.25
+    assert method.weak_order == 0
+    assert make(noise_factor=1.0).weak_order == make().weak_order > 0
+    assert make(0, noise_factor=factor).weak_order is None
+    before, after = 1 + first**2, 1 + last**2
+    limit = abs(float(factor) ** 2 - 1) * after * (1 - after / before)
+    gaps = [np.abs(gaussians.errors(method, n)[[0, 2]] - limit) for n in (128, 512)]
+    assert (gaps[1] < 0.05 * limit + gaps[0] / 2).all()
+    assert (gaps[1] < 0.2 * limit).all()
+
+
 @pytest.mark.parametrize(
     "method",
     [
@@ -213,6 +228,64 @@ def test_gradients_reach_the_grid():
         d = 1e-5
         low, high = (float(final(method, torch.tensor(2.0 + s * d, dtype=torch.float64))) for s in (-1, 1))
         assert float(slope) == pytest.approx((high - low) / (2 * d), rel=1e-6)
+
+
+@pytest.mark.parametrize("r", [None, 0.3, Fraction(2, 3), sp.Rational(1, 3), 1], ids=str)
+@pytest.mark.parametrize("last", [0.1, 0.0])
+def test_at_eta_zero_it_is_the_single_step_method_bit_by_bit(r, last):
+    """With the published rule and the exact one, whatever the path of the noise that it does not add."""
+    schedule, times = nd.schedules.VPLinear(), [0.9, 0.55, 0.3, last]
+    nodes = {} if r is None else {"r": r}
+    for rule, same in (("half", "dpmsolver"), ("exact", "exact")):
+        expected = DPMSolverSingle(2, rule=same, c2=r).discretize(schedule, times)
+        for path in ("brownian", "rho", "independent"):
+            found = DPMSolverPPSDE(0, rule=rule, path=path, **nodes).discretize(schedule, times)
+            assert [t.plan for t in found] == [t.plan for t in expected]
+
+
+@pytest.mark.parametrize("path", ["brownian", "rho", "independent"])
+@pytest.mark.parametrize("rule", ["half", "exact"])
+def test_gradients_of_eta_and_of_the_inner_level(rule, path):
+    """Against difference quotients, of every entry of the tableaus."""
+
+    def total(make, x):
+        scheme = make(x).discretize(nd.schedules.VPLinear(), [0.9, 0.6, 0.3])
+        rows = [row for t in scheme for name in ("A", "U", "B", "V", "Na", "Nb") for row in getattr(t, name)]
+        return sum((1 + 0.1 * k) * x for k, x in enumerate(sum(rows, ())))
+
+    options = {"rule": rule, "path": path}
+    for make in (
+        lambda x: DPMSolverPPSDE(x, **options),
+        lambda x: DPMSolverPPSDE(0.6, r=x, **options),
+        lambda x: DPMSolverPPSDE(Fraction(1, 3), r=x, **options),
+        lambda x: DPMSolverPPSDE(0, r=x, rule=rule),
+        lambda x: DPMSolverPPSDE(sp.Rational(1, 3), noise_factor=x, **options),
+    ):
+        x, d = torch.tensor(0.4, dtype=torch.float64, requires_grad=True), 1e-6
+        (slope,) = torch.autograd.grad(total(make, x), x)
+        assert float(slope) == pytest.approx(float(total(make, 0.4 + d) - total(make, 0.4 - d)) / (2 * d), rel=1e-6)
+
+
+@pytest.mark.parametrize("half", [sp.Rational(1, 2), sp.Float(0.5), sp.sqrt(2) / 2 * sp.cos(sp.pi / 4)], ids=str)
+def test_sympy_numbers_run_as_floats(half):
+    """They are no symbols: on grids of floats and of tensors the run is that of the float."""
+    makers = (
+        EulerAncestral,
+        lambda x: Ancestral(nd.Heun(), 1, x),
+        lambda x: Churn(nd.Heun(), x, x, 80 * x, 2 * x),
+        DPMSolverPPSDE,
+        lambda x: DPMSolverPPSDE(r=x, noise_factor=x),
+        lambda x: nd.SiT("heun", norm=x),
+        lambda x: nd.SASolver(2, tau=x),
+    )
+    grids = [0.9, 0.5, 0.2], torch.tensor([0.9, 0.5, 0.2], dtype=torch.float64, requires_grad=True)
+    for make in makers:
+        for times in grids:
+            found, plain = (make(x).discretize(nd.schedules.VPLinear(), times) for x in (half, 0.5))
+            for one, other in zip(found, plain, strict=True):
+                for name in ("A", "U", "B", "V", "Na", "Nb"):
+                    rows = [[torch.as_tensor(x).item() for x in row] for t in (one, other) for row in getattr(t, name)]
+                    np.testing.assert_allclose(*np.split(np.array(rows), 2), rtol=1e-12, atol=1e-15)
 
 
 def test_methods_are_values():

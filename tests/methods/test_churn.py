@@ -46,6 +46,26 @@ def test_the_law_has_the_order_of_the_base(base, order):
     assert gaussians.slopes(method)[0] > order - 0.1
 
 
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+@pytest.mark.parametrize("base", [nd.DDIM(), nd.Heun()], ids=str)
+def test_scaled_noise_has_weak_order_zero(base, factor):
+    """The error of variance tends to (S_noise^2 - 1) times that of all the noise, as if added by steps without end."""
+    plain, scaled = (Churn(base, 1.0, S_noise=x) for x in (1.0, factor))
+    assert (plain.weak_order, scaled.weak_order) == (1, 0)
+    assert Churn(base, 0, S_noise=factor).weak_order is None
+    fine = np.linspace(0.0, 1.0, 513)
+    noise = gaussians.affine(plain.discretize(gaussians.EDM, (4.0 * 0.0625**fine).tolist()))[1]
+    for steps in (128, 512):
+        error, own = gaussians.errors(scaled, steps)[0], gaussians.errors(plain, steps)[0]
+        assert abs(error - abs(factor**2 - 1) * noise) < 0.02 * abs(factor**2 - 1) * noise + 1.1 * own
+    assert gaussians.errors(plain, 512)[0] < 0.3 * gaussians.errors(scaled, 512)[0]
+
+
+def test_edms_own_factor_is_one_of_them():
+    assert (EDMStochastic().weak_order, EDMStochastic(S_noise=1).weak_order) == (0, 1)
+    assert EulerChurn(1.0, S_noise=1.01).weak_order == 0
+
+
 def test_evaluating_before_the_noise_has_order_one():
     assert 0.9 < gaussians.slopes(Churn(nd.DDIM(), 1.0, evaluation="before"))[0] < 1.2
 

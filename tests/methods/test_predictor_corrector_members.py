@@ -358,3 +358,23 @@ def test_input_of_the_wrong_type_is_refused():
     ):
         with pytest.raises(TypeError, match=message):
             make()
+
+
+# --- inversion --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uncorrected", "mirrored"),
+    [((-1,), {8}), ((), set()), ((0, 1, -1), {7, 8}), ((2, -3, -1), {6, 2, 8}), ((0,), {8})],
+)
+def test_inversion_leaves_the_corrector_out_on_the_same_intervals_and_at_its_own_end(uncorrected, mirrored):
+    grid, steps = rough(9), 9
+    scheme = PredictorCorrector(2, nd.DATA_LOG_SNR, uncorrected=uncorrected).discretize(VP, grid)
+    by_hand = PredictorCorrector(2, nd.DATA_LOG_SNR, uncorrected=tuple(mirrored)).discretize(VP, grid[::-1])
+    calls = []
+    found = nd.invert(scheme, lambda x, t: calls.append(t) or MODEL(x, t), X)
+    machine = nd.Machine(nd.drivers.program(by_hand, nd.parameterizations.get("noise")), X)
+    while (asked := machine.ask()) is not None:
+        machine.tell(MODEL(asked.x, asked.level.model_time))
+    np.testing.assert_array_equal(found, machine.sample)
+    assert len(calls) == by_hand.nfe == by_hand.method.nfe(steps)

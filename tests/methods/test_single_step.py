@@ -88,12 +88,46 @@ def test_the_exact_rule_has_order_three_on_rough_grids_and_published_ones_two(fo
     assert slope(SingleStep(2, formulation, tail="full"), [1.0, 2.0], 12) > 1.65
 
 
-def test_orders_replace_the_list():
+@pytest.mark.parametrize("orders", [(3, 2, 1), (1, 2, 3), (3, 3), (1,) * 6, np.array([2, 2, 2])], ids=str)
+def test_orders_are_those_of_the_steps(orders):
+    scheme = SingleStep(3).discretize(VP, np.linspace(0.9, 0.1, 7), orders=orders)
+    assert [tableau.stages for tableau in scheme] == list(orders)
+    assert scheme.nfe == 6
+    read = nd.export.from_json(nd.export.to_json(scheme))
+    assert repr(read.tableaus) == repr(scheme.tableaus)
+    assert dict(read.options)["orders"] == tuple(orders)
+
+
+def test_orders_that_do_not_cover_the_grid_are_refused():
+    grid = np.linspace(0.9, 0.1, 10)
+    for orders, total in (([3] * 9, 27), ([3] * 8 + [2], 26), ([3, 3, 2], 8), ([], 0)):
+        with pytest.raises(ValueError, match=f"orders must add up to the 9 grid intervals, .* with the sum {total}"):
+            SingleStep(3).discretize(VP, grid, orders=orders)
+    with pytest.raises(ValueError, match=r"orders\[0\] must be an int from 1 to 2, got 3"):
+        SingleStep(2).discretize(VP, grid, orders=[3, 3, 3])
+    with pytest.raises(TypeError, match="orders must be a sequence of ints"):
+        SingleStep(3).discretize(VP, grid, orders=9)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_grids_shorter_than_the_order_have_one_step_of_a_lower_one(steps):
+    grid = np.linspace(0.5, 0.3, steps + 1)
+    assert [tableau.stages for tableau in SingleStep(3).discretize(VP, grid)] == [steps]
+
+
+def test_starts_are_ignored_as_by_one_step_methods():
     grid = np.linspace(0.9, 0.1, 7)
-    scheme = SingleStep(3).discretize(VP, grid, orders=[3, 3, 3, 2, 2, 1])
-    assert [tableau.stages for tableau in scheme] == [3, 2, 1]
-    assert [tableau.stages for tableau in SingleStep(3).discretize(VP, grid)] == [3, 2, 1]
-    assert [tableau.stages for tableau in SingleStep(3).discretize(VP, grid, orders=[1] * 6)] == [1] * 6
+    for start in ("runge-kutta", "exact"):
+        scheme = SingleStep(3).discretize(VP, grid, start=start)
+        assert scheme.exact_starts == 0
+        assert repr(scheme.tableaus) == repr(SingleStep(3).discretize(VP, grid).tableaus)
+
+
+def test_inversion_mirrors_the_orders():
+    grid, seen = np.linspace(0.9, 0.1, 7), []
+    scheme = SingleStep(3).discretize(VP, grid, orders=(3, 2, 1))
+    nd.invert(scheme, MIXTURE.model(VP), X, callback=lambda n, level, x: seen.append(level.time))
+    np.testing.assert_allclose(seen, [grid[5], grid[3], grid[0]])
 
 
 def test_infinite_intervals_are_steps_of_order_one():

@@ -94,7 +94,8 @@ def forgets(method):
 @pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS.keys())
 @every_method
 def test_the_weak_order_is_seen(method, pattern):
-    law, given = slopes(exact_noise(method), pattern)
+    method = exact_noise(method)
+    law, given = slopes(method, pattern)
     if method.weak_order == 0:  # the lost sign: converges on equal steps only
         assert (given > 1 - TOLERANCE) == (pattern == PATTERNS["equal"])
         return
@@ -150,8 +151,4 @@ def test_zero_noise_is_the_method_without_noise(name):
         schemes = [m.discretize(VP, grid, final="denoise") for m in (method, expected)]
         assert not any(tableau.noises for tableau in schemes[0])
         for one, other in zip(*schemes, strict=True):
-            if name == "dpmpp-sde":  # two derivations of one array, which round differently
-                for entries in ("A", "U", "B", "V"):
-                    np.testing.assert_allclose(getattr(one, entries), getattr(other, entries), rtol=1e-13, atol=1e-15)
-            else:
-                assert one.plan == other.plan
+            assert one.plan == other.plan

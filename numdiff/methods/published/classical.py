@@ -63,7 +63,13 @@ VARIANTS = ("rho", "log-rho", "time")
 
 
 def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> AdamsBashforth:
-    """Return DDIM (Song et al., 2021), which is Adams-Bashforth of order 1.
+    """Return DDIM (Song et al., 2021): Adams-Bashforth of order 1, with noise where eta > 0.
+
+        x_t = alpha_t D + sqrt(sigma_t^2 - n^2) e + n z,    n = eta sigma_t sqrt(1 - e^{-2h})
+
+    where D is the data and e the noise prediction at (x_s, s), h the step in log-SNR lambda = log(alpha/sigma), and z
+    standard normal. eta = 0 is Adams-Bashforth of order 1: x_t = (alpha_t/alpha_s) x_s + (sigma_t - sigma_s
+    alpha_t/alpha_s) e.
 
     Every noise and data formulation gives the same step, and so does the velocity on flow schedules, where alpha and
     sigma are linear in time; on other schedules velocity/time is Euler's method for dx/dt and not DDIM.
@@ -74,6 +80,16 @@ def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> Adams
         As above; data/log-SNR where there is noise.
     eta
         Noise of a step, 0 to 1, as a fraction of that of the reverse diffusion; 1 is DDPM. See `numdiff.sde`.
+
+    Notes
+    -----
+    Order 1; 1 stage; N evaluations for N steps. With eta > 0 the weak order is 1 too, for the diffusion with the noise
+    level that each step has. As published.
+
+    References
+    ----------
+    Song, Meng, Ermon, Denoising diffusion implicit models, arXiv:2010.02502. Code: diffusers, DDIMScheduler; without
+    noise k-diffusion, sample_euler.
     """
     if vanishes(eta):
         return AdamsBashforth(1, formulation)  # type: ignore[arg-type]
@@ -81,25 +97,82 @@ def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> Adams
 
 
 def PLMS(order: int = 4) -> AdamsBashforth:
-    """Return PLMS (Liu et al., PNDM, 2022): equal-step Adams weights on noise in sigma/alpha, whatever the grid."""
+    """Return PLMS (Liu et al., PNDM, 2022): equal-step Adams weights on noise in sigma/alpha, whatever the grid.
+
+        x_t = T_{s->t}(x_s, sum_{j<k} b_j e_{n-j})
+        T_{s->t}(x, e) = (alpha_t/alpha_s) x + (sigma_t - sigma_s alpha_t/alpha_s) e
+        b = (1),    (3, -1)/2,    (23, -16, 5)/12,    (55, -59, 37, -9)/24    for k = 1, 2, 3, 4
+
+    where e_{n-j} are the noise predictions, newest first, and the b_j the Adams weights of equal steps, taken by index
+    whatever the grid: the method is exact Adams-Bashforth where steps are equal in sigma/alpha and nowhere else.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds with exact starts on grids uniform in sigma/alpha only;
+    from k = 2 on the order is 2 on other smooth grids and 1 on rough ones. The weights are those published; `PNDM` has
+    its published start, and `LMS` is the form for any grid.
+
+    References
+    ----------
+    Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778. Code: diffusers,
+    PNDMScheduler with skip_prk_steps, whose first step is `PNDM`'s.
+    """
     return AdamsBashforth(order, NOISE_RATIO, weights="uniform")
 
 
 def LMS(order: int = 4) -> AdamsBashforth:
     """Return the linear multistep sampler of k-diffusion: variable-step Adams on noise in sigma/alpha.
 
+        x_t/alpha_t = x_s/alpha_s + sum_{j<k} w_j e_{n-j},    w_j = int_{rho_s}^{rho_t} l_j(rho) drho
+
+    where rho = sigma/alpha, e_{n-j} are the noise predictions, newest first, and l_j is the polynomial of degree k - 1
+    that is 1 at rho_{n-j} and 0 at the other k - 1 newest nodes.
+
     This is also DEIS's rho-AB, and what iPNDM_v is meant to be (see `numdiff.methods.pndm.IPNDMV`).
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts, 2 from starts of lower
+    order. As published, but with exact integrals for adaptive quadrature.
+
+    References
+    ----------
+    Crowson, k-diffusion, sample_lms; diffusers, LMSDiscreteScheduler; as rho-AB Zhang and Chen, Fast sampling of
+    diffusion models with exponential integrator, arXiv:2204.13902; Hairer, Norsett, Wanner, Solving ordinary
+    differential equations I, III.5.
     """
     return AdamsBashforth(order, NOISE_RATIO)
 
 
 def IPNDM(order: int = 4) -> AdamsBashforth:
-    """Return iPNDM (Zhang and Chen, 2023): PLMS from a start of lower order, one evaluation a step throughout."""
+    """Return iPNDM (Zhang and Chen, 2023): PLMS from a start of lower order, one evaluation a step throughout.
+
+        x_{n+1} = T_{n->n+1}(x_n, sum_{j<m} b_j e_{n-j}),    m = min(n + 1, k)
+
+    where T is DDIM's step with one prediction, e_{n-j} are the noise predictions, newest first, and b_j the m Adams
+    weights of equal steps: (1), (3, -1)/2, (23, -16, 5)/12, (55, -59, 37, -9)/24.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds with exact starts on grids uniform in sigma/alpha only; a
+    run from its own starts has order 2 at most, and 1 on rough grids. As published.
+
+    References
+    ----------
+    Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, appendix; the
+    weights are those of Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds,
+    arXiv:2202.09778. Code: diffusers, IPNDMScheduler, on a schedule of its own.
+    """
     return PLMS(order)
 
 
 def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
     """Return multistep DEIS (Zhang and Chen, 2023) combining `order` evaluations.
+
+        x_t = (alpha_t/alpha_s) x_s + alpha_t sum_{j<k} w_j e_{n-j},    w_j = int_{rho_s}^{rho_t} l_j(chi(rho)) drho
+
+    where rho = sigma/alpha, e_{n-j} are the noise predictions, newest first, chi is the variable that `variant` names
+    (rho, log rho or the time t), and l_j the polynomial in chi that is 1 at chi_{n-j} and 0 at the other k - 1 nodes.
 
     Parameters
     ----------
@@ -108,6 +181,16 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
     variant
         "rho" interpolates in sigma/alpha (the paper's rho-AB), "log-rho" in its logarithm (the form in diffusers),
         "time" in the schedule's time (the paper's tAB, by quadrature: see `TimeAdams`).
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts. As published, but with
+    exact integrals ("time": to rounding) for the left Riemann sum of the published code.
+
+    References
+    ----------
+    Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902. Code: qsh-zh/deis;
+    diffusers, DEISMultistepScheduler, which is "log-rho".
     """
     choice("variant", variant, VARIANTS)
     if variant == "time":
@@ -118,16 +201,38 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
 def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     """Return multistep DPM-Solver (Lu et al., 2022): exponential Adams on noise in log-SNR.
 
+        x_t = (alpha_t/alpha_s) x_s - sigma_t sum_{j<k} omega_j e_{n-j},    omega_j = int_0^h e^{h-u} l_j(u) du
+
+    where h is the step in log-SNR lambda = log(alpha/sigma), e_{n-j} are the noise predictions, newest first, and l_j
+    the polynomial that is 1 at the node u_j = lambda_{n-j} - lambda_n and 0 at the other k - 1. Rule "half", the
+    published 2M, takes int_0^h e^{(h-u)} u du as h/2 times that of 1.
+
     Parameters
     ----------
     order, rule
         As in `DPMSolverPP`.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts, 2 from starts of lower
+    order. The published order 3, rules "3m" and "3m-heun", has order 2 for want of a factor 2.
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927; the multistep form is from Lu, Zhou, Bao, Chen, Li, Zhu,
+    DPM-Solver++, arXiv:2211.01095. Code: diffusers, DPMSolverMultistepScheduler of algorithm_type "dpmsolver".
     """
     return _log_snr_multistep(order, NOISE_LOG_SNR, rule)
 
 
 def DPMSolverPP(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     """Return multistep DPM-Solver++ (Lu et al., 2022): exponential Adams on data in log-SNR.
+
+        x_t = (sigma_t/sigma_s) x_s + alpha_t sum_{j<k} omega_j D_{n-j},    omega_j = int_0^h e^{-(h-u)} l_j(u) du
+
+    where h is the step in log-SNR lambda = log(alpha/sigma), D_{n-j} are the data predictions, newest first, and l_j
+    the polynomial that is 1 at the node u_j = lambda_{n-j} - lambda_n and 0 at the other k - 1. Rule "half", the
+    published 2M, takes int_0^h e^{-(h-u)} u du as h/2 times that of 1.
 
     Parameters
     ----------
@@ -142,6 +247,16 @@ def DPMSolverPP(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     ------
     ValueError
         If the rule is not one for that many evaluations.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts, 2 from starts of lower
+    order. The published order 3, rules "3m" and "3m-heun", has order 2 for want of a factor 2.
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095. Code: diffusers, DPMSolverMultistepScheduler;
+    k-diffusion, sample_dpmpp_2m.
     """
     return _log_snr_multistep(order, DATA_LOG_SNR, rule)
 
@@ -155,10 +270,41 @@ def _log_snr_multistep(order: int, formulation: Formulation, rule: str) -> Adams
 
 
 def FlowEuler() -> AdamsBashforth:
-    """Return Euler's method on the velocity, the usual sampler of flow matching."""
+    """Return Euler's method on the velocity, the usual sampler of flow matching.
+
+        x_t = x_s + (t - s) v(x_s, s)
+
+    where v is the velocity dx/dt, and t falls from noise to data.
+
+    Notes
+    -----
+    Order 1; 1 stage; N evaluations for N steps. On flow schedules, alpha = 1 - t and sigma = t, this is DDIM. As
+    published.
+
+    References
+    ----------
+    Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747; Liu, Gong, Liu, Rectified flow,
+    arXiv:2209.03003. Code: diffusers, FlowMatchEulerDiscreteScheduler.
+    """
     return AdamsBashforth(1, VELOCITY_TIME)
 
 
 def FlowAB(order: int = 2) -> AdamsBashforth:
-    """Return variable-step Adams-Bashforth on the velocity, the multistep sampler of flow matching."""
+    """Return variable-step Adams-Bashforth on the velocity, the multistep sampler of flow matching.
+
+        x_t = x_s + sum_{j<k} w_j v_{n-j},    w_j = int_s^t l_j(r) dr
+
+    where v_{n-j} are the velocities dx/dt, newest first, and l_j is the polynomial in time that is 1 at t_{n-j} and 0
+    at the other k - 1 newest nodes.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts, 2 from starts of lower
+    order.
+
+    References
+    ----------
+    Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.5; the velocity is that of Lipman, Chen,
+    Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747.
+    """
     return AdamsBashforth(order, VELOCITY_TIME)

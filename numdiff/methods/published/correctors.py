@@ -22,6 +22,13 @@ def AdamsBashforthMoulton(
 ) -> PredictorCorrector:
     """Return the classical Adams-Bashforth-Moulton method: predictor and corrector both of `order` points.
 
+        x~ = xi x_n + kappa sum_{j<k} omega_j F_{n-j},    omega_j = int_0^h e^{c(h-u)} l_j(u) du
+        x_{n+1} = xi x_n + kappa [w_h f(x~) + sum_{j<k-1} w_j F_{n-j}],    F_{n+1} = f(x_{n+1})
+
+    where f is the prediction, F_{n-j} its past values, h the step in the formulation's variable, xi, kappa and c the
+    linear factor, scale and kernel exponent of the formulation (noise/ratio: alpha_t/alpha_s, alpha_t, 0), l_j the
+    Lagrange basis on the k newest nodes, and w the same integrals with the basis on the new node and the k - 1 newest.
+
     Parameters
     ----------
     order
@@ -36,6 +43,16 @@ def AdamsBashforthMoulton(
     -------
     PredictorCorrector
         With `order` points in predictor and corrector. (Hairer, Norsett, Wanner, Solving ODEs I, III.1.)
+
+    Notes
+    -----
+    Order k; 2 stages; 2 N - 1 evaluations for N steps: the last step is predicted only. Order k holds on any grid with
+    exact starts. In mode "PEC" F_{n+1} = f(x~), with 1 stage and N evaluations. As published.
+
+    References
+    ----------
+    Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.1; Bashforth and Adams (1883); Moulton, New
+    methods in exterior ballistics (1926).
     """
     return PredictorCorrector(order, formulation, corrector=order, mode=mode)  # type: ignore[arg-type]
 
@@ -44,6 +61,13 @@ def UniP(
     order: int = 3, formulation: Formulation | str | None = DATA_LOG_SNR, *, rule: str = "exact"
 ) -> AdamsBashforth | PredictorCorrector:
     """Return UniP, the predictor of UniPC alone (Zhao et al., 2023): one evaluation a step, of order `order`.
+
+        x_t = (sigma_t/sigma_s) x_s + alpha_t [h phi_1(-h) D_n + sum_{0<j<k} omega_j (D_{n-j} - D_n)]
+        omega_j = int_0^h e^{-(h-u)} l_j(u) du
+
+    where D are the data predictions (for noise predictions alpha_t/alpha_s, -sigma_t and e^{h-u} take the places), h is
+    the step in log-SNR lambda = log(alpha/sigma), phi_1(z) = (e^z - 1)/z, and l_j the polynomial that is 1 at the node
+    u_j = lambda_{n-j} - lambda_n and 0 at the other k - 1.
 
     Parameters
     ----------
@@ -60,6 +84,16 @@ def UniP(
     -------
     AdamsBashforth or PredictorCorrector
         An Adams method wherever it is one; otherwise a predictor-corrector without corrector.
+
+    Notes
+    -----
+    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts. Rule "exact" is the
+    paper's method; "bh1" and "bh2" are the published code's two-point shortcuts, of the same order.
+
+    References
+    ----------
+    Zhao, Bai, Rao, Zhou, Lu, UniPC, arXiv:2302.04867. Code: wl-zhao/UniPC; diffusers, UniPCMultistepScheduler with
+    disable_corrector.
     """
     choice("rule", rule, RULES)
     order = check_order(order, MAX_ORDER)
@@ -79,6 +113,13 @@ def UniC(
     uncorrected: Sequence[int] = (-1,),
 ) -> PredictorCorrector:
     """Return UniPC's corrector on a predictor of one's own: diffusers' "solver_p" (Zhao et al., 2023, section 3.3).
+
+        x~ = one step of the predictor from x_n,    F = f(x~, s_{n+1})
+        x_{n+1} = xi x_n + kappa_t [w_h F + sum_{j<c-1} w_j F_{n-j}]
+
+    where F_{n-j} are past evaluations at predicted samples, xi and kappa_t the linear factor and scale of the
+    formulation (data/log-SNR: sigma_t/sigma_s and alpha_t), and w the integrals of its kernel, e^{-(h-u)} there, times
+    the Lagrange basis on the new node and the c - 1 newest ones.
 
     Parameters
     ----------
@@ -106,6 +147,15 @@ def UniC(
     ------
     ValueError, TypeError
         As `PredictorCorrector`.
+
+    Notes
+    -----
+    Order min(q + 1, c); 1 stage; N evaluations for N steps, q being the predictor's order. It holds with exact starts.
+    Rule "exact" is the paper's method; "bh1" and "bh2" are the published code's two-point shortcuts.
+
+    References
+    ----------
+    Zhao, Bai, Rao, Zhou, Lu, UniPC, arXiv:2302.04867. Code: diffusers, UniPCMultistepScheduler with solver_p.
     """
     if not isinstance(predictor, Multistep):
         raise TypeError(f"predictor must be a multistep method such as AdamsBashforth(2), got {predictor!r}")
@@ -115,7 +165,7 @@ def UniC(
         rule,
         corrector=corrector,
         mode=mode,
-        uncorrected=tuple(uncorrected),
+        uncorrected=uncorrected,  # type: ignore[arg-type]  # made a tuple there
         predictor=predictor,
     )
 
@@ -131,6 +181,14 @@ def SASolver(
     uncorrected: Sequence[int] = (-1,),
 ) -> PredictorCorrector:
     """Return SA-Solver (Xue et al., 2023): stochastic Adams predictor and corrector that share the noise of a step.
+
+        x~ = xi x_n + kappa sum_{j<p} omega_j D_{n-j} + n z,    D = D(x~)
+        x_{n+1} = xi x_n + kappa [w_h D + sum_{j<c-1} w_j D_{n-j}] + n z
+        omega_j = int_0^h e^{-(1+tau^2)(h-u)} l_j(u) du,    n = sigma_t sqrt(1 - e^{-2 tau^2 h})
+
+    where xi = (sigma_t/sigma_s) e^{-tau^2 h}, kappa = alpha_t (1 + tau^2), D are the data predictions, h is the step in
+    log-SNR, l_j the Lagrange basis on the p newest nodes (for w on the new node and c - 1 old ones), and the one
+    standard normal z serves predictor and corrector.
 
     Parameters
     ----------
@@ -164,6 +222,15 @@ def SASolver(
     ------
     ValueError, TypeError
         For parameters out of range.
+
+    Notes
+    -----
+    Order min(p + 1, c); weak order min(p + 1, c, 2); 1 stage; N evaluations for N steps. The order is that at tau = 0
+    with exact starts. Rule "exact" is the paper's method; "bh1" is the substitution in the published few-step code.
+
+    References
+    ----------
+    Xue, Yi, Luo, Zhang, Sun, Li, Ma, SA-Solver, arXiv:2309.05019. Code: scxue/SA-Solver; diffusers, SASolverScheduler.
     """
     order = check_order(order, MAX_ORDER)
     return PredictorCorrector(
@@ -172,5 +239,5 @@ def SASolver(
         rule,
         corrector=order if corrector is None else corrector,
         mode=mode,
-        uncorrected=tuple(uncorrected),
+        uncorrected=uncorrected,  # type: ignore[arg-type]  # made a tuple there
     )

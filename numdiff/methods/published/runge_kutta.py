@@ -19,68 +19,247 @@ def _runge_kutta(label: str, formulation: Formulation | str | None) -> RungeKutt
 def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return Heun's method (EDM's deterministic sampler, Karras et al., 2022): two evaluations a step, order 2.
 
+        Y = y_n + h f(y_n, s_n),    y_{n+1} = y_n + h/2 [f(y_n, s_n) + f(Y, s_{n+1})]
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
     It is also SSPRK(2,2), the optimal strong-stability-preserving method of two stages.
+
+    Notes
+    -----
+    Order 2; 2 stages; 2 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Heun, Z. Math. Phys. 45 (1900); Karras, Aittala, Aila, Laine, Elucidating the design space, arXiv:2206.00364,
+    algorithm 1. Code: k-diffusion, sample_heun; diffusers, HeunDiscreteScheduler.
     """
     return _runge_kutta("Heun", formulation)
 
 
 def Midpoint(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return the explicit midpoint method: two evaluations a step, order 2."""
+    """Return the explicit midpoint method: two evaluations a step, order 2.
+
+        Y = y_n + h/2 f(y_n, s_n),    y_{n+1} = y_n + h f(Y, s_n + h/2)
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 2; 2 stages; 2 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Runge, Math. Ann. 46 (1895); Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1.
+    """
     return _runge_kutta("Midpoint", formulation)
 
 
 def Ralston(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Ralston's second-order method, of least error bound: two evaluations a step."""
+    """Return Ralston's second-order method, of least error bound: two evaluations a step.
+
+        Y = y_n + 2h/3 f(y_n, s_n),    y_{n+1} = y_n + h [f(y_n, s_n) + 3 f(Y, s_n + 2h/3)]/4
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 2; 2 stages; 2 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Ralston, Runge-Kutta methods with minimum error bounds, Math. Comp. 16 (1962).
+    """
     return _runge_kutta("Ralston", formulation)
 
 
 def Kutta3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Kutta's third-order method: three evaluations a step."""
+    """Return Kutta's third-order method: three evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + h (2 f_2 - f_1), s_n + h)
+        y_{n+1} = y_n + h (f_1 + 4 f_2 + f_3)/6
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Kutta, Z. Math. Phys. 46 (1901).
+    """
     return _runge_kutta("Kutta3", formulation)
 
 
 def Ralston3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Ralston's third-order method, of least error bound: three evaluations a step."""
+    """Return Ralston's third-order method, of least error bound: three evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + 3h/4 f_2, s_n + 3h/4)
+        y_{n+1} = y_n + h (2 f_1 + 3 f_2 + 4 f_3)/9
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Ralston, Runge-Kutta methods with minimum error bounds, Math. Comp. 16 (1962).
+    """
     return _runge_kutta("Ralston3", formulation)
 
 
 def Heun3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Heun's third-order method: three evaluations a step."""
+    """Return Heun's third-order method: three evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/3 f_1, s_n + h/3),    f_3 = f(y_n + 2h/3 f_2, s_n + 2h/3)
+        y_{n+1} = y_n + h (f_1 + 3 f_3)/4
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Heun, Z. Math. Phys. 45 (1900).
+    """
     return _runge_kutta("Heun3", formulation)
 
 
 def VanDerHouwen3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return van der Houwen's third-order method, also Wray's: three evaluations a step."""
+    """Return van der Houwen's third-order method, also Wray's: three evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + 8h/15 f_1, s_n + 8h/15),    f_3 = f(y_n + h (3 f_1 + 5 f_2)/12, s_n + 2h/3)
+        y_{n+1} = y_n + h (f_1 + 3 f_3)/4
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    van der Houwen, Construction of integration formulas for initial value problems (1977); as a sampler Zhang and Chen,
+    Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902.
+    """
     return _runge_kutta("VanDerHouwen3", formulation)
 
 
 def SSPRK3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Shu and Osher's third-order method, strong-stability-preserving: three evaluations a step."""
+    """Return Shu and Osher's third-order method, strong-stability-preserving: three evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + h f_1, s_n + h),    f_3 = f(y_n + h (f_1 + f_2)/4, s_n + h/2)
+        y_{n+1} = y_n + h (f_1 + f_2 + 4 f_3)/6
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Shu and Osher, J. Comput. Phys. 77 (1988).
+    """
     return _runge_kutta("SSPRK3", formulation)
 
 
 def SSPRK43(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return SSPRK(4,3), third order with steps twice as long as Euler's for positivity: four evaluations a step."""
+    """Return SSPRK(4,3), third order with steps twice as long as Euler's for positivity: four evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + h (f_1 + f_2)/2, s_n + h)
+        f_4 = f(y_n + h (f_1 + f_2 + f_3)/6, s_n + h/2),    y_{n+1} = y_n + h (f_1 + f_2 + f_3 + 3 f_4)/6
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 3; 4 stages; 4 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Kraaijevanger, Contractivity of Runge-Kutta methods, BIT 31 (1991); Spiteri and Ruuth, SIAM J. Numer. Anal. 40
+    (2002).
+    """
     return _runge_kutta("SSPRK43", formulation)
 
 
 def RK4(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return the classical fourth-order Runge-Kutta method: four evaluations a step."""
+    """Return the classical fourth-order Runge-Kutta method: four evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + h/2 f_2, s_n + h/2)
+        f_4 = f(y_n + h f_3, s_n + h),    y_{n+1} = y_n + h (f_1 + 2 f_2 + 2 f_3 + f_4)/6
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 4; 4 stages; 4 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Kutta, Z. Math. Phys. 46 (1901); Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1.
+    """
     return _runge_kutta("RK4", formulation)
 
 
 def Kutta38(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Kutta's 3/8 rule, fourth order: four evaluations a step."""
+    """Return Kutta's 3/8 rule, fourth order: four evaluations a step.
+
+        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/3 f_1, s_n + h/3),    f_3 = f(y_n + h (f_2 - f_1/3), s_n + 2h/3)
+        f_4 = f(y_n + h (f_1 - f_2 + f_3), s_n + h),    y_{n+1} = y_n + h (f_1 + 3 f_2 + 3 f_3 + f_4)/8
+
+    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
+    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Notes
+    -----
+    Order 4; 4 stages; 4 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
+
+    References
+    ----------
+    Kutta, Z. Math. Phys. 46 (1901).
+    """
     return _runge_kutta("Kutta38", formulation)
 
 
 def RhoRK(name: str = "3kutta") -> RungeKutta:
     """Return rho-RK DEIS (Zhang and Chen, 2023): a Runge-Kutta method on x/alpha in sigma/alpha, by its name there.
 
+        y_i = y_n + d sum_{j<i} a_ij e(y_j, rho_n + c_j d),    y_{n+1} = y_n + d sum_i b_i e(y_i, rho_n + c_i d)
+
+    where y = x/alpha, rho = sigma/alpha, d = rho_{n+1} - rho_n, e is the noise prediction, and (a, b, c) the Butcher
+    array that `name` stands for.
+
     Parameters
     ----------
     name
         "1euler", "2heun", "3kutta", "3ralston", "3heun", "3vdh" (van der Houwen), "3ssp" or "4rk".
+
+    Notes
+    -----
+    Order k; k stages; k N evaluations for N steps, k the digit in the name. A last step to sigma = 0 is Euler's. As
+    published.
+
+    References
+    ----------
+    Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, rho-RK. Code:
+    qsh-zh/deis.
     """
     choice("name", name, tuple(RHO_RK))
     return _runge_kutta(RHO_RK[name], NOISE_RATIO)
@@ -89,13 +268,41 @@ def RhoRK(name: str = "3kutta") -> RungeKutta:
 def FlowHeun() -> RungeKutta:
     """Return Heun's method on the velocity: two evaluations a step, order 2; Euler's in a step to sigma = 0.
 
+        X = x_s + (t - s) v(x_s, s),    x_t = x_s + (t - s) [v(x_s, s) + v(X, t)]/2
+
+    where v is the velocity dx/dt, and t falls from noise to data.
+
     A step to sigma = 0 returns the denoised estimate; on a flow schedule that is Euler's step.
+
+    Notes
+    -----
+    Order 2; 2 stages; 2 N evaluations for N steps, 2 N - 1 to sigma = 0. As published.
+
+    References
+    ----------
+    Heun, Z. Math. Phys. 45 (1900), on the velocity of Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching,
+    arXiv:2210.02747; Liu, Gong, Liu, Rectified flow, arXiv:2209.03003. Code: diffusers, FlowMatchHeunDiscreteScheduler.
     """
     return Heun(VELOCITY_TIME)
 
 
 def FlowMidpoint() -> RungeKutta:
-    """Return the midpoint method on the velocity: two evaluations a step, order 2."""
+    """Return the midpoint method on the velocity: two evaluations a step, order 2.
+
+        X = x_s + (t - s)/2 v(x_s, s),    x_t = x_s + (t - s) v(X, (s + t)/2)
+
+    where v is the velocity dx/dt, and t falls from noise to data.
+
+    Notes
+    -----
+    Order 2; 2 stages; 2 N evaluations for N steps, 2 N - 1 to sigma = 0. As published.
+
+    References
+    ----------
+    Runge, Math. Ann. 46 (1895), on the velocity of Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747;
+    Liu, Gong, Liu, Rectified flow, arXiv:2209.03003. Code: facebookresearch/flow_matching, ODESolver of method
+    "midpoint".
+    """
     return Midpoint(VELOCITY_TIME)
 
 

@@ -67,6 +67,15 @@ def DPMSolverSingle(
 ) -> ExponentialRungeKutta:
     """Return DPM-Solver++ 2S/3S (data/log-snr) or DPM-Solver-2/-3 (noise/log-snr), single-step; stochastic: SEEDS.
 
+        x_2 = (sigma_2/sigma_s) x_s + alpha_2 c_2 h phi_1(-c_2 h) D_1,    D_i = D(x_i, lambda_s + c_i h)
+        x_3 = (sigma_3/sigma_s) x_s + alpha_3 h [c_3 phi_1(-c_3 h) D_1 + a_32 (D_2 - D_1)]
+        x_t = (sigma_t/sigma_s) x_s + alpha_t h [phi_1(-h) D_1 + sum_{i>1} b_i (D_i - D_1)]
+
+    where h is the step in log-SNR, D the data prediction (for noise e: alpha_t/alpha_s, -sigma_t and phi_k(+) take the
+    places of sigma_t/sigma_s, alpha_t and phi_k(-)), stage i lies c_i of the step further and phi_k(z) = int_0^1
+    e^{(1-r)z} r^{k-1}/(k-1)! dr. a_32 and b_i are those of the rule: as published a_32 = (c_3^2/c_2) phi_2(-c_3 h), b_3
+    = phi_2(-h)/c_3.
+
     Parameters
     ----------
     order
@@ -86,6 +95,16 @@ def DPMSolverSingle(
     ------
     ValueError, TypeError
         For parameters out of range.
+
+    Notes
+    -----
+    Order k; k stages; k N evaluations for N steps. Repaired: "exact" has order 3 on any nodes; the published rules
+    "dpmsolver" and "taylor" have it for c_3 = 2/3 only, and 2 elsewhere.
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927, appendix B; Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++,
+    arXiv:2211.01095. Code: diffusers, DPMSolverSinglestepScheduler; LuChengTHU/dpm-solver.
     """
     order = check_order(order, 3, remedy=EVALUATIONS)
     choice("rule", rule, (*arrays.RULES, "taylor"))
@@ -100,7 +119,22 @@ def DPMSolverSingle(
 
 
 def DPM2() -> ExponentialRungeKutta:
-    """Return DPM2 ("dpm_2", KDPM2): DPM-Solver-2 in noise prediction, midpoint form, c_2 = 1/2."""
+    """Return DPM2 ("dpm_2", KDPM2): DPM-Solver-2 in noise prediction, midpoint form, c_2 = 1/2.
+
+        x_m = (alpha_m/alpha_s) x_s - sigma_m (e^{h/2} - 1) e(x_s, s),    lambda_m = lambda_s + h/2
+        x_t = (alpha_t/alpha_s) x_s - sigma_t (e^h - 1) e(x_m, m)
+
+    where e is the noise prediction and h the step in log-SNR lambda = log(alpha/sigma).
+
+    Notes
+    -----
+    Order 2; 2 stages; 2 N evaluations for N steps. As published.
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927, DPM-Solver-2. Code: k-diffusion, sample_dpm_2;
+    diffusers, KDPM2DiscreteScheduler.
+    """
     return DPMSolverSingle(2, NOISE_LOG_SNR, rule="dpmsolver")
 
 
@@ -114,6 +148,16 @@ def RES(
 ) -> ExponentialRungeKutta:
     """Return a refined exponential solver (RES, Zhang et al., 2023), single-step, with stiff weights.
 
+        x_2 = (sigma_2/sigma_s) x_s + alpha_2 c_2 h phi_1(-c_2 h) D_1
+        x_3 = (sigma_3/sigma_s) x_s + alpha_3 h [c_3 phi_1(-c_3 h) D_1 + a_32 (D_2 - D_1)]    at order 3
+        x_t = (sigma_t/sigma_s) x_s + alpha_t h [phi_1(-h) D_1 + phi_2(-h) E]
+        E = (D_2 - D_1)/c_2  at order 2,    [g (D_2 - D_1) + D_3 - D_1]/(g c_2 + c_3)  at order 3
+
+    where h is the step in log-SNR, D_i the data prediction at stage i, c_i of the step further (for noise e_i:
+    alpha_t/alpha_s, -sigma_t and phi_k(+) take the places of sigma_t/sigma_s, alpha_t and phi_k(-)), phi_k(z) = int_0^1
+    e^{(1-r)z} r^{k-1}/(k-1)! dr, g = c_3 (3 c_3 - 2)/(c_2 (2 - 3 c_2)) and a_32 = g c_2 phi_2(-c_2 h) + (c_3^2/c_2)
+    phi_2(-c_3 h).
+
     Parameters
     ----------
     order
@@ -124,6 +168,16 @@ def RES(
         "exact", or at order 3 "published": gamma as in widespread code, order 2 unless c_3 = 1.
     c2, c3
         Nodes: 1/2, and 1 at order 3.
+
+    Notes
+    -----
+    Order k; k stages; k N evaluations for N steps. Repaired: g has 3 c_3^2 where widespread code has 3 c_3^3 (rule
+    "published", of order 2 unless c_3 = 1).
+
+    References
+    ----------
+    Zhang, Song, Chen, Improved order analysis and design of exponential integrator (RES), arXiv:2308.02157; order 3 is
+    (5.8) of Hochbruck and Ostermann, Explicit exponential Runge-Kutta methods, SIAM J. Numer. Anal. 43 (2005).
     """
     order = check_order(order, 3, lowest=2, remedy=EVALUATIONS)
     choice("rule", rule, ("exact", "published")[: order - 1])
@@ -144,6 +198,13 @@ def HochbruckOstermann(
 ) -> ExponentialRungeKutta:
     """Return an exponential Runge-Kutta method of stiff order 1 to 4 (Hochbruck and Ostermann, 2005).
 
+        X_i = e^{c_i z} X_n + h [c_i phi_1(c_i z) F_1 + sum_{1<j<i} a_ij(z) (F_j - F_1)],    i = 1, ..., 5
+        X_{n+1} = e^z X_n + h [phi_1(z) F_1 + b_4(z) (F_4 - F_1) + b_5(z) (F_5 - F_1)]
+        c = (0, 1/2, 1/2, 1, 1/2),    b_4 = 4 phi_3(z) - phi_2(z),    b_5 = 4 phi_2(z) - 8 phi_3(z)
+
+    where X is x/alpha and F the data prediction (x/-sigma and noise), h the step in log-SNR, z = c h with kernel
+    exponent c = -1 (+1), phi_k(z) = int_0^1 e^{(1-r)z} r^{k-1}/(k-1)! dr; shown is order 4.
+
     Parameters
     ----------
     order
@@ -153,6 +214,14 @@ def HochbruckOstermann(
         As in `DPMSolverSingle`.
     c2, c3
         Nodes of orders 2 and 3: 1/2, and 2/3.
+
+    Notes
+    -----
+    Order 4; 5 stages; 5 N evaluations for N steps. Orders 1 to 3 have as many stages as their order. As published.
+
+    References
+    ----------
+    Hochbruck and Ostermann, Explicit exponential Runge-Kutta methods, SIAM J. Numer. Anal. 43 (2005), section 5.
     """
     order = check_order(order, 4, remedy="it is the stiff order")
     second, third = nodes(c2, c3, Fraction(1, 2), Fraction(2, 3))
@@ -173,6 +242,13 @@ def HochbruckOstermann(
 def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau: Number = 1) -> ExponentialRungeKutta:
     """Return SEEDS-1, -2 or -3 (Gonzalez et al., 2023): DPM-Solver's array for the reverse diffusion.
 
+        x_i = (alpha_i/alpha_s) x_s - 2 sigma_i h sum_{j<i} a_ij(h) e_j + n_i,    e_j = e(x_j, lambda_s + c_j h)
+        x_t = (alpha_t/alpha_s) x_s - 2 sigma_t h sum_i b_i(h) e_i + n_t,         n_i = alpha_i W(rho_s^2 - rho_i^2)
+
+    where e is the noise prediction, h the step in log-SNR, rho = sigma/alpha, W a Brownian motion from the start of the
+    step (so n_t has variance sigma_t^2 (e^{2h} - 1)), and a, b are DPM-Solver's weights, at order 2 h a_21 = e^{h/2} -
+    1, b_1 = 0 and h b_2 = e^h - 1. For another tau 2 is 1 + tau^2 and n_i is tau n_i.
+
     Parameters
     ----------
     order
@@ -181,6 +257,14 @@ def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau
         noise/log-snr as published, or data/log-snr.
     tau
         Noise level; 1 is the reverse diffusion.
+
+    Notes
+    -----
+    Order k; weak order min(k, 2); k stages; k N evaluations for N steps. The order is that at tau = 0. As published.
+
+    References
+    ----------
+    Gonzalez et al., SEEDS: exponential SDE solvers, arXiv:2305.14267.
     """
     order = check_order(order, 3, remedy=EVALUATIONS)
     found = stochastic(formulation, tau)

@@ -37,6 +37,11 @@ VARIANCES = ("fixed-small", "fixed-large")
 class MisprintedThirdOrder(AdamsType):
     """SDE-DPM-Solver++ of three evaluations as diffusers has it, with a sign lost; for certification only.
 
+        x_t = xi x_s + mu_0 D_n + mu_1 D' + mu_2 D'',    mu_2 = -alpha_t (1/2 + phi_2(z)) for 2 alpha_t (1/2 - phi_2(z))
+
+    where D_n + D' u/h + D'' (u/h)^2 is the interpolant of the three newest data predictions, z = -(1 + tau^2) h, and xi
+    and mu_m are those of SDE-DPM-Solver++; the module has the formula for other tau. A noise of its step is added.
+
     Its order is 1 and its weak order 0; on equal steps that is 1 too. The method meant is ``SDEDPMSolverPP(3)``.
 
     Parameters
@@ -48,6 +53,14 @@ class MisprintedThirdOrder(AdamsType):
     ------
     ValueError
         For another prediction.
+
+    Notes
+    -----
+    Order 1; weak order 0; 1 stage; N evaluations for N steps. As published in diffusers.
+
+    References
+    ----------
+    diffusers, DPMSolverMultistepScheduler of algorithm_type "sde-dpmsolver++" and solver_order 3.
     """
 
     formulation: Formulation | None = None
@@ -95,12 +108,27 @@ class MisprintedThirdOrder(AdamsType):
 def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
     """Return ancestral sampling of DDPM (Ho et al., 2020): the posterior mean and a noise of fixed variance.
 
+        x_t = (sigma_t/sigma_s) e^{-h} x_s + alpha_t (1 - e^{-2h}) D + n z
+        n^2 = sigma_t^2 (1 - e^{-2h})  "fixed-small",    sigma_s^2 (1 - e^{-2h})  "fixed-large"
+
+    where D is the data prediction at (x_s, s), h the step in log-SNR lambda = log(alpha/sigma), and z standard normal:
+    the mean is that of the posterior of x_t given x_s and x_0 = D.
+
     Parameters
     ----------
     variance
         "fixed-small": that of the posterior given x_0, sigma_t^2 (1 - e^{-2h}), which is DDIM with eta = 1.
         "fixed-large": that of the forward step, sigma_s^2 (1 - e^{-2h}) (beta_t on variance-preserving schedules). The
         step to sigma = 0 adds no noise in either.
+
+    Notes
+    -----
+    Order 1; weak order 1; 1 stage; N evaluations for N steps. As published.
+
+    References
+    ----------
+    Ho, Jain, Abbeel, Denoising diffusion probabilistic models, arXiv:2006.11239, section 3.2. Code: diffusers,
+    DDPMScheduler.
     """
     choice("variance", variance, VARIANCES)
     return AdamsBashforth(1, stochastic(DATA_LOG_SNR, eta=Eta(1, variance.removeprefix("fixed-"))))
@@ -108,6 +136,13 @@ def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
 
 def SDEDPMSolver(order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1) -> AdamsBashforth:
     """Return SDE-DPM-Solver: exponential Adams for the reverse diffusion on noise in log-SNR.
+
+        x_t = (alpha_t/alpha_s) x_s - (1 + tau^2) sigma_t sum_{j<k} omega_j e_{n-j} + n z
+        omega_j = int_0^h e^{h-u} l_j(u) du,    n = tau sigma_t sqrt(e^{2h} - 1)
+
+    where e_{n-j} are the noise predictions, newest first, h is the step in log-SNR, z standard normal, and l_j the
+    polynomial that is 1 at the node u_j = lambda_{n-j} - lambda_n and 0 at the other k - 1. Rule "half" takes int_0^h
+    e^{(h-u)} u du as h/2 times that of 1.
 
     Parameters
     ----------
@@ -117,6 +152,16 @@ def SDEDPMSolver(order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1) 
         "exact" (solver type "heun" of diffusers), "half" for its "midpoint" at order 2, and the rules of `DPMSolver`.
     tau
         Noise level; 1 as published, 0 is DPM-Solver.
+
+    Notes
+    -----
+    Order k; weak order min(k, 2); 1 stage; N evaluations for N steps. The order is that at tau = 0 with exact starts.
+    Orders 1 and 2 are published; "exact" is solver type "heun" and "half" is "midpoint".
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095. Code: diffusers, DPMSolverMultistepScheduler of
+    algorithm_type "sde-dpmsolver".
     """
     return replace(DPMSolver(order, rule=rule), formulation=stochastic(NOISE_LOG_SNR, tau))
 
@@ -125,6 +170,13 @@ def SDEDPMSolverPP(
     order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1
 ) -> AdamsBashforth | MisprintedThirdOrder:
     """Return SDE-DPM-Solver++ (Lu et al., 2022): exponential Adams for the reverse diffusion on data in log-SNR.
+
+        x_t = (sigma_t/sigma_s) e^{-tau^2 h} x_s + (1 + tau^2) alpha_t sum_{j<k} omega_j D_{n-j} + n z
+        omega_j = int_0^h e^{-(1+tau^2)(h-u)} l_j(u) du,    n = sigma_t sqrt(1 - e^{-2 tau^2 h})
+
+    where D_{n-j} are the data predictions, newest first, h is the step in log-SNR, z standard normal, and l_j the
+    polynomial that is 1 at the node u_j = lambda_{n-j} - lambda_n and 0 at the other k - 1. Rule "half" takes int_0^h
+    e^{-(1+tau^2)(h-u)} u du as h/2 times that of 1.
 
     Parameters
     ----------
@@ -136,6 +188,16 @@ def SDEDPMSolverPP(
         diffusers has, of order 1 (`MisprintedThirdOrder`).
     tau
         Noise level; 1 as published, 0 is DPM-Solver++. k-diffusion's eta in "2M SDE" and "3M SDE" is tau^2.
+
+    Notes
+    -----
+    Order k; weak order min(k, 2); 1 stage; N evaluations for N steps. The order is that at tau = 0 with exact starts.
+    Order 3 is repaired: rule "3m-heun" is k-diffusion's 3M, of order 2, and "sign" that of diffusers, of order 1.
+
+    References
+    ----------
+    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095. Code: k-diffusion, sample_dpmpp_2m_sde and
+    sample_dpmpp_3m_sde; diffusers, algorithm_type "sde-dpmsolver++".
     """
     formulation = stochastic(DATA_LOG_SNR, tau)
     if rule == "sign":

@@ -34,8 +34,16 @@ GRIDS = {
     "beta": "nd.grids.from_sigmas",
     "alignyoursteps": "nd.grids.from_sigmas",
     "ays": "nd.grids.from_sigmas",
+    "alignyourstepsgits": "nd.grids.from_sigmas",
+    "aysgits": "nd.grids.from_sigmas",
+    "kloptimal": "nd.grids.from_sigmas",
+    "linearquadratic": "nd.grids.from_sigmas",
+    "turbo": "nd.grids.uniform_t",
+    "automatic": "",
 }
-"""Words for a grid behind a sampler's name, and what makes such a grid."""
+"""Words for a grid behind a sampler's name, and what makes such a grid; "automatic" leaves it to the menu."""
+
+_PREFIXES = {"comfy": "ComfyUI", "a1111": "AUTOMATIC1111", "webui": "AUTOMATIC1111", "kdiff": "k-diffusion"}
 
 
 @dataclass(frozen=True)
@@ -70,14 +78,21 @@ class Alias:
     @property
     def described(self) -> str:
         """The family with the options, as in "unipc(order=3, rule='bh1')"."""
-        shown = (
-            f"{option}={value!r}" if isinstance(value, str) else f"{option}={value}" for option, value in self.settings
-        )
-        return f"{self.family}({', '.join(shown)})"
+        return described(self.family, self.options)
 
     def __str__(self) -> str:
         """Return "library:name"."""
         return f"{self.library}:{self.name}"
+
+
+def described(family: str, options: Mapping[str, Any]) -> str:
+    """Return a family with options, as in "unipc(order=3, rule='bh1')"."""
+    return f"{family}({', '.join(f'{name}={shown(name, value)}' for name, value in options.items())})"
+
+
+def shown(option: str, value: Any) -> str:
+    """Return the value of an option as text, without the option's name, which a `Tau` begins with."""
+    return repr(value) if isinstance(value, str) else str(value).removeprefix(f"{option}=")
 
 
 def key(name: str) -> str:
@@ -100,19 +115,27 @@ ALIASES = _expanded(ROWS)
 
 
 def split_library(text: str) -> tuple[str | None, str]:
-    """Return (library, name) from "library:name", and (None, text) where no library of `LIBRARIES` stands first."""
-    first, colon, rest = text.partition(":")
-    library = next((one for one in LIBRARIES if key(one) == key(first)), None)
-    return (library, rest.strip()) if colon and library else (None, text)
+    """Return (library, name) from "library:name" or "library.name", and (None, text) where no library stands first."""
+    first, mark, rest = re.match(r"([^:.]*)([:.]?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    library = next((one for one in LIBRARIES if key(one) == key(first)), _PREFIXES.get(key(first)))
+    if not mark or library is None:
+        return None, text
+    return library, (rest.rpartition(".")[2] if mark == "." else rest).strip()
 
 
 def split_grid(text: str) -> tuple[str, str | None]:
-    """Return (name, grid) from a name with a word for the grid behind it, as in "DPM++ 2M Karras"."""
-    words = text.split()
-    for i in range(1, len(words)):
-        if key("".join(words[i:])) in GRIDS:
-            return " ".join(words[:i]), GRIDS[key("".join(words[i:]))]
+    """Return (name, grid) from a name with a word for the grid behind it: "DPM++ 2M Karras", "dpmpp_2m_karras"."""
+    for gap in re.finditer(r"[\s_-]+", text):
+        grid = GRIDS.get(key(text[gap.end() :]))
+        if grid is not None and gap.start():
+            return text[: gap.start()], grid
     return text, None
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """Return the name, and without what libraries put around it: sample_NAME, k_NAME, and _a for _ancestral."""
+    bare = re.sub(r"^(sample|k)_(?=[a-z])", "", name, flags=re.IGNORECASE)
+    return name, bare, re.sub(r"_a$", "_ancestral", bare)
 
 
 def aliases(text: str, spelt: Callable[[str], str] = key) -> tuple[Alias, ...]:
@@ -126,16 +149,23 @@ def aliases(text: str, spelt: Callable[[str], str] = key) -> tuple[Alias, ...]:
         What two spellings have in common.
     """
     library, name = split_library(text)
-    asked = (spelt(name), spelt(re.sub(r"^sample_(?=[a-z])", "", name)))
+    asked = {spelt(spelling) for spelling in _spellings(name)}
     return tuple(alias for alias in ALIASES if spelt(alias.name) in asked and library in (None, alias.library))
+
+
+def schedulers(text: str, spelt: Callable[[str], str] = key) -> tuple[Alias, ...]:
+    """Return the aliases of a class of diffusers whose name lacks its end "Scheduler"."""
+    library, name = split_library(text)
+    return aliases(f"diffusers:{name}Scheduler", spelt) if library in (None, "diffusers") else ()
 
 
 def outside(text: str) -> str | None:
     """Return why a sampler of that name cannot be built, as a sentence's end, or None if the name is unknown."""
-    name = key(re.sub(r"^sample_(?=[a-z])", "", split_library(text)[1]))
+    name = split_library(text)[1]
+    asked = {key(spelling) for spelling in (*_spellings(name), f"{name}Scheduler")}
     for table, what in ((OUTSIDE, "is not a fixed-step linear method"), (ABSENT, "has no family here")):
         for names, reason in table.items():
-            if name in map(key, names.split("|")):
+            if asked & set(map(key, names.split("|"))):
                 return f"{what}: {reason}"
     return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from inspect import signature
 from typing import Any
 
 from numdiff.elementary import Number
@@ -20,6 +21,7 @@ from numdiff.methods.momentum import HeavyBall, Nesterov
 from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
 from numdiff.methods.published import classical, correctors, single_step
 from numdiff.methods.published import stochastic as noisy
+from numdiff.methods.registry import variants
 from numdiff.methods.single_step import SingleStep
 
 
@@ -41,6 +43,8 @@ class Family:
         What is as published and what is repaired; empty where nothing differs.
     example
         Options of the member that listings and tests take for the family.
+    variants
+        Pairs (options, what is published and repaired about members that have them); the first pair that fits counts.
     """
 
     build: Callable[..., Method]
@@ -49,6 +53,16 @@ class Family:
     aliases: tuple[str, ...] = ()
     published: str = ""
     example: dict[str, Any] = field(default_factory=dict)
+    variants: tuple[tuple[dict[str, Any], str], ...] = ()
+
+    def status(self, options: Mapping[str, Any]) -> str:
+        """Return what is published and what is repaired about the member with these options."""
+        parameters = signature(self.build).parameters.values()
+        chosen = {p.name: p.default for p in parameters if p.default is not p.empty} | dict(options)
+        for settings, text in self.variants:
+            if all(name in chosen and chosen[name] == value for name, value in settings.items()):
+                return text
+        return self.published or variants.AS_PUBLISHED
 
     def member(self) -> Method:
         """Return the member of the example."""
@@ -64,6 +78,21 @@ def _on_adams(wrap: Callable[..., Method]) -> Callable[..., Method]:
 
 def _pec(order: int, **options: Any) -> Method:
     return PredictorCorrector(order, **options)
+
+
+def _unipc(
+    order: int = 3, formulation: Any = DATA_LOG_SNR, uncorrected: int | Sequence[int] | None = (-1,), **options: Any
+) -> Method:
+    return UniPC(order, formulation, uncorrected=_listed(uncorrected), **options)
+
+
+def _sa_solver(order: int = 2, uncorrected: int | Sequence[int] | None = (-1,), **options: Any) -> Method:
+    return correctors.SASolver(order, uncorrected=_listed(uncorrected), **options)
+
+
+def _listed(steps: int | Sequence[int] | None) -> Sequence[int]:
+    """Return steps as they are, one of them as a tuple, and None, which is none, as the empty one."""
+    return () if steps is None else (steps,) if isinstance(steps, int) else steps
 
 
 def _unic(order: int = 2, formulation: Any = DATA_LOG_SNR, corrector: int | None = None, **options: Any) -> Method:
@@ -82,10 +111,15 @@ def _euler_churn(S_churn: Number = 2, **options: Any) -> Method:
     return churn.EulerChurn(S_churn, **{"S_max": 50.0, **options})
 
 
-def _etd(name: str = "Krogstad4", formulation: Any = DATA_LOG_SNR) -> Method:
+def _etd(tableau: str = "Krogstad4", formulation: Any = DATA_LOG_SNR) -> Method:
     known = exponential_runge_kutta.KNOWN
-    choice("name", name, tuple(known))
-    return exponential_runge_kutta.ExponentialRungeKutta(known[name], name, formulation)
+    choice("tableau", tableau, tuple(known))
+    return exponential_runge_kutta.ExponentialRungeKutta(known[tableau], tableau, formulation)
+
+
+def _rho_rk(tableau: str = "3kutta") -> Method:
+    choice("tableau", tableau, tuple(classical.RHO_RK))
+    return classical.RhoRK(tableau)
 
 
 ADAMS = ("order", "formulation", "weights", "rule")
@@ -110,6 +144,7 @@ _MULTISTEP = {
         "PNDM: PLMS behind pseudo-Runge-Kutta steps",
         (),
         'combines noise predictions, repaired; combine "v" is published for v predictions, of order 1',
+        variants=variants.PNDM,
     ),
     "fpndm": Family(pndm.FPNDM, ("order", "combine"), "F-PNDM: PLMS behind pseudo-RK4 steps", ("f-pndm",)),
     "ipndm-v": Family(
@@ -122,7 +157,12 @@ _MULTISTEP = {
     "lms": Family(classical.LMS, ("order",), "LMS: variable-step Adams on noise in sigma/alpha", ("lmsdiscrete",)),
     "deis": Family(_deis, ("order", "variant"), "DEIS in sigma/alpha, its logarithm (log-rho) or time"),
     "dpm-solver": Family(
-        classical.DPMSolver, ("order", "rule"), "DPM-Solver: exponential Adams on noise", ("dpm",), THIRD
+        classical.DPMSolver,
+        ("order", "rule"),
+        "DPM-Solver: exponential Adams on noise",
+        ("dpm",),
+        THIRD,
+        variants=variants.THIRD,
     ),
     "dpmpp": Family(
         classical.DPMSolverPP,
@@ -130,6 +170,7 @@ _MULTISTEP = {
         "DPM-Solver++: exponential Adams on data",
         ("dpm-solver++", "dpm++"),
         THIRD,
+        variants=variants.THIRD,
     ),
     "flow-euler": Family(classical.FlowEuler, (), "Euler on the velocity"),
     "flow-ab": Family(classical.FlowAB, ("order",), "variable-step Adams-Bashforth on the velocity"),
@@ -145,6 +186,7 @@ _MOMENTUM = {
         (),
         'weights for the actual steps, repaired; weights "uniform" are the published ones',
         {"order": 3, "beta": BETA},
+        variants.EQUAL_STEPS,
     ),
     "filtered-adams": Family(
         FilteredAdams,
@@ -176,22 +218,24 @@ _CORRECTORS = {
         ("adams-bashforth-moulton",),
     ),
     "unipc": Family(
-        UniPC,
-        ("order", "formulation", "rule", "beta", "momentum", "mode"),
+        _unipc,
+        ("order", "formulation", "rule", "beta", "momentum", "mode", "uncorrected"),
         "UniPC: exponential predictor-corrector",
         (),
         'rule "exact" is the paper\'s; "bh1" and "bh2" are the published code\'s. Momentum repaired, or "published"',
+        variants=variants.UNIPC,
     ),
     "unip": Family(correctors.UniP, ("order", "formulation", "rule"), "the predictor of UniPC alone"),
     "unic": Family(
         _unic, ("order", "formulation", "corrector", "rule", "mode"), "UniPC's corrector on Adams-Bashforth"
     ),
     "sa-solver": Family(
-        correctors.SASolver,
-        ("order", "corrector", "tau", "formulation", "rule", "mode"),
+        _sa_solver,
+        ("order", "corrector", "tau", "formulation", "rule", "mode", "uncorrected"),
         "SA-Solver: stochastic Adams predictor and corrector",
         ("sa",),
         'exact weights; rule "bh1" is the published substitution in two-point formulas',
+        variants=variants.SA_SOLVER,
     ),
 }
 
@@ -207,7 +251,11 @@ _ONE_STEP = {
     "ssprk43": Family(classical.SSPRK43, ("formulation",), "strong-stability-preserving Runge-Kutta (4,3)"),
     "rk4": Family(classical.RK4, ("formulation",), "classical fourth-order Runge-Kutta"),
     "kutta38": Family(classical.Kutta38, ("formulation",), "Kutta's 3/8 rule, fourth order"),
-    "rho-rk": Family(classical.RhoRK, ("name",), "DEIS rhoRK: Runge-Kutta on noise in sigma/alpha"),
+    "rho-rk": Family(
+        _rho_rk,
+        ("tableau",),
+        f"DEIS rhoRK, Runge-Kutta on noise in sigma/alpha, by name: {', '.join(classical.RHO_RK)}",
+    ),
     "flow-heun": Family(classical.FlowHeun, (), "Heun on the velocity"),
     "flow-midpoint": Family(classical.FlowMidpoint, (), "midpoint on the velocity"),
 }
@@ -219,6 +267,7 @@ _EXPONENTIAL = {
         "DPM-Solver and DPM-Solver++, single-step: exponential Runge-Kutta",
         ("dpmpp-single",),
         'exact, of order 3 on any nodes, repaired; rules "dpmsolver", "taylor" and "half" are published ones',
+        variants=variants.SINGLE,
     ),
     "single-step": Family(
         SingleStep,
@@ -226,11 +275,15 @@ _EXPONENTIAL = {
         "DPM-Solver and DPM-Solver++ with a grid interval for every evaluation, lower orders at the end",
         (),
         'exact, of order 3 on any grid, repaired; rules "dpmsolver", "taylor" and "half" are published ones',
+        variants=variants.ON_THE_GRID,
     ),
     "res": Family(
         single_step.RES,
-        ("order", "formulation", "c2", "c3"),
+        ("order", "formulation", "rule", "c2", "c3"),
         "refined exponential solver, single-step, with stiff weights",
+        (),
+        'exact, of order 3 on any nodes, repaired; rule "published" is that of widespread code',
+        variants=variants.RES,
     ),
     "hochbruck-ostermann": Family(
         single_step.HochbruckOstermann,
@@ -240,7 +293,7 @@ _EXPONENTIAL = {
     ),
     "etd": Family(
         _etd,
-        ("name", "formulation"),
+        ("tableau", "formulation"),
         f"published exponential Runge-Kutta by name: {', '.join(exponential_runge_kutta.KNOWN)}",
     ),
     "seeds": Family(single_step.SEEDS, ("order", "formulation", "tau"), "SEEDS: exponential Runge-Kutta with noise"),
@@ -257,6 +310,7 @@ _STOCHASTIC = {
         "SDE-DPM-Solver++: exponential Adams on data, with noise",
         ("sde-dpm-solver++",),
         'order 3 is exact and repaired; rule "3m-heun" is k-diffusion\'s 3M, rule "sign" that of diffusers',
+        variants=variants.THIRD_WITH_NOISE,
     ),
     "ancestral": Family(
         ancestral.EulerAncestral, ("eta", "noise_factor", "rule"), "Euler ancestral: DDIM with noise", ("euler-a",)
@@ -275,6 +329,7 @@ _STOCHASTIC = {
         "DPM-Solver++ SDE, single-step: two evaluations and two noises a step",
         (),
         'one Brownian path for both noises, repaired; path "rho" is k-diffusion\'s',
+        variants=variants.ONE_PATH,
     ),
     "edm-stochastic": Family(
         churn.EDMStochastic, ("S_churn", "S_min", "S_max", "S_noise"), "EDM's stochastic sampler: Heun with churn"
@@ -294,6 +349,7 @@ _SPLITTING = {
         "Lie-Trotter splitting of guidance: the condition apart from the model",
         (),
         'weights for the actual steps, repaired; weights "uniform" are the published ones',
+        variants=variants.EQUAL_STEPS,
     ),
     "stsp": Family(
         splitting.STSP,
@@ -301,6 +357,7 @@ _SPLITTING = {
         "the published Strang splitting of guidance, of order 1",
         (),
         "as published but for its weights; strang has order 2",
+        variants=variants.SPLITTING,
     ),
     "strang": Family(splitting.Strang, ("formulation", "outer"), "Strang splitting of guidance, of order 2"),
 }

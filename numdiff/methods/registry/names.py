@@ -29,6 +29,12 @@ _NOISE, _DATA = "noise/log-snr", "data/log-snr"
 _MIDPOINT = {"order": 2, "rule": "half"}
 _DPM2 = {"order": 2, "formulation": _NOISE, "rule": "dpmsolver"}
 _2S = {"order": 2, "rule": "dpmsolver"}
+_FINAL = "lower_order_final ends runs of less than 15 steps with orders ..., 2, 1: discretize(orders=...)"
+_UNIPC = "solver_order=2 by default; lower_order_final ends runs with orders ..., 2, 1: discretize(orders=...)"
+_SA = (
+    "tau is 1 from 200 to 800 of the model's time, which has 1000 entries, in ComfyUI from 20 to 80 percent of it; "
+    "orders fall to 1 at the end: discretize(orders=...)"
+)
 
 _FIRST_ORDER: list[Row] = [
     (
@@ -47,8 +53,19 @@ _FIRST_ORDER: list[Row] = [
 ]
 
 _ADAMS: list[Row] = [
-    ("lms", {"order": 4}, {D: "LMSDiscreteScheduler", **_menus("lms", "LMS"), P: "rhoAB-DEIS"}, ""),
-    ("plms", {"order": 4}, {D: "IPNDMScheduler", C: "ipndm", P: "iPNDM"}, "diffusers' has a schedule of its own"),
+    (
+        "lms",
+        {"order": 4},
+        {D: "LMSDiscreteScheduler", **_menus("lms", "LMS"), P: "rhoAB-DEIS | rhoAB3"},
+        "on flow models ComfyUI's combines velocities: flow-ab; the paper's rhoAB3 combines 4 evaluations",
+    ),
+    *(("lms", {"order": k + 1}, {P: f"rhoAB{k}"}, f"the paper's combines {k + 1} evaluations") for k in (1, 2)),
+    (
+        "plms",
+        {"order": 4},
+        {D: "IPNDMScheduler", C: "ipndm", P: "iPNDM"},
+        "diffusers' has a schedule of its own; ComfyUI's step to sigma = 0 has order 1, as by discretize(orders=...)",
+    ),
     (
         "pndm",
         {"warmup": "runge-kutta"},
@@ -56,21 +73,30 @@ _ADAMS: list[Row] = [
         "skip_prk_steps=True, which Stable Diffusion sets, is warmup heun; v predictions are combined as combine v",
     ),
     ("pndm", {"order": 2, "warmup": "heun"}, {P: "S-PNDM"}, ""),
-    ("plms", {"order": 4}, {A: "PLMS"}, ""),
-    ("ipndm-v", {"order": 4}, {C: "ipndm_v", P: "iPNDM_v"}, "as published; lms is what it is meant to be"),
+    ("pndm", {"warmup": "heun"}, {A: "PLMS"}, "begins with a pseudo improved Euler step: one evaluation more"),
+    (
+        "ipndm-v",
+        {"order": 4},
+        {C: "ipndm_v", P: "iPNDM_v"},
+        "as published; lms is what it is meant to be. ComfyUI's step to sigma = 0 has order 1",
+    ),
     (
         "deis",
         {"order": 2, "variant": "log-rho"},
         {D: "DEISMultistepScheduler"},
-        "solver_order=2 by default; interpolates in log(sigma/alpha), unlike the paper",
+        "solver_order=2 by default; interpolates in log(sigma/alpha), unlike the paper; " + _FINAL,
     ),
     (
         "deis",
         {"order": 3, "variant": "time"},
         {C: "deis"},
-        "the time is the schedule's here; ComfyUI takes that of vp-linear always",
+        "the time is the schedule's here; ComfyUI takes that of vp-linear always, and order 1 in the step to sigma = 0",
     ),
-    ("deis", {"order": 4, "variant": "time"}, {P: "tAB-DEIS"}, "the paper's tAB3 combines 4 evaluations"),
+    ("deis", {"order": 4, "variant": "time"}, {P: "tAB-DEIS | tAB3"}, "the paper's tAB3 combines 4 evaluations"),
+    *(
+        ("deis", {"order": k + 1, "variant": "time"}, {P: f"tAB{k}"}, f"the paper's combines {k + 1} evaluations")
+        for k in (1, 2)
+    ),
     ("dpm-solver", _MIDPOINT, {P: "DPM-Solver multistep"}, "solver_type midpoint"),
     (
         "dpmpp",
@@ -81,21 +107,28 @@ _ADAMS: list[Row] = [
             P: "DPM-Solver++(2M)",
         },
         'solver_type "midpoint"; "heun" is rule exact, solver_order=3 is order 3 with rule 3m; the algorithm types '
-        '"dpmsolver" and "sde-dpmsolver++" are families dpm-solver and sde-dpmpp',
+        '"dpmsolver" and "sde-dpmsolver++" are families dpm-solver and sde-dpmpp; in diffusers ' + _FINAL,
     ),
-    ("dpmpp", {"order": 3, "rule": "3m"}, {P: "DPM-Solver++(3M)"}, "order 2; rule exact has order 3"),
+    (
+        "dpmpp",
+        {"order": 3, "rule": "3m"},
+        {P: "DPM-Solver++(3M) | DPM++ 3M | dpmpp_3m"},
+        "order 2; rule exact has order 3",
+    ),
     (
         "dpmpp",
         {"order": 2},
-        {C: "res_multistep", P: "RES multistep"},
-        "the refined exponential solver with two evaluations is the exact exponential Adams method",
+        {C: "res_multistep | res_2m", P: "RES multistep"},
+        "the refined exponential solver with two evaluations is the exact exponential Adams method; res_2m comes with "
+        "the RES4LYF extension",
     ),
+    ("dpmpp", {"order": 3}, {C: "res_3m"}, "with three; comes with the RES4LYF extension"),
 ]
 
 _CORRECTORS: list[Row] = [
-    ("unipc", {"order": 2, "rule": "bh2"}, {D: "UniPCMultistepScheduler", P: "UniPC-2"}, "solver_order=2 by default"),
+    ("unipc", {"order": 2, "rule": "bh2"}, {D: "UniPCMultistepScheduler", P: "UniPC-2"}, _UNIPC),
     ("unipc", {"order": 3, "rule": "bh1"}, {C: "uni_pc"}, ""),
-    ("unipc", {"order": 3, "rule": "bh2"}, {C: "uni_pc_bh2", P: "UniPC-3"}, ""),
+    ("unipc", {"order": 3, "rule": "bh2"}, {C: "uni_pc_bh2", P: "UniPC-3"}, "rule exact is vary_coeff"),
     ("unipc", {"order": 3, "rule": "bh1"}, {A: "UniPC"}, "order and variant are settings there"),
     ("unip", {"order": 2, "rule": "bh2"}, {P: "UniP-2"}, ""),
     ("unip", {"order": 3, "rule": "bh2"}, {P: "UniP-3"}, ""),
@@ -108,11 +141,10 @@ _CORRECTORS: list[Row] = [
     (
         "sa-solver",
         {"order": 3, "corrector": 4, "tau": _WINDOW["end"]},
-        {C: "sa_solver"},
-        "there tau is on between 20 and 80 percent of the run",
+        {C: "sa_solver", P: "SA-Solver"},
+        _SA,
     ),
-    ("sa-solver", {"order": 3, "corrector": 4, "tau": _WINDOW["end"], "mode": "PECE"}, {C: "sa_solver_pece"}, ""),
-    ("sa-solver", {"order": 3, "corrector": 3, "tau": _WINDOW["end"]}, {P: "SA-Solver"}, ""),
+    ("sa-solver", {"order": 3, "corrector": 4, "tau": _WINDOW["end"], "mode": "PECE"}, {C: "sa_solver_pece"}, _SA),
 ]
 
 _ONE_STEP: list[Row] = [
@@ -127,7 +159,7 @@ _ONE_STEP: list[Row] = [
     (
         "dpm-solver-single",
         _2S,
-        {P: "DPM-Solver++(2S)"},
+        {P: "DPM-Solver++(2S) | DPM++ 2S | dpmpp_2s"},
         "a step is over one interval of the grid; over two, with its stage at the inner level, it is single-step",
     ),
     (
@@ -212,11 +244,31 @@ _STOCHASTIC: list[Row] = [
     ),
     *(("seeds", {"order": n}, {P: f"SEEDS-{n}"}, "on noise predictions, as in the paper") for n in (1, 2, 3)),
     ("sit", {}, {P: "SiT"}, "Euler-Maruyama; the last step of its grids has length 0.04"),
+    (
+        "sit",
+        {"rule": "euler", "diffusion": "sbdm"},
+        {P: "Euler-Maruyama"},
+        "for the reverse diffusion in the schedule's time, with a last step without noise",
+    ),
 ]
+
+_EXPONENTIAL = {
+    "ETD2RK": "ETD2RK | ETDRK2",
+    "ETD3RK": "ETD3RK | ETDRK3",
+    "ETD4RK": "ETD4RK | ETDRK4 | Cox-Matthews",
+    "Krogstad4": "Krogstad | Krogstad4 | ETDRK4-B",
+    "StrehmelWeiner4": "Strehmel-Weiner | StrehmelWeiner4",
+}
 
 _OTHERS: list[Row] = [
     ("ltsp", {"order": 4, "weights": "uniform"}, {P: "LTSP4"}, ""),
     ("stsp", {"order": 4, "weights": "uniform"}, {P: "STSP4"}, ""),
+    *(("etd", {"tableau": name}, {P: names}, "") for name, names in _EXPONENTIAL.items()),
+    *(
+        ("rho-rk", {"tableau": name}, {P: f"{name} | rho{name[0]}{name[1:].title()}"}, "of DEIS, on noise")
+        for name in ("1euler", "2heun", "3ralston", "3heun", "3vdh", "3ssp", "4rk")
+    ),
+    ("rho-rk", {"tableau": "3kutta"}, {P: "3kutta | rho3Kutta | rhoRK-DEIS"}, "of DEIS, on noise"),
     ("bdia", {"gamma": Fraction(24, 25)}, {P: "BDIA-DDIM"}, "gamma = 0.96 as in the paper; 1 is symmetric"),
 ]
 
@@ -228,7 +280,7 @@ _CONSISTENCY = "its network maps to another time of a trajectory, which is no pr
 _LANGEVIN = "its Langevin corrector scales its step by norms of the sample and of the score"
 
 OUTSIDE: dict[str, str] = {
-    "dpm_adaptive | DPM adaptive | DPM-Solver-12 | DPM-Solver-23 | DPM-Solver adaptive": _ADAPTIVE,
+    "dpm_adaptive | DPM adaptive | dpm_ad | DPM-Solver-12 | DPM-Solver-23 | DPM-Solver adaptive": _ADAPTIVE,
     "ode_rk45 | RK45 | Dormand-Prince": _ADAPTIVE,
     "ERA-Solver": "it picks the evaluations that it interpolates by an estimate of the noise error",
     "AMED-Solver | AMED-Plugin": "a trained network gives its intermediate times",
@@ -248,7 +300,7 @@ OUTSIDE: dict[str, str] = {
 }
 """Names that cannot be built (separated by "|") and why: "NAME is not a fixed-step linear method: WHY"."""
 
-_GUIDED = "it combines predictions with and without guidance, and has no family here"
+_GUIDED = "a step that combines predictions with and without guidance; see the one of that name without CFG++"
 
 ABSENT: dict[str, str] = {
     "heunpp2 | Heun++": "Heun's method with weights that change along the grid; see heun",
@@ -258,6 +310,15 @@ ABSENT: dict[str, str] = {
     "euler_cfg_pp | euler_ancestral_cfg_pp | dpmpp_2s_ancestral_cfg_pp | dpmpp_2m_cfg_pp | DDIM CFG++": _GUIDED,
     "res_multistep_cfg_pp | res_multistep_ancestral_cfg_pp | gradient_estimation_cfg_pp | CFG++": _GUIDED,
     "CogVideoXDPMScheduler": "a variant of SDE-DPM-Solver++ 2M; see sde-dpmpp",
+    "DPM-Solver-v3": "an exponential predictor-corrector with arrays fitted to one model; see unipc",
+    "EDICT": "two samples that every step mixes, so that it can be run back exactly; see bdia",
+    "BELM | O-BELM": "a two-step method on the samples that can be run back exactly; see bdia",
     "KarrasVeScheduler": "EDM's stochastic sampler with a deprecated interface; see edm-stochastic",
 }
 """Linear methods without a family (names separated by "|"), and what is near: "NAME has no family here: WHAT"."""
+
+FOLLOWING: dict[str, dict[tuple[str, Any], dict[str, Any]]] = {
+    name: {("order", 1): {"rule": "exact"}, ("order", 3): {"rule": "3m"}}
+    for name in ("DPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler")
+}
+"""What options of a name become when another option (name, value) is given: what the class of that name does then."""

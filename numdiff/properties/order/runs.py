@@ -33,7 +33,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
 from numdiff.methods.base import FINALS, STARTS, Method
@@ -221,13 +220,11 @@ def _classical(method: Any) -> Any:
 
 
 def _checked_orders(method: Method, orders: Any) -> tuple[int, ...] | None:
-    if orders is None or method.points == 1:
+    if orders is None:
         return None
-    orders = tuple(orders)
-    for n, k in enumerate(orders):
-        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= method.points:
-            raise ValueError(f"orders[{n}] must be an int from 1 to {method.points}, got {k!r}")
-    return tuple(map(int, orders)) or None
+    if not hasattr(orders, "__len__"):
+        raise TypeError(f"orders must be a sequence of ints, one per step, got {orders!r}")
+    return method.check_orders(orders, len(orders)) or None
 
 
 def _of_scheme(scheme: Scheme) -> RunOrder:
