@@ -14,25 +14,13 @@ import pytest
 import sympy as sp
 
 import numdiff as nd
-from numdiff import answers, cli, export
+from numdiff import answers, export
 from numdiff.answers import Answer, Line, Topic
 from numdiff.cli import parser, selection
 from numdiff.methods import FAMILIES
+from tests.commands import answer, run
 
 BETA = sp.Symbol("beta")
-
-
-def run(capsys, *arguments):
-    """Return (exit code, standard output, standard error)."""
-    code = cli.main([str(a) for a in arguments])
-    found = capsys.readouterr()
-    return code, found.out, found.err
-
-
-def answer(capsys, *arguments):
-    code, out, err = run(capsys, *arguments)
-    assert (code, err) == (0, ""), err
-    return out
 
 
 # --- the summary ------------------------------------------------------------------------------------------------------

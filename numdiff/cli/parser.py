@@ -19,11 +19,9 @@ from numdiff._names import suggest
 from numdiff.answers import TOPICS
 from numdiff.cli import values
 from numdiff.cli.layout import columns
-from numdiff.formulations import FORMULATIONS
+from numdiff.cli.method_group import method_options
 from numdiff.grids import NAMED as TIME_GRIDS
-from numdiff.methods.adams import WEIGHTS
 from numdiff.methods.base import FINALS, STARTS
-from numdiff.methods.published.classical import VARIANTS
 from numdiff.study.orders import GRIDS as ORDER_GRIDS
 
 COMMANDS = {
@@ -154,58 +152,6 @@ def _start(parser: Any, choices: Sequence[str], default: str) -> None:
     )
 
 
-def _method(parser: Any, symbol: bool) -> None:
-    """Add METHOD and the options of the families."""
-    group = parser.add_argument_group("method")
-    group.add_argument(
-        "method",
-        metavar="METHOD",
-        help="family, or family and order (ghvb, ab3, plms4, heun, ...), or a sampler's name in a library (dpmpp_2m)",
-    )
-    group.add_argument("--order", type=values.whole(1), metavar="K", help="number of evaluations combined (1 to 8)")
-    for name, (letter, text, default) in NUMBERS.items():
-        or_symbol = f", or {letter} for a symbol" if symbol else ""
-        group.add_argument(
-            f"--{name}",
-            type=values.number_or(letter) if symbol else values.number,
-            metavar="X",
-            help=f"{text}{or_symbol}{default}",
-        )
-    names = {
-        "formulation": ("what is interpolated in which variable", FORMULATIONS),
-        "weights": ("for the actual steps, or those of equal steps as published", WEIGHTS),
-        "variant": ("variable of DEIS", VARIANTS),
-    }
-    for name, (text, known) in names.items():
-        kind, listed = values.named(name, known), ", ".join(known)
-        group.add_argument(f"--{name}", type=kind, metavar=name[0].upper(), help=f"{text}: {listed}")
-    group.add_argument(
-        "--rule",
-        type=str.lower,
-        metavar="R",
-        help="exact integral, or as published, which every family has its own of; half: 2M midpoint; 3m, 3m-heun: 3M; "
-        "bh1, bh2: those of unipc; dpmsolver, taylor: single-step",
-    )
-    group.add_argument(
-        "--set",
-        type=values.setting,
-        action="append",
-        metavar="NAME=VALUE",
-        help="another option of the family, as in --set eta=1/2 --set mode=PECE (numdiff methods METHOD lists them)",
-    )
-    group.add_argument(
-        "--base",
-        metavar="METHOD",
-        help="what hb or nt are built around (default ab); order, formulation, weights and rule are then the base's",
-    )
-
-
-NUMBERS = {
-    "beta": ("beta", "damping in (0, 2] of hb, nt and ghvb: 0.8, 4/5", " (hb and nt: default 4/5)"),
-    "momentum": ("gamma", "momentum of the velocity of filtered-adams", " (default 0)"),
-    "error": ("C", "error constant that filtered-adams is to have", ""),
-    "real-interval": ("x", "length of the real interval of stretched-adams", " (default 3)"),
-}
 """Numbers that families take: the symbol that may stand for one, what it is, its default."""
 
 
@@ -218,7 +164,7 @@ def _methods(parser: Any) -> None:
 
 
 def _derive(parser: Any) -> None:
-    _method(parser, symbol=True)
+    method_options(parser, symbol=True)
     parser.add_argument(
         "--step", type=values.number, metavar="H", help="step length of an exponential method (default: the symbol h)"
     )
@@ -291,7 +237,7 @@ def _run(parser: Any) -> None:
 
 
 def _stability(parser: Any) -> None:
-    _method(parser, symbol=True)
+    method_options(parser, symbol=True)
     parser.add_argument(
         "--step", type=values.number, metavar="H", help="step length, which an exponential method needs"
     )
@@ -314,7 +260,7 @@ def _stability(parser: Any) -> None:
 
 
 def _order(parser: Any) -> None:
-    _method(parser, symbol=False)
+    method_options(parser, symbol=False)
     parser.add_argument(
         "--problem",
         default="riccati",
@@ -345,7 +291,7 @@ def _order(parser: Any) -> None:
 
 
 def _sample(parser: Any) -> None:
-    _method(parser, symbol=False)
+    method_options(parser, symbol=False)
 
     def add(name: str, kind: Any, default: Any, metavar: str, text: str) -> None:
         parser.add_argument(name, type=kind, default=default, metavar=metavar, help=text)
