@@ -19,7 +19,7 @@ def drawn(capsys, path, *arguments):
         return found["samples"], found["noise"]
 
 
-@pytest.mark.parametrize("name", ["dpmpp_2m_sde", "euler_ancestral", "sa_solver", "edm-stochastic"])
+@pytest.mark.parametrize("name", ["dpmpp_2m_sde", "euler_ancestral", "sa-solver", "edm-stochastic"])
 def test_a_seed_repeats_the_noise_of_a_method_too(capsys, tmp_path, name):
     path = tmp_path / "x.npz"
     first, again, other = (drawn(capsys, path, name, "--seed", seed) for seed in (3, 3, 4))
@@ -58,7 +58,7 @@ def test_orders_are_measured_against_the_flow(capsys):
     code, _, err = run(capsys, "order", "dpmpp_2m_sde", "--start", "lower")
     assert code == 2
     assert "adds noise, and its samples do not approach those of the flow; it claims weak order 2" in err
-    assert "without noise, such as --set tau=0 or --set eta=0" in err
+    assert "without noise: --set tau=0, eta=0, norm=0 or S_churn=0" in err
     assert "use a constant --set tau=1" in run(capsys, "stability", "sa_solver")[2]
     code, _, err = run(capsys, "order", "stsp", "--start", "lower")
     assert code == 2

@@ -84,6 +84,7 @@ def run(scheme, model, x):
     return nd.sample(scheme, model, x, prediction="data", generator=generator, fields=fields)
 
 
+@pytest.mark.filterwarnings("ignore:.* adds no noise on this grid:UserWarning")
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_method_finishes_or_says_why_not(name):
     schedule, wrong = SCHEDULES[name], []

@@ -113,6 +113,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.* adds no noise on this grid:UserWarning")
 @every_formulation
 @pytest.mark.parametrize("make", METHODS)
 def test_a_window_that_is_never_on_leaves_the_deterministic_method_bit_by_bit(formulation, make):
@@ -333,3 +334,10 @@ def test_bad_windows_and_variances(make):
 def test_no_start_follows_the_flow(start):
     with pytest.raises(ValueError, match="adds noise"):
         nd.AdamsBashforth(2, stochastic()).discretize(VP, np.linspace(0.9, 0.1, 5), start=start)
+
+
+def test_a_window_that_meets_no_step_is_told():
+    """The published window counts a table's thousand entries, and the times of this schedule run from 1 to 0."""
+    method = nd.method("sa_solver")
+    with pytest.warns(UserWarning, match=r"adds no noise on this grid: model_time runs from 0\.9 to 0\.1"):
+        method.discretize(nd.schedules.VPLinear(), np.linspace(0.9, 0.1, 9))

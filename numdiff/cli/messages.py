@@ -23,8 +23,8 @@ _REMEDIES = (
     (r"\ba (?:number|float) for h\b", "h=0.1"),
     (r"\bdrop h\b", "drop --step"),
     (r"\buse a constant tau\b", "use a constant --set tau=1"),
-    (r"\bwithout noise \(tau = 0\)", "without noise (--set tau=0)"),
-    (r"\bsuch as tau=0 or eta=0", "such as --set tau=0 or --set eta=0"),
+    (r"\bwithout noise \(tau = 0\)", "without noise (--set tau=0, eta=0, norm=0 or S_churn=0, what it has of these)"),
+    (r"\btau=0, eta=0, norm=0 or S_churn=0", "--set tau=0, eta=0, norm=0 or S_churn=0"),
     (r"\buse norm=0", "use --set norm=0"),
 )
 """Advice that names no keyword of the library, or an argument that the command line lacks, and the same as options."""

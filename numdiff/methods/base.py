@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from fractions import Fraction
@@ -163,6 +164,7 @@ class Method(abc.ABC):
         tensors = any(kind(level.time) == "torch" for level in levels)
         method = self.in_floats() if tensors or needs_floats(self) else self
         program = tuple(tableau.to_float() for tableau in method._program(layout))
+        _warn_unmet_window(method, layout.formulation, program, levels)
         starts = layout.exact_starts
         options = (("start", start), ("final", final), ("orders", orders))
         return Scheme(program, levels, layout.formulation.prediction, self, schedule, starts, options)
@@ -277,3 +279,17 @@ class Transformed(Method):
     def has_limit(self) -> bool:
         """As the base's."""
         return self.base.has_limit
+
+
+def _warn_unmet_window(method: Method, formulation: Formulation, program: Sequence[Tableau], levels: Any) -> None:
+    """Warn where the window of a noise level meets no step, so that a stochastic method adds no noise."""
+    window: Any = getattr(formulation, "level", None)
+    if getattr(window, "everywhere", True) or any(tableau.noises for tableau in program):
+        return
+    name, low, high = window.variable, window.low, window.high
+    first, last = (float(getattr(level, name)) for level in (levels[0], levels[-1]))
+    warnings.warn(
+        f"{method} adds no noise on this grid: {name} runs from {first:g} to {last:g} on it and never enters the "
+        f"window [{low}, {high}]; give a Tau with another window or variable",
+        stacklevel=3,
+    )

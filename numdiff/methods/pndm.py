@@ -101,8 +101,8 @@ class PseudoNumerical(AdamsType):
     Notes
     -----
     Order k; 1 stage; N evaluations for N steps, and those of the start. Order k holds with exact starts on grids
-    uniform in sigma/alpha only; a run from its own start has order 2 at most, and 1 on rough grids. Combining v has
-    order 1.
+    uniform in sigma/alpha only; there a run has order min(k, 3) from its own starts and 2 from "lower". Other smooth
+    grids give 2, rough ones 1. Combining v has order 1.
 
     ``warmup`` is what ``start="lower"``, the default, means here. Momentum around the method (`HeavyBall`) acts on its
     Adams steps and starts as ``warmup="lower"``. The published scheduler aims at t - T//N instead of the next timestep;
@@ -243,7 +243,7 @@ def middle(layout: Layout, n: int) -> Level:
     """
     here, there, schedule = layout.levels[n], layout.levels[n + 1], layout.schedule
     if schedule is None:
-        return Level.of_time((here.time + there.time) / 2)
+        return layout.level_at(n, 0.5 if kind(here.time) == "torch" else Fraction(1, 2))
     if not isinstance(schedule, Discrete):
         return schedule.level_at((here.time + there.time) / 2)
     gap = here.model_time - there.model_time
@@ -271,8 +271,8 @@ def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> Pse
     Notes
     -----
     Order k; 1 stage; N + 1 evaluations for N steps. Order k holds with exact starts on grids uniform in sigma/alpha
-    only; a run from its own start has order 2 at most, and 1 on rough grids. Combining "noise" is the repaired form
-    where the network predicts v: "v", as published there, has order 1.
+    only; there a run from its own start has order min(k, 3); other smooth grids give 2, rough ones 1. Combining "noise"
+    is the repaired form where the network predicts v: "v", as published there, has order 1.
 
     References
     ----------
@@ -296,8 +296,8 @@ def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
     Notes
     -----
     Order k; 1 stage; N + 3 (k - 1) evaluations for N steps. Order k holds with exact starts on grids uniform in
-    sigma/alpha only; a run from its own start has order 2 at most, and 1 on rough grids. As published but for
-    `combine`, as in `PNDM`.
+    sigma/alpha only; there a run from its own start has order min(k, 3), k for plain ODEs; other smooth grids give 2,
+    rough ones 1. As published but for `combine`, as in `PNDM`.
 
     References
     ----------

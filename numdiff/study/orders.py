@@ -124,7 +124,8 @@ def _check_kind(method: Any) -> None:
     if method.stochastic:
         raise ValueError(
             f"{method} adds noise, and its samples do not approach those of the flow; it claims weak order "
-            f"{method.weak_order}, of expectations. Ask about it without noise, such as tau=0 or eta=0"
+            f"{method.weak_order}, of expectations. Ask about it without noise: tau=0, eta=0, norm=0 or "
+            "S_churn=0, what it has of these"
         )
     if isinstance(method, Splitting):
         raise ValueError(f"{method} evaluates a condition beside the model, and the problems here have none")

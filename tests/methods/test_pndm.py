@@ -178,3 +178,13 @@ def test_orders_on_any_grid():
     assert [nd.order.any_grid(method).order for method in methods] == [2, 2, 0, 1, 4]
     with pytest.raises(ValueError, match="PNDM4 v"):
         nd.order.any_grid(PNDM(combine="v"))
+
+
+@pytest.mark.parametrize(("method", "order"), [(nd.PNDM(), 3), (nd.FPNDM(3), 3), (nd.FPNDM(), 4)], ids=str)
+def test_the_order_of_a_run_counts_its_own_start(method, order):
+    """Equal steps of a plain ODE, where the middle time is the middle node: Heun's local error is h^3, RK4's h^5."""
+    assert nd.order.of_run(method).order == order
+    errors = [
+        abs(float(nd.solve_ivp(method, lambda t, y: -y, np.linspace(0, 1, n + 1), 1.0)) - np.exp(-1)) for n in (80, 160)
+    ]
+    assert abs(np.log2(errors[0] / errors[1]) - order) < 0.2

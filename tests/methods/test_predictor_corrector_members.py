@@ -210,6 +210,7 @@ def test_unip_is_adams_wherever_it_is_one():
         assert np.abs(run(method, rough(9)) - exactly).max() > 1e-5  # its second step is a two-point formula
 
 
+@pytest.mark.filterwarnings("ignore:.* adds no noise on this grid:UserWarning")
 def test_sa_solver_without_noise_is_the_deterministic_method_bit_for_bit():
     for p, c in ((2, 3), (3, 4), (1, 2)):
         assert SASolver(p, c, tau=0) == nd.UniPC(p)
