@@ -23,7 +23,10 @@ Number = Any
 
 
 def kind(x: Number) -> str:
-    """Name the number system of `x`: "exact", "float", "numpy", "torch", "sympy" or "mpmath"."""
+    """Name the number system of `x`: "exact", "float", "numpy", "torch", "sympy", "mpmath" or "traced".
+
+    Traced numbers (`numdiff.optimize.tape`) record what is done to them; a class says that it is one by `number_kind`.
+    """
     known = _KINDS.get(type(x))
     if known is None:
         known = _KINDS[type(x)] = _kind(x)
@@ -44,6 +47,8 @@ def _kind(x: Number) -> str:
         module = sys.modules.get(name)
         if module is not None and isinstance(x, getattr(module, base)):
             return name
+    if getattr(type(x), "number_kind", None) == "traced":
+        return "traced"
     raise TypeError(f"unsupported number type {type(x).__name__}; use int, Fraction, float, numpy, torch or SymPy")
 
 
@@ -74,6 +79,8 @@ def _apply(name: str, x: Number) -> Number:
     if which == "numpy":
         with np.errstate(divide="ignore", over="ignore"):
             return getattr(np, name)(x)
+    if which == "traced":
+        return x.function(name)
     module = sys.modules[which]
     if which == "sympy" and name in _SYMPY:
         return _SYMPY[name](module, x)
@@ -115,6 +122,12 @@ def cos(x: Number) -> Number:
     return _apply("cos", x)
 
 
+def differentiable(x: Number) -> bool:
+    """Tell whether coefficients are followed back to `x`: a tensor that requires a gradient, or a traced number."""
+    which = kind(x)
+    return which == "traced" or (which == "torch" and x.requires_grad)
+
+
 def vanishes(x: Number) -> bool:
     """Tell whether the value of `x` is zero; a tensor is looked into, gradient or not."""
     return bool(x == 0)
@@ -127,6 +140,8 @@ def is_zero(x: Number) -> bool:
     which = kind(x)
     if which == "torch":
         return not x.requires_grad and bool((x == 0).all())
+    if which == "traced":
+        return False
     return bool(np.all(x == 0)) if which == "numpy" else bool(x == 0)
 
 

@@ -121,7 +121,7 @@ class Velocity(Prediction):
                 f"prediction 'velocity' needs d_alpha and d_sigma, which the level at t = {level.time} lacks "
                 "(a table has no derivatives); use 'noise', 'data', 'v' or 'flow'"
             )
-        if kind(level.d_sigma) in ("float", "torch") and bool(abs(level.d_sigma) == math.inf):
+        if kind(level.d_sigma) in ("float", "torch", "traced") and bool(abs(level.d_sigma) == math.inf):
             raise ValueError(
                 f"prediction 'velocity' is infinite at t = {level.time}, where d sigma/dt is; end the grid at t > 0, "
                 "or use 'noise', 'data' or 'v'"

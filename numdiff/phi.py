@@ -129,6 +129,8 @@ def phis(count: int, z: Number) -> list[Number]:
         raise ValueError(f"k must be at most {HIGHEST} in floating point, got {count - 1}; pass z as mpmath.mpf")
     if which == "numpy":
         return _of_array(count, z)
+    if which == "traced":
+        return z.phis(count)
     return _of_tensor(count, z) if which == "torch" else _of_float(count, float(z))
 
 

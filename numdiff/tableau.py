@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from numdiff.elementary import Number, is_zero, kind, product
+from numdiff.elementary import Number, differentiable, is_zero, kind, product
 from numdiff.level import Level
 
 MATRICES = ("A", "U", "B", "V", "Na", "Nb")
@@ -197,7 +197,7 @@ def to_float(x: Number) -> Number:
         return x
     if type(x) is int:
         return float(x)
-    if kind(x) == "torch" and x.requires_grad:
+    if differentiable(x):
         return x
     if kind(x) in ("numpy", "torch") and x.ndim:
         return x

@@ -57,6 +57,9 @@ Vector = Sequence[Number]
 MAX_ORDER = 8
 """Highest order of a multistep method; (*) needs phi_1 ... phi_order."""
 
+INEXACT = ("float", "numpy", "torch", "traced")
+"""Kinds of numbers that rationals are turned into floats for."""
+
 SINGULAR = 1e-3
 """Smallest share of its terms that `filtered` divides by for beta > 1; below it three digits cancel in a divisor."""
 
@@ -98,7 +101,7 @@ def interpolatory(nodes: Vector, mu: Vector) -> list[Number]:
     if len(nodes) == 1:
         return [mu[0]]
     rational = all(type(u) in (int, Fraction) for u in nodes)
-    basis = _lagrange_on_rationals(tuple(nodes), kind(mu[0]) in ("float", "torch")) if rational else lagrange(nodes)
+    basis = _lagrange_on_rationals(tuple(nodes), kind(mu[0]) in INEXACT) if rational else lagrange(nodes)
     return [sum([a * m for a, m in zip(row, mu, strict=False)]) for row in basis]
 
 
@@ -146,7 +149,7 @@ def on_oldest(nodes: Vector, M: Vector, beta: Number, mu: Vector) -> Number:
     newer, M = nodes[:-1], tidy(M)
     terms = [p * m for p, m in zip(_with_roots([u - nodes[-1] for u in newer]), M, strict=True)]
     seen = sum(terms)
-    inexact = kind(seen) in ("float", "numpy", "torch")
+    inexact = kind(seen) in INEXACT
     if vanishes(seen) or (inexact and beta > 1 and abs(seen) <= SINGULAR * sum(map(abs, terms))):
         raise ValueError("the velocities do not determine the integral of a polynomial, or barely do")
     (a,) = tidy([sum(p * m for p, m in zip(_with_roots(newer), mu, strict=True)) / seen])
@@ -192,7 +195,7 @@ def filtered_twice(
     lifted = [x - origin * y for x, y in zip([0, *about_now], [*about_now, 0], strict=True)]  # (u - u_{k-1}) P
     (a, b), (c, d) = ((_paired(row, local), _paired(row[1:], local)) for row in (newer, older))
     determinant = a * d - b * c
-    inexact = kind(determinant) in ("float", "numpy", "torch")
+    inexact = kind(determinant) in INEXACT
     if vanishes(determinant) or (inexact and abs(determinant) <= SINGULAR * (abs(a * d) + abs(b * c))):
         raise ValueError("the velocities do not determine the integral of a polynomial, or barely do")
     p, q = _paired(mu, about_now), _paired(mu, lifted)

@@ -161,8 +161,8 @@ class Method(abc.ABC):
             final=choice("final", final, FINALS),
             orders=self.check_orders(orders, len(levels) - 1),
         )
-        tensors = any(kind(level.time) == "torch" for level in levels)
-        method = self.in_floats() if tensors or needs_floats(self) else self
+        inexact = any(kind(level.time) in ("torch", "traced") for level in levels)
+        method = self.in_floats() if inexact or needs_floats(self) else self
         program = tuple(tableau.to_float() for tableau in method._program(layout))
         _warn_unmet_window(method, layout.formulation, program, levels)
         starts = layout.exact_starts

@@ -95,6 +95,8 @@ def _one_number(name: str, value: Any) -> Number:
         raise TypeError(f"{name} must be one real number or a SymPy symbol, got {value!r}")
     if which == "torch" and value.requires_grad:
         return value.double()
+    if which == "traced":
+        return value
     return float(plain) if array else value
 
 

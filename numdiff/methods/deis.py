@@ -32,7 +32,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from numdiff import formulations
-from numdiff.elementary import Number, kind
+from numdiff.elementary import Number, exp, kind
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, Formulation, Span
 from numdiff.methods.checks import check_order
 from numdiff.methods.layout import Layout
@@ -171,6 +171,8 @@ def in_time(schedule: Any, log_snrs: Sequence[Number], c: Number) -> tuple[tuple
     z: Any
     w: Any
     z, w = _rule(schedule, plain(start), plain(h))
+    if kind(h) == "traced":
+        return _in_traced_time(schedule, log_snrs, c, z, w)
     if kind(h) == "torch":
         import torch
 
@@ -184,6 +186,28 @@ def in_time(schedule: Any, log_snrs: Sequence[Number], c: Number) -> tuple[tuple
     length = target - origin
     weights, tau = w * _exp(c * h * (1 - z)), (times[len(known) :] - origin) / length
     moments = [h * value for value in _powers(weights, tau, len(known) - 1)]
+    return tuple((t - origin) / length for t in reversed(known[:-1])), moments
+
+
+def _in_traced_time(
+    schedule: Any, log_snrs: Sequence[Number], c: Number, z: np.ndarray, w: np.ndarray
+) -> tuple[tuple[Number, ...], list[Number]]:
+    """Return `in_time` for traced numbers, one at a time; the rule's nodes stay where they were traced."""
+    if isinstance(schedule, Discrete):
+        raise ValueError(
+            f"the weights of polynomials in time are not smooth functions of the steps on the table {schedule.name!r}, "
+            "whose corners the quadrature follows; use a schedule given by a formula, or a formulation in log-SNR"
+        )
+    start, end = log_snrs[-2:]
+    h = end - start
+    known = [schedule.time(s) for s in log_snrs]
+    origin, length = known[-2], known[-1] - known[-2]
+    tau = [(schedule.time(start + h * float(u)) - origin) / length for u in z]
+    terms = [h * float(weight) * exp(c * h * (1 - float(u))) for u, weight in zip(z, w, strict=True)]
+    moments = []
+    for _ in range(len(known) - 1):
+        moments.append(sum(terms))
+        terms = [term * t for term, t in zip(terms, tau, strict=True)]
     return tuple((t - origin) / length for t in reversed(known[:-1])), moments
 
 

@@ -129,7 +129,7 @@ class ExponentialButcher:
 
 
 def _plain(x: Number) -> Number:
-    return x if kind(x) == "torch" else float(x)
+    return x if kind(x) in ("torch", "traced") else float(x)
 
 
 def interpolating(nodes: Sequence[Number]) -> tuple[Entry, ...]:

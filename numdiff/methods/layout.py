@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from numdiff.elementary import Number, is_zero, kind, log, vanishes
+from numdiff.elementary import Number, differentiable, is_zero, log, vanishes
 from numdiff.formulations import DATA_RATIO, NOISE_RATIO, VELOCITY_TIME, Formulation, Span
 from numdiff.level import Level
 
@@ -100,7 +100,7 @@ class Layout:
         here, there = self.levels[n], self.levels[n + 1]
         if is_zero(fraction):
             return here
-        if kind(fraction) != "torch" and fraction == 1:
+        if not differentiable(fraction) and fraction == 1:
             return there
         variable = ratio_of(self.formulation) if variable is None else variable
         known = variable.variable == self.formulation.variable

@@ -268,7 +268,7 @@ def runge_kutta(array: Butcher | Additive, layout: Layout, n: int, memory: Table
     here, there = layout.levels[n], layout.levels[n + 1]
     formulation.span(here, there, 1)  # raises where y does not exist
     h = formulation.node(there) - formulation.node(here)
-    if kind(h) in ("float", "numpy", "torch"):
+    if kind(h) in ("float", "numpy", "torch", "traced"):
         array = array.in_floats()
     placed = {c: layout.level_at(n, c) for c in dict.fromkeys(array.c)}
     levels = tuple(placed[c] for c in array.c)

@@ -243,7 +243,7 @@ def middle(layout: Layout, n: int) -> Level:
     """
     here, there, schedule = layout.levels[n], layout.levels[n + 1], layout.schedule
     if schedule is None:
-        return layout.level_at(n, 0.5 if kind(here.time) == "torch" else Fraction(1, 2))
+        return layout.level_at(n, 0.5 if kind(here.time) in ("torch", "traced") else Fraction(1, 2))
     if not isinstance(schedule, Discrete):
         return schedule.level_at((here.time + there.time) / 2)
     gap = here.model_time - there.model_time

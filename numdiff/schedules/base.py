@@ -49,6 +49,8 @@ def real(x: Any, name: str) -> Number:
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iuf":
         x = x if x.dtype.kind == "f" else x.astype(np.float64)
         return x if x.ndim else float(x)
+    if getattr(x, "number_kind", None) == "traced":
+        return x
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor) and x.dtype != torch.bool and not x.is_complex():
         return x if x.is_floating_point() else x.double()
@@ -61,10 +63,10 @@ def _describe(x: Any) -> str:
 
 def within(x: Number, low: float, high: float, name: str) -> Number:
     """Return `x` if all of it lies in [low, high]; the error names the first value that does not (a NaN never does)."""
-    if isinstance(x, float):
+    if isinstance(x, float) or kind(x) == "traced":
         if low <= x <= high:
             return x
-        first = x
+        first = float(x)
     else:
         outside = ~((x >= low) & (x <= high))
         if not bool(outside.any()):
@@ -92,6 +94,8 @@ def arctan(x: Number) -> Number:
     """Return the arc tangent of a float, an array or a tensor."""
     if isinstance(x, float):
         return math.atan(x)
+    if kind(x) == "traced":
+        return x.function("arctan")
     return np.arctan(x) if kind(x) == "numpy" else x.arctan()
 
 
@@ -232,13 +236,13 @@ class Schedule(ABC):
 
 def plain(x: Number) -> float:
     """Return a number as a Python float, without its gradient."""
-    return x if isinstance(x, float) else float(x.detach().item())
+    return float(x.detach().item()) if kind(x) == "torch" else float(x)
 
 
 def scalar(x: Any, name: str) -> Number:
     """Return one number as a Python float, or as a 0-d float64 CPU tensor where it requires a gradient."""
     x = real(x, name)
-    if isinstance(x, float):
+    if isinstance(x, float) or kind(x) == "traced":
         return x
     if x.ndim:
         raise ValueError(f"{name} must be one number, not an array of shape {tuple(x.shape)}")

@@ -32,7 +32,7 @@ _SNAP = 1e-9
 
 
 def _choose(mask: Any, yes: Number, no: Number) -> Number:
-    if isinstance(yes, float):
+    if isinstance(yes, float) or kind(yes) == "traced":
         return yes if mask else no
     return np.where(mask, yes, no) if kind(yes) == "numpy" else sys.modules["torch"].where(mask, yes, no)
 
@@ -145,6 +145,8 @@ class Discrete(Schedule):
 
     def _model_time(self, t: Number) -> Number:
         m = self.N * t - 1
+        if kind(m) == "traced":
+            return m  # numbers blurred by rounding do not come from a search
         detached = m.detach() if kind(m) == "torch" else m
         nearest = float(round(m)) if isinstance(m, float) else detached.round()
         return _choose(abs(detached - nearest) < _SNAP, m + (nearest - detached), m)
@@ -187,9 +189,15 @@ class Discrete(Schedule):
     def _take(self, index: Any, like: Number) -> Number:
         if isinstance(like, float):
             return -self._falling[index]
+        if kind(like) == "traced":
+            return index.piecewise(self._at)
         if kind(like) == "numpy":
             return self._knots[index].astype(like.dtype)
         return sys.modules["torch"].as_tensor(self._knots, dtype=like.dtype, device=like.device)[index]
+
+    def _at(self, index: np.ndarray) -> np.ndarray:
+        """Return the knots at whole numbers held in floats."""
+        return self._knots[index.astype(int)]
 
     def _last_alpha(self) -> float:
         return float(np.exp(self._knots[-2]))
@@ -201,11 +209,21 @@ class Discrete(Schedule):
             index: Any = min(int(position), last)
         elif kind(t) == "numpy":
             index = np.minimum(position.astype(int), last)
+        elif kind(t) == "traced":
+            index = position.piecewise(self._entry_before)
         else:
             index = position.detach().long().clamp(max=last)
         left, right = self._take(index, t), self._take(index + 1, t)
         alpha = self._last_alpha() * (1 - clamp(position - last, 0.0, 1.0))
         return left + (position - self._as(t, index)) * (right - left), self._ends_at_zero & (index == last), alpha
+
+    def _entry_before(self, position: np.ndarray) -> np.ndarray:
+        """Return the entry at or before a position in the table."""
+        return np.minimum(np.floor(position), self.N - 1)
+
+    def _entry_at(self, log_alpha: np.ndarray) -> np.ndarray:
+        """Return the entry at or before this log alpha."""
+        return np.minimum(np.searchsorted(-self._knots, -log_alpha, side="right") - 1, self.N - 1)
 
     def _alpha(self, t: Number) -> Number:
         log_alpha, linear, alpha = self._pieces(t)
@@ -225,7 +243,9 @@ class Discrete(Schedule):
         if isinstance(log_alpha, float):
             index: Any = min(bisect.bisect_right(self._falling, -log_alpha) - 1, last)
         elif kind(log_alpha) == "numpy":
-            index = np.minimum(np.searchsorted(-self._knots, -log_alpha, side="right") - 1, last)
+            index = self._entry_at(log_alpha)
+        elif kind(log_alpha) == "traced":
+            index = log_alpha.piecewise(self._entry_at)
         else:
             torch = sys.modules["torch"]
             falling = torch.as_tensor(-self._knots, dtype=log_alpha.dtype, device=log_alpha.device)

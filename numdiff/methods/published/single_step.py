@@ -38,7 +38,7 @@ def node(name: str, value: Any, default: Number) -> Number:
 def nodes(c2: Any, c3: Any, second: Number, third: Number) -> tuple[Number, Number]:
     """Return both nodes with their defaults, in types that mix: a Fraction and a tensor do not."""
     found = node("c2", c2, second), node("c3", c3, third)
-    if any(kind(x) in ("torch", "mpmath") for x in found):
+    if any(kind(x) in ("torch", "mpmath", "traced") for x in found):
         return tuple(float(x) if kind(x) == "exact" else x for x in found)  # type: ignore[return-value]
     return found
 

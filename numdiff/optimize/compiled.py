@@ -1,0 +1,140 @@
+r"""A method's run of N steps as a function of where the steps are, with exact derivatives.
+
+`Trace` lays a method out on levels whose interior log-SNRs (and parameters) are traced numbers: what comes back is an
+ordinary `Scheme` whose coefficients and levels are traced. Any numbers made from them by arithmetic (coefficients,
+error bounds, a user's residuals) compile to one function of z with `numdiff.optimize.straight_line`. Nothing here knows
+a formula: the coefficients are the method's own.
+
+The branches that a method takes while it is laid out (which order, whether a level is the last) belong to the shape of
+the run and not to where its levels are; `Trace.mismatch` compares the compiled coefficients with a plain layout at any
+other z, and an optimizer does so at its result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numdiff.elementary import differentiable
+from numdiff.level import Level
+from numdiff.methods.base import Method
+from numdiff.methods.scheme import Scheme
+from numdiff.optimize.straight_line import Compiled
+from numdiff.optimize.tape import Tape, Traced
+from numdiff.optimize.window import Window
+from numdiff.schedules import Schedule
+from numdiff.tableau import MATRICES
+
+Array = NDArray[np.float64]
+Ends = tuple[Level, Level]
+
+
+class Trace:
+    """One layout of a method in traced numbers.
+
+    Parameters
+    ----------
+    method, schedule
+        What is laid out, and where; the method's parameters named in the window are replaced by traced ones.
+    ends
+        First and last level.
+    window
+        The feasible set; its log-SNRs are those of the ends.
+    options
+        Options of `Method.discretize`.
+    at
+        Where to trace, shape (window.size,); any feasible point.
+
+    Attributes
+    ----------
+    scheme : Scheme
+        The run, with traced coefficients and levels.
+    variables : tuple
+        The traced variables: interior log-SNRs, then parameters.
+
+    Raises
+    ------
+    ValueError
+        If the method cannot be laid out, or its tableau is no differentiable function of the levels.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        schedule: Schedule,
+        ends: Ends,
+        window: Window,
+        at: Array,
+        options: Mapping[str, Any],
+    ) -> None:
+        self.method, self.schedule, self.ends, self.window, self.options = method, schedule, ends, window, dict(options)
+        tape = Tape()
+        self.variables = tuple(tape.variable(float(x)) for x in at)
+        try:
+            self.scheme = self._layout(self.variables)
+        except TypeError as error:
+            raise ValueError(
+                f"the tableau of {method} is not a differentiable function of its levels on schedule {schedule.name} "
+                f"({error}); choose another method, or optimize one of the same order"
+            ) from error
+
+    def _layout(self, z: Sequence[Any]) -> Scheme:
+        inner = self.window.steps - 1
+        levels = [self.schedule.level(self.schedule.time(x)) for x in z[:inner]]
+        return self.method_at(z).discretize(self.schedule, [self.ends[0], *levels, self.ends[1]], **self.options)
+
+    def method_at(self, z: Sequence[Any]) -> Method:
+        """Return the method with the parameters that `z` holds."""
+        values = dict(zip(self.window.names, z[self.window.steps - 1 :], strict=True))
+        return with_parameters(self.method, values)
+
+    def scheme_at(self, z: Array) -> Scheme:
+        """Return the plain layout at `z`, in Python floats."""
+        return self._layout([float(x) for x in z])
+
+    def compile(self, outputs: Sequence[Any]) -> Compiled:
+        """Return numbers made of the scheme's as a function of z; see `numdiff.optimize.straight_line.Compiled`."""
+        return Compiled(self.variables[0].tape, self.variables, outputs)
+
+    def mismatch(self, compiled: Compiled, z: Array) -> float:
+        """Return the largest relative difference of the compiled coefficients of `coefficients` from a plain layout."""
+        traced = compiled(z)[0]
+        plain = np.array([float(x) for x in coefficients(self.scheme_at(z))])
+        if traced.shape != plain.shape:
+            return math.inf
+        return float(np.max(np.abs(traced - plain) / np.maximum(1.0, np.abs(plain)), initial=0.0))
+
+
+def coefficients(scheme: Scheme) -> list[Any]:
+    """Return every entry of a scheme's tableaus, zeros too, and then the scales of every stage's level, in order."""
+    rows = [row for tableau in scheme for name in MATRICES for row in getattr(tableau, name)]
+    levels = [level for tableau in scheme for level in tableau.levels if level is not None]
+    return [c for row in rows for c in row] + [x for level in levels for x in (level.alpha, level.sigma)]
+
+
+def with_parameters(method: Method, values: Mapping[str, Any]) -> Method:
+    """Return the method with fields replaced; a name may be that of the base's field, dotted: "base.beta".
+
+    Raises
+    ------
+    ValueError
+        If the method has no such parameter.
+    """
+    for name, value in values.items():
+        head, _, rest = name.partition(".")
+        if not hasattr(method, "__dataclass_fields__") or head not in method.__dataclass_fields__:
+            known = ", ".join(getattr(method, "__dataclass_fields__", ())) or "none"
+            raise ValueError(f"{method} has no parameter {name!r}; it has: {known}")
+        inner = with_parameters(getattr(method, head), {rest: value}) if rest else value
+        method = replace(method, **{head: inner})  # type: ignore[type-var]
+    return method
+
+
+def is_traced(x: Any) -> bool:
+    """Tell whether a number varies with z."""
+    return type(x) is Traced and differentiable(x)

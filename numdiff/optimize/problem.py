@@ -1,0 +1,73 @@
+r"""What is minimized over time steps: a function with corners, and its exact derivatives.
+
+Every objective has the form
+
+    F(z) = value(z) + sum_j r_j(z)^2 + sum_i |a_i(z)|
+
+with smooth value, residuals r and absolute terms a: sums of squares are what trust-region least squares is for, and
+absolute values become a smooth problem by their epigraph, -u_i <= a_i <= u_i with u_i minimized. z holds the interior
+half log-SNRs lambda_1 < ... < lambda_{N-1} and then whatever else is optimized; see `numdiff.optimize.window`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numdiff.optimize.window import Window
+
+Array = NDArray[np.float64]
+
+
+def _none() -> Array:
+    return np.zeros(0)
+
+
+def _no_rows() -> Array:
+    return np.zeros((0, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of an objective at one z of n entries.
+
+    Parameters
+    ----------
+    value, gradient
+        The smooth part and its gradient, shape (n,).
+    residuals, residual_jacobian
+        Shapes (m,) and (m, n); empty where there are none.
+    absolute, absolute_jacobian
+        The terms whose absolute values add up, shapes (q,) and (q, n); empty where there are none.
+    """
+
+    gradient: Array
+    value: float = 0.0
+    residuals: Array = field(default_factory=_none)
+    residual_jacobian: Array = field(default_factory=_no_rows)
+    absolute: Array = field(default_factory=_none)
+    absolute_jacobian: Array = field(default_factory=_no_rows)
+
+    @property
+    def objective(self) -> float:
+        """F(z)."""
+        return float(self.value + self.residuals @ self.residuals + np.abs(self.absolute).sum())
+
+    @property
+    def smooth_gradient(self) -> Array:
+        """Gradient of the smooth part, the sum of squares included, shape (n,)."""
+        if not self.residuals.size:
+            return self.gradient
+        return self.gradient + 2 * self.residuals @ self.residual_jacobian
+
+
+class Problem(Protocol):
+    """An objective over a window."""
+
+    window: Window
+
+    def evaluate(self, z: Array) -> Parts:
+        """Return the parts at `z`, which satisfies the window's constraints up to rounding."""

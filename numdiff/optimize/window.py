@@ -1,0 +1,120 @@
+r"""Where time steps may lie: fixed ends, minimum gaps, and the boxes of what is optimized beside them.
+
+The variables are z = (lambda_1, ..., lambda_{N-1}, p_1, ..., p_q): the interior half log-SNRs lambda, which is
+log(alpha/sigma), rising from noise to data between fixed lambda_0 = `low` and lambda_N = `high`, and parameters in a
+box. Either end may be infinite (alpha = 0, sigma = 0); the gap beside it is then no constraint. All constraints are
+linear, and as rows of `matrix` z >= `bounds` each touches two neighbours at most:
+
+    lambda_{i+1} - lambda_i >= gaps_i,      lower_j <= p_j <= upper_j.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The feasible set of a time-step optimization.
+
+    Parameters
+    ----------
+    low, high
+        Half log-SNR at the noisy and the clean end, low < high; -inf and inf are allowed.
+    steps
+        Number of steps N, at least 2.
+    gaps
+        Smallest lambda_{i+1} - lambda_i for i = 0 .. N-1, shape (N,), not negative; not used where it is infinite.
+    names
+        Parameters optimized beside the log-SNRs.
+    lower, upper
+        Their box.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two steps, ends out of order, gaps that cannot fit between the ends, or a parameter without room.
+    """
+
+    low: float
+    high: float
+    steps: int
+    gaps: Array
+    names: tuple[str, ...] = ()
+    lower: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an empty feasible set."""
+        if self.steps < 2:
+            raise ValueError(f"steps must be at least 2, got {self.steps}: with one step there is nothing to place")
+        if not self.low < self.high:
+            raise ValueError(
+                f"the ends must rise in log-SNR from noise to data, but go from {self.low:g} to {self.high:g}; "
+                "exchange t_start and t_end"
+            )
+        room, needed = self.high - self.low, float(np.sum(self.gaps[self.finite]))
+        if not needed < room:
+            raise ValueError(
+                f"gap: {self.steps} gaps of at least {np.max(self.gaps):.4g} need {needed:.4g} of log-SNR, and the "
+                f"ends are {room:.4g} apart; take a smaller gap or fewer steps"
+            )
+        for name, low, high in zip(self.names, self.lower, self.upper, strict=True):
+            if not low < high:
+                raise ValueError(f"{name} must have room to move, but its bounds are {low:g} and {high:g}")
+
+    @cached_property
+    def finite(self) -> NDArray[np.bool_]:
+        """Which of the N gaps are between finite log-SNRs."""
+        mask = np.ones(self.steps, dtype=bool)
+        mask[0], mask[-1] = math.isfinite(self.low), math.isfinite(self.high)
+        return mask
+
+    @property
+    def size(self) -> int:
+        """Number of variables."""
+        return self.steps - 1 + len(self.names)
+
+    def nodes(self, z: Array) -> Array:
+        """Return all N + 1 log-SNRs."""
+        return np.concatenate([[self.low], z[: self.steps - 1], [self.high]])
+
+    def steps_of(self, z: Array) -> Array:
+        """Return the N gaps; inf beside an infinite end."""
+        return np.diff(self.nodes(z))
+
+    @cached_property
+    def _rows(self) -> tuple[Any, Array]:
+        inner, count = self.steps - 1, len(self.names)
+        ones = np.ones(self.steps)
+        difference = sparse.diags_array([ones[:inner], -ones[:inner]], offsets=[0, -1], shape=(self.steps, inner))
+        bounds = self.gaps.astype(float).copy()
+        bounds[0] += self.low
+        bounds[-1] -= self.high
+        box = sparse.vstack([sparse.eye_array(count), -sparse.eye_array(count)]) if count else None
+        rows = sparse.csr_array(difference)[self.finite]
+        matrix = sparse.block_diag([rows, box], format="csr") if count else rows
+        return matrix, np.concatenate([bounds[self.finite], self.lower, [-u for u in self.upper]])
+
+    @property
+    def matrix(self) -> Any:
+        """The constraints' rows, sparse, shape (constraints, size)."""
+        return self._rows[0]
+
+    @property
+    def bounds(self) -> Array:
+        """What the rows must not fall below."""
+        return self._rows[1]
+
+    def slack(self, z: Array) -> Array:
+        """Return by how much each constraint is satisfied; negative where it is not."""
+        return self.matrix @ z - self.bounds
