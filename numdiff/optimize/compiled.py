@@ -6,7 +6,8 @@ error bounds, a user's residuals) compile to one function of z with `numdiff.opt
 a formula: the coefficients are the method's own.
 
 The branches that a method takes while it is laid out (which order, whether a level is the last) belong to the shape of
-the run and not to where its levels are; `Trace.mismatch` compares the compiled coefficients with a plain layout at any
+the run and not to where its levels are, but for coincidences, as a node at exactly 2/3 of a step: a trace is made where
+there are none. `Trace.mismatch` compares the compiled coefficients with a plain layout at any
 other z, and an optimizer does so at its result.
 """
 
@@ -47,9 +48,6 @@ class Trace:
         The feasible set; its log-SNRs are those of the ends.
     options
         Options of `Method.discretize`.
-    at
-        Where to trace, shape (window.size,); any feasible point.
-
     Attributes
     ----------
     scheme : Scheme
@@ -69,12 +67,11 @@ class Trace:
         schedule: Schedule,
         ends: Ends,
         window: Window,
-        at: Array,
         options: Mapping[str, Any],
     ) -> None:
         self.method, self.schedule, self.ends, self.window, self.options = method, schedule, ends, window, dict(options)
         tape = Tape()
-        self.variables = tuple(tape.variable(float(x)) for x in at)
+        self.variables = tuple(tape.variable(float(x)) for x in window.generic())
         try:
             self.scheme = self._layout(self.variables)
         except TypeError as error:

@@ -92,6 +92,17 @@ class Window:
         """Return the N gaps; inf beside an infinite end."""
         return np.diff(self.nodes(z))
 
+    def generic(self) -> Array:
+        """Return a z whose steps and parameters have no special values and no special ratios."""
+        weights = 1.0 + 0.2 * np.sin(1.7 * np.arange(self.steps) + 0.3)
+        low, high = self.low, self.high
+        if not math.isfinite(low):
+            low = min(high, 7.0) - 13.0 if math.isfinite(high) else -6.0
+        if not math.isfinite(high):
+            high = max(low, -7.0) + 13.0
+        inner = low + (high - low) * np.cumsum(weights)[:-1] / weights.sum()
+        return np.concatenate([inner, [a + 0.618 * (b - a) for a, b in zip(self.lower, self.upper, strict=True)]])
+
     @cached_property
     def _rows(self) -> tuple[Any, Array]:
         inner, count = self.steps - 1, len(self.names)
