@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class Trace:
         The feasible set; its log-SNRs are those of the ends.
     options
         Options of `Method.discretize`.
+
     Attributes
     ----------
     scheme : Scheme
@@ -98,13 +100,17 @@ class Trace:
         """Return numbers made of the scheme's as a function of z; see `numdiff.optimize.straight_line.Compiled`."""
         return Compiled(self.variables[0].tape, self.variables, outputs)
 
-    def mismatch(self, compiled: Compiled, z: Array) -> float:
-        """Return the largest relative difference of the compiled coefficients of `coefficients` from a plain layout."""
-        traced = compiled(z)[0]
+    def mismatch(self, z: Array) -> float:
+        """Return the largest relative difference between the traced coefficients at `z` and a plain layout's there."""
+        traced = self._coefficients(z)[0]
         plain = np.array([float(x) for x in coefficients(self.scheme_at(z))])
         if traced.shape != plain.shape:
             return math.inf
         return float(np.max(np.abs(traced - plain) / np.maximum(1.0, np.abs(plain)), initial=0.0))
+
+    @cached_property
+    def _coefficients(self) -> Compiled:
+        return self.compile(coefficients(self.scheme))
 
 
 def coefficients(scheme: Scheme) -> list[Any]:

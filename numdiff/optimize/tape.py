@@ -200,7 +200,9 @@ class Traced:
 
     def function(self, name: str) -> Traced:
         """Return one of the functions of `numdiff.elementary`, or "arctan", of this number."""
-        return self.tape.apply(name, float(FUNCTIONS[name](np.float64(float(self)))), self.index)
+        with np.errstate(all="ignore"):  # on a branch that a table does not take
+            value = float(FUNCTIONS[name](float(self)))
+        return self.tape.apply(name, value, self.index)
 
     def phis(self, count: int) -> list[Traced]:
         """Return [phi_0, ..., phi_{count-1}] of this number."""

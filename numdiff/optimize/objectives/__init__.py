@@ -1,0 +1,14 @@
+"""What time steps can be optimized for; an objective is an object with a name, a default gap and a problem."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numdiff.optimize.objectives.paper import Paper
+from numdiff.optimize.objectives.user import Residuals
+
+OBJECTIVES: dict[str, Callable[[], Any]] = {
+    "paper": Paper,
+}
+"""Objectives that need no arguments, by name."""
+
+__all__ = ["OBJECTIVES", "Paper", "Residuals"]

@@ -1,0 +1,246 @@
+r"""The published bound on a run's accumulated denoiser errors, for any deterministic method.
+
+Xue et al. (CVPR 2024) write a data-prediction multistep run as x_N/sigma_N = x_0/sigma_0 + sum_s sum_e J_se f_e,
+assume that the denoiser's error at an evaluation is eps = sigma^p / alpha (on the variance-preserving schedule, so that
+it is a function of the log-SNR alone; p = 2 in a latent and 1 in pixel space) and bound what the errors add up to,
+
+    F = ||(eps J)_0||_2 + ||(eps J)_{S-1}||_2 + sum_{1 <= s < trunc} ||(eps J)_s||_2 + sum_e |c_e|,              (1)
+    c_e = sum_{max(1, trunc) <= s <= S-2} eps_e J_se.
+
+The first and the last step are charged by their own terms only; trunc is 3 for at most 7 evaluations, else 0.
+
+**From tableaus.** Here J comes from the scheme's own coefficients. An evaluation is F_e = p_e Y_e + q_e D_e with D the
+denoiser's estimate of x_0 (p_e = 0, q_e = 1 for data prediction), so that every stage and register is a linear
+combination of the D_e and of the samples x_j reached so far. With X = x/sigma a step from level s to level s+1 ends at
+
+    x_{s+1} = sum_{j<=s} b_j x_j + sum_e w_e D_e,      C_j = b_j sigma_j/sigma_{s+1},
+    X_{s+1} - X_s = sum_e (w_e/sigma_{s+1}) D_e + sum_{j<s} C_j (X_j - X_s) + (sum_{j<=s} C_j - 1) X_s,          (2)
+
+and J_se is the weight of D_e in (2), X_j - X_s being minus the increments in between. The last term is zero for every
+method that is exact where D = 0 (all but velocity/time on curved paths). For Adams methods in data/log-SNR the second
+is zero too, and J_se = w_e/sigma_{s+1} is the integral int e^l ell_k(l) dl. The J_se of an evaluation add up to its
+weight in X_N, so F belongs to the sampler and not to how it is written: DDIM has one bound in all formulations.
+
+**What a minimum is worth.** With positive weights, F is a quadrature of a function that does not depend on the grid: it
+tends to int sigma^(p-1) dlambda, and what an optimizer lowers beyond that are cancellations inside c_e, which steps of
+length zero make best. A minimum gap keeps it from that; see `GAP`.
+
+Reference: Xue et al., Accelerating Diffusion Sampling with Optimized Time Steps, arXiv:2402.17376, eq. 17-20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numdiff.elementary import Number, is_zero, sqrt, vanishes
+from numdiff.level import Level
+from numdiff.methods.scheme import Scheme
+from numdiff.optimize.compiled import Trace
+from numdiff.optimize.problem import Array, Parts
+from numdiff.parameterizations import coefficients
+from numdiff.tableau import Row, Tableau
+
+Combination = dict[int, Any]
+"""Coefficients of the estimates D_e by e, and of the samples x_j by -1 - j."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The objective (1).
+
+    Parameters
+    ----------
+    p
+        Power of sigma in the assumed denoiser error sigma^p / alpha: 2 for latents, 1 for pixels, as published.
+    trunc
+        Steps before this one are charged by their own 2-norm and share nothing with others. None: 3 for at most 7
+        evaluations, else 0, as published.
+
+    Raises
+    ------
+    ValueError
+        If p is not a positive integer or trunc a negative one.
+    """
+
+    p: int = 2
+    trunc: int | None = None
+
+    name = "paper"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        for name, value, least in (("p", self.p, 1), ("trunc", self.trunc, 0)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+    def problem(self, trace: Trace) -> PaperProblem:
+        """Return F over the trace's window, with exact derivatives.
+
+        Raises
+        ------
+        ValueError
+            For a method that adds noise or evaluates other fields than the model, and for ends at alpha = 0 or
+            sigma = 0; see `charges`.
+        """
+        return PaperProblem(trace, *self.terms(trace.scheme))
+
+    def value(self, scheme: Scheme) -> float:
+        """Return F of a plain scheme."""
+        norms, shared = self.terms(scheme)
+        return float(sum(np.linalg.norm(np.array(group, dtype=float)) for group in norms) + sum(map(abs, shared)))
+
+    def terms(self, scheme: Scheme) -> tuple[list[list[Any]], list[Any]]:
+        """Return the charges whose 2-norms count, step by step, and the c_e whose absolute values do."""
+        steps = charges(scheme, self.p)
+        trunc = self.trunc if self.trunc is not None else 3 if scheme.nfe <= 7 else 0
+        last = len(steps) - 1
+        own = sorted({0, last, *range(1, min(trunc, last))})
+        shared: Combination = {}
+        for step in range(max(1, trunc), last):
+            _add(shared, 1, steps[step])
+        return [list(steps[step].values()) for step in own], list(shared.values())
+
+
+class PaperProblem:
+    """The objective (1) over a window; see `numdiff.optimize.problem.Problem`.
+
+    Parameters
+    ----------
+    trace
+        The run in traced numbers.
+    norms, shared
+        What `Paper.terms` returns.
+    """
+
+    def __init__(self, trace: Trace, norms: Sequence[Sequence[Any]], shared: Sequence[Any]) -> None:
+        self.window, self.trace = trace.window, trace
+        self._compiled = trace.compile([*(x for group in norms for x in group), *shared])
+        self._starts = np.cumsum([0, *map(len, norms)])[:-1]
+        self._count = sum(map(len, norms))
+
+    def evaluate(self, z: Array) -> Parts:
+        """Return F at `z`: the norms as its smooth value, the c_e as its absolute terms."""
+        values, jacobian = self._compiled(z)
+        value, gradient = _norms(values[: self._count], jacobian[: self._count], self._starts)
+        return Parts(
+            gradient=gradient,
+            value=value,
+            absolute=values[self._count :],
+            absolute_jacobian=jacobian[self._count :],
+        )
+
+
+def _norms(values: Array, jacobian: Array, starts: NDArray[np.intp]) -> tuple[float, Array]:
+    """Return the sum of the 2-norms of consecutive groups and its gradient, 0 for a group that is 0."""
+    lengths = np.sqrt(np.add.reduceat(values * values, starts))
+    sizes = np.diff([*starts, len(values)])
+    directions = values / np.repeat(np.where(lengths > 0, lengths, 1.0), sizes)
+    return float(lengths.sum()), directions @ jacobian
+
+
+def charges(scheme: Scheme, p: int) -> list[Combination]:
+    """Return eps_e J_se for every step s, by evaluation e.
+
+    Parameters
+    ----------
+    scheme
+        A deterministic run; its coefficients may be traced. A tableau that reaches a level of the grid is a step.
+    p
+        Power of sigma in the assumed error.
+
+    Raises
+    ------
+    ValueError
+        For a scheme with noise or with fields beside the model, whose errors the bound does not know; for a first level
+        with alpha = 0, where the assumed error sigma^p/alpha is infinite, and a last one with sigma = 0, where x/sigma
+        is.
+    """
+    _check(scheme)
+    errors = [_error(cast(Level, level), p) for tableau in scheme for level in tableau.levels]
+    return [{e: errors[e] * value for e, value in step.items()} for step in increments(scheme)]
+
+
+def _check(scheme: Scheme) -> None:
+    first, last = scheme.levels[0], scheme.levels[-1]
+    if any(tableau.noises for tableau in scheme):
+        raise ValueError(f"objective 'paper' bounds runs without noise, and {scheme.method} adds some; use its flow")
+    if any(tag for tableau in scheme for tag in tableau.tags):
+        raise ValueError(
+            f"objective 'paper' knows the model's error only, and {scheme.method} evaluates other fields too; optimize "
+            "for the method that it splits"
+        )
+    if scheme.schedule is None or vanishes(first.alpha):
+        raise ValueError(
+            "objective 'paper' assumes the error sigma^p/alpha, which is infinite at the first level, where alpha = 0; "
+            "start at a smaller t_start, or use another objective"
+        )
+    if vanishes(last.sigma):
+        raise ValueError(
+            "objective 'paper' measures x/sigma, which is infinite at the last level, where sigma = 0; optimize up to "
+            "a positive t_end and append the clean end to the result, or use another objective"
+        )
+
+
+def _error(level: Level, p: int) -> Number:
+    """Return the denoiser's assumed error, sigma^p/alpha at the same log-SNR and alpha^2 + sigma^2 = 1."""
+    size = sqrt(level.alpha * level.alpha + level.sigma * level.sigma)
+    return (level.sigma / size) ** p * (size / level.alpha)
+
+
+def increments(scheme: Scheme) -> list[Combination]:
+    """Return J of formula (2), one dictionary by evaluation for every step."""
+    sigmas = [scheme.levels[0].sigma]
+    registers: list[Combination] = [{-1: 1}, *({} for _ in range(scheme.registers - 1))]
+    steps: list[Combination] = []
+    evaluations = 0
+    for tableau in scheme:
+        registers = _outputs(tableau, registers, evaluations, scheme.prediction)
+        evaluations += tableau.stages
+        if tableau.target is not None:
+            sigmas.append(tableau.target.sigma)
+            steps.append(_increment(registers[0], sigmas, steps))
+            registers[0] = {-1 - len(steps): 1}
+    return steps
+
+
+def _outputs(tableau: Tableau, registers: Sequence[Combination], first: int, prediction: str) -> list[Combination]:
+    """Return the registers after a tableau whose evaluations are numbered from `first`."""
+    values = list(registers)
+    for i, (row, level) in enumerate(zip(tableau.plan.stages, tableau.levels, strict=True)):
+        p, q = coefficients(cast(Level, level), "data", prediction)
+        stage = {} if is_zero(p) else _combined(row, values, p)
+        values.append({**stage, first + i: q})
+    return [_combined(row, values) for row in tableau.plan.outputs]
+
+
+def _combined(row: Row, values: Sequence[Combination], scale: Any = 1) -> Combination:
+    """Return scale times a row of a tableau's plan."""
+    total: Combination = {}
+    for index, factor in row:
+        _add(total, scale * factor, values[index])
+    return total
+
+
+def _add(total: Combination, factor: Any, terms: Mapping[int, Any]) -> None:
+    """Add factor times a combination to another."""
+    for key, value in terms.items():
+        total[key] = total[key] + factor * value if key in total else factor * value
+
+
+def _increment(row: Combination, sigmas: Sequence[Any], done: Sequence[Combination]) -> Combination:
+    """Return formula (2) for the newest step, `row` being its sample and `done` the steps before it."""
+    kept = {-1 - key: value * sigmas[-1 - key] / sigmas[-1] for key, value in row.items() if key < 0}
+    new = {key: value / sigmas[-1] for key, value in row.items() if key >= 0}
+    for j, weight in kept.items():
+        for step in done[j:]:
+            _add(new, -weight, step)
+    excess = sum(kept.values()) - 1
+    if abs(float(excess)) > 1e-9:  # else zero but for rounding, which would tie every step to all before it
+        for step in done:
+            _add(new, excess, step)
+    return new

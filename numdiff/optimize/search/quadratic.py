@@ -1,0 +1,134 @@
+r"""The convex model that one step of the search minimizes, solved through its dual.
+
+At a feasible z with slacks s >= 0 the step d minimizes
+
+    g^T d + d^T H d / 2 + sum_i |a_i + A_i d|     subject to   M d >= -s,
+
+H positive definite. With |t| = max_{|w| <= 1} w t and multipliers mu >= 0 the minimum over d is explicit,
+d = -H^{-1} (g + A^T w - M^T mu), and v = (w, mu) solves a quadratic program whose constraints are a box,
+
+    minimize  v^T S v / 2 - c^T v,    S = G H^{-1} G^T,    c = (a, -s) - G H^{-1} g,    G = [A; -M],
+
+with gradient -(a + A d, -(s + M d)): minus what is left of the kinks and of the slacks. It is solved by the projected
+Newton method of Bertsekas (SIAM J. Control Optim. 20 (1982) 221-246): Newton on the free entries, the step bent along
+the box, each iterate lower than the one before. From the multipliers of the step before it, it takes one or two
+iterations. S is singular where more terms are free than there are variables; there delta times its diagonal is added
+and taken away again by refinement (the proximal-point method), so the kinks and constraints found are met to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+Array = NDArray[np.float64]
+
+_SHIFT = 1e-10
+_ITERATIONS = 200
+_REFINEMENTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A minimizer of the model: the step, the multipliers of kinks and constraints, and the decrease it predicts."""
+
+    move: Array
+    kinks: Array
+    constraints: Array
+    decrease: float
+
+
+def _solve(matrix: Array, right: Array) -> Array:
+    """Solve a symmetric positive definite system; fall back on least squares where it is singular to rounding."""
+    _, solution, fault = lapack.dposv(matrix, right, lower=1)
+    if fault:
+        return np.linalg.lstsq(matrix, right, rcond=1e-14)[0]
+    return np.asarray(solution)
+
+
+def _newton(curvature: Array, shift: Array, linear: Array, point: Array, free: Array) -> Array:
+    """Return `point` with its free entries (indices) moved to where the gradient vanishes, the others kept."""
+    block = curvature[free[:, None], free]
+    shifted = block + np.diag(shift[free])
+    new = point.copy()
+    for _ in range(_REFINEMENTS):
+        new[free] += _solve(shifted, linear[free] - curvature[free] @ new)
+    return new
+
+
+def _direct(curvature: Array, linear: Array, box: tuple[Array, Array], point: Array, gradient: Array) -> Array:
+    """Return the Newton point of the entries that are free: inside the box, or on its face and drawn inwards."""
+    lower, upper = box
+    low, high = point <= lower, point >= upper
+    free = np.flatnonzero(~((low & (gradient >= 0)) | (high & (gradient <= 0))))
+    shift = _SHIFT * np.maximum(np.diag(curvature), 1e-300)
+    while free.size:
+        target = _newton(curvature, shift, linear, point, free)
+        # An entry on a face that Newton's step takes outwards is not free after all; without it the step descends.
+        out = (low & (target < point)) | (high & (target > point))
+        if not out.any():
+            return target
+        free = free[~out[free]]
+    return point
+
+
+def _search(curvature: Array, box: tuple[Array, Array], point: Array, gradient: Array, target: Array) -> Array:
+    """Return a lower point towards `target`: bent along the box, or failing that up to the first face."""
+    lower, upper = box
+    way = target - point
+    for length in (1.0, 0.5, 0.25):
+        new = np.minimum(np.maximum(point + length * way, lower), upper)
+        step = new - point
+        slope = gradient @ step
+        if 0.5 * step @ (curvature @ step) + slope <= 0.1 * slope < 0:
+            return np.asarray(new)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        hit = np.where(way > 0, (upper - point) / way, np.where(way < 0, (lower - point) / way, np.inf))
+    return np.asarray(np.clip(point + min(1.0, hit.min()) * way, lower, upper))
+
+
+def _descend(curvature: Array, linear: Array, box: tuple[Array, Array], point: Array) -> Array:
+    """Minimize v^T S v / 2 - c^T v over a box, from `point` in it."""
+    tolerance = 1e-13 * (1 + np.abs(linear).max())
+    gradient = curvature @ point - linear
+    for _ in range(_ITERATIONS):
+        target = _direct(curvature, linear, box, point, gradient)
+        point = _search(curvature, box, point, gradient, target)
+        gradient = curvature @ point - linear
+        projected = np.clip(point - gradient, *box) - point
+        if np.abs(projected).max() < tolerance:
+            break
+    return point
+
+
+def minimize_model(
+    gradient: Array, hessian: Array, kinks: Array, jacobian: Array, matrix: Array, slack: Array, guess: Array
+) -> Step:
+    """Minimize the model of the module's head.
+
+    Parameters
+    ----------
+    gradient, hessian
+        g, shape (n,), and H, shape (n, n), positive definite.
+    kinks, jacobian
+        a and A, shapes (q,) and (q, n).
+    matrix, slack
+        M and s >= 0, shapes (m, n) and (m,).
+    guess
+        Multipliers (w, mu) to begin at, shape (q + m,); those of the step before.
+    """
+    count = len(kinks)
+    rows = np.concatenate([jacobian, -matrix])
+    solved = _solve(hessian, np.column_stack([rows.T, gradient]))
+    inverse, newton = solved[:, :-1], solved[:, -1]
+    curvature = rows @ inverse
+    linear = np.concatenate([kinks, -slack]) - rows @ newton
+    upper = np.concatenate([np.ones(count), np.full(len(slack), np.inf)])
+    lower = np.concatenate([-np.ones(count), np.zeros(len(slack))])
+    dual = _descend(curvature, linear, (lower, upper), np.clip(guess, lower, upper)) if len(rows) else guess
+    move = -(newton + inverse @ dual)
+    after = gradient @ move + 0.5 * move @ (hessian @ move) + np.abs(kinks + jacobian @ move).sum()
+    return Step(move, dual[:count], dual[count:], float(np.abs(kinks).sum() - after))
