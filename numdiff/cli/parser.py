@@ -20,6 +20,7 @@ from numdiff.answers import TOPICS
 from numdiff.cli import values
 from numdiff.cli.layout import columns
 from numdiff.cli.method_group import method_options
+from numdiff.cli.timesteps_options import timesteps_options
 from numdiff.grids import NAMED as TIME_GRIDS
 from numdiff.methods.base import FINALS, STARTS
 from numdiff.study.orders import GRIDS as ORDER_GRIDS
@@ -29,6 +30,7 @@ COMMANDS = {
     "derive": "coefficients, stability polynomial, order and intervals of a method, exactly",
     "stability": "stability intervals and region of a method",
     "order": "observed order of a method on a problem whose solution is known",
+    "timesteps": "optimize the time steps of a method, with a certificate",
     "sample": "draw digits with a trained model",
     "study": "derive, validate and run many methods, and write a report",
 }
@@ -45,6 +47,7 @@ examples:
   numdiff derive dpmpp --order 2 --python --schedule cosine --steps 20 --out sampler.py
   numdiff stability hb --base plms4 --beta 0.8 --out region.pdf
   numdiff order ghvb3 --beta 0.8 --problem correlated --grid log-snr --start runge-kutta
+  numdiff timesteps unipc3 --steps 10 --out steps.json
   numdiff sample dpmpp --order 2 --steps 10 --guidance 2 --out digits.png
   numdiff study --out results/study
 """
@@ -339,6 +342,7 @@ OPTIONS: dict[str, Callable[[Any], None]] = {
     "derive": _derive,
     "stability": _stability,
     "order": _order,
+    "timesteps": timesteps_options,
     "sample": _sample,
     "study": _study,
 }

@@ -177,7 +177,9 @@ def in_time(schedule: Any, log_snrs: Sequence[Number], c: Number) -> tuple[tuple
         import torch
 
         z, w = torch.from_numpy(z), torch.from_numpy(w)
-        times = schedule.time(torch.cat([torch.stack(list(log_snrs)), start + h * z]))
+        times = schedule.time(
+            torch.cat([torch.stack([torch.as_tensor(s, dtype=h.dtype) for s in log_snrs]), start + h * z])
+        )
         known = times[: len(log_snrs)].unbind()
     else:
         times = schedule.time(np.concatenate([log_snrs, start + h * z]))

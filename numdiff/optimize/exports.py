@@ -103,7 +103,7 @@ def text(values: Any, form: str = "comma", *, digits: int = 9) -> str:
     if isinstance(digits, bool) or not isinstance(digits, int) or not 1 <= digits <= 17:
         raise ValueError(f"digits must be an integer from 1 to 17, not {digits!r}")
     choice("form", form, FORMATS)
-    trim = "0" if form == "python" else "-"
+    trim: Any = "0" if form == "python" else "-"
     shown = [np.format_float_positional(x, digits, unique=False, fractional=False, trim=trim) for x in array.tolist()]
     joined = ", ".join(shown)
     return f"[{joined}]" if form == "python" else joined
@@ -267,6 +267,11 @@ def _table(scheduler: Any) -> Array:
 def _scales(lam: Array, scheduler: Any) -> Array:
     """Return the sigmas that stand for log-SNRs in this scheduler."""
     if _is_flow(scheduler):
+        if lam[0] == -math.inf and hasattr(scheduler, "alphas_cumprod"):
+            raise ValueError(
+                f"{type(scheduler).__name__} takes the logarithm of alpha, which is 0 at the first node; optimize with "
+                "t_start below T"
+            )
         found = 1 / (1 + np.exp(np.minimum(lam, 700.0)))
         return np.where(np.isinf(lam) & (lam > 0), 0.0, found)
     if lam[0] == -math.inf:

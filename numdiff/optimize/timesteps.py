@@ -22,6 +22,7 @@ from numdiff.methods import method as named_method
 from numdiff.optimize import ends
 from numdiff.optimize.compiled import Trace
 from numdiff.optimize.objectives import OBJECTIVES
+from numdiff.optimize.orders import best_orders
 from numdiff.optimize.problem import Problem
 from numdiff.optimize.result import TimeSteps
 from numdiff.optimize.search import minimize
@@ -44,7 +45,7 @@ def timesteps(
     gap: float | Sequence[float] | None = None,
     optimize: Sequence[str] = (),
     bounds: Mapping[str, tuple[float, float]] | None = None,
-    orders: Sequence[int] | None = None,
+    orders: Sequence[int] | str | None = None,
     final: str | None = None,
     starts: Sequence[Any] | None = None,
     tolerance: float = 1e-8,
@@ -74,7 +75,7 @@ def timesteps(
     bounds
         (low, high) of those parameters; needed for all but beta, c2 and c3.
     orders, final
-        As in `Method.discretize`.
+        As in `Method.discretize`; ``orders="search"`` looks for the best list too (`numdiff.optimize.orders`).
     starts
         Where the search starts: names of grids ("log-snr", "uniform-t", "quadratic", "karras"), earlier results, or
         arrays of log-SNRs. By default the objective's own.
@@ -107,13 +108,26 @@ def timesteps(
     gaps = ends.gaps_of(gap, low, high, steps, chosen.gap(far - near, steps))
     names = _names(optimize)
     window = Window(low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds or {}))
-    options = {"orders": None if orders is None else tuple(orders), "final": final}
-    trace, problem = _prepared(chosen, method, schedule, levels, window, options)
-    begin: Any = starts if starts is not None else getattr(chosen, "starts", STARTS)
-    points = ends.starting_points(begin, method, schedule, window)
-    outcome = minimize(problem, points, tolerance=tolerance, time_limit=time_limit, callback=callback)
-    asked = {"t_start": _plain(t_start), "t_end": None if final_zero else _plain(t_end), **options}
-    return _result(trace, problem, chosen, outcome, asked, began)
+    asked = {"t_start": _plain(t_start), "t_end": None if final_zero else _plain(t_end), "final": final}
+
+    def prepared(listed: tuple[int, ...] | None) -> tuple[Trace, Problem]:
+        return _prepared(chosen, method, schedule, levels, window, {"orders": listed, "final": final})
+
+    def solve(listed: tuple[int, ...] | None, begin: Any, seconds: float | None) -> TimeSteps:
+        trace, problem = prepared(listed)
+        begin = begin or (starts if starts is not None else getattr(chosen, "starts", STARTS))
+        points = ends.starting_points(begin, method, schedule, window)
+        outcome = minimize(problem, points, tolerance=tolerance, time_limit=seconds, callback=callback)
+        return _result(trace, problem, chosen, outcome, {**asked, "orders": listed}, began)
+
+    if orders != "search":
+        return solve(None if orders is None else tuple(orders), None, time_limit)
+
+    def value(listed: tuple[int, ...], found: TimeSteps) -> float:
+        z = np.append(found.log_snr[1:-1], list(found.parameters.values()))
+        return prepared(listed)[1].evaluate(z).objective
+
+    return best_orders(solve, value, method.points, steps, time_limit)
 
 
 def _plain(t: float | None) -> float | None:

@@ -15,48 +15,44 @@ from numdiff.optimize.window import Window
 Array = NDArray[np.float64]
 
 
-def quantile(tail: Array, mean: Array, width: Array) -> Array:
-    """Return the x > 0 with P(X > x) = exp(tail) for X = +-mean with equal weights, widened by `width`."""
-    low, high = np.zeros_like(mean), mean + width * _upper(tail)
-    x = high.copy()
-    for _ in range(200):
-        f, slope = _log_tail(x, mean, width)
+def quantile(z: Array, mean: Array, width: Array, tilt: Array) -> Array:
+    """Return the x with P(X > x) = P(Z > z) for a standard normal Z and the mixture X."""
+    sign = np.where(z < 0, -1.0, 1.0)
+    z, tilt = z * sign, tilt * sign
+    tail, share = log_ndtr(-z), (-np.logaddexp(0, -2 * tilt), -np.logaddexp(0, 2 * tilt))
+    low, high = width * z - mean, width * z + mean
+    x = low + (high - low) * np.exp(share[0])
+    for _ in range(100):
+        f, slope = _log_tail(x, mean, width, share)
         f -= tail
         low, high = np.where(f > 0, x, low), np.where(f > 0, high, x)
-        step = f / slope
-        new = x - step
+        new = x - f / slope
         new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
-        done = np.abs(new - x) <= 4e-16 * np.abs(new)
-        x = new
-        if done.all():
+        change, x = np.abs(new - x), new
+        if np.all(change <= 4e-16 * (mean + width)):
             break
-    return x
+    return x * sign
 
 
-def _upper(tail: Array) -> Array:
-    return np.sqrt(np.maximum(-2 * tail, 0.0)) + 1e-3
-
-
-def _log_tail(x: Array, mean: Array, width: Array) -> tuple[Array, Array]:
+def _log_tail(x: Array, mean: Array, width: Array, share: tuple[Array, Array]) -> tuple[Array, Array]:
     u, v = (x - mean) / width, (x + mean) / width
-    f = np.logaddexp(log_ndtr(-u), log_ndtr(-v)) - np.log(2)
-    density = (np.exp(-u * u / 2 - f) + np.exp(-v * v / 2 - f)) / (2 * np.sqrt(2 * np.pi) * width)
-    return f, -density
+    f = np.logaddexp(share[0] + log_ndtr(-u), share[1] + log_ndtr(-v))
+    density = np.exp(share[0] - u * u / 2 - f) + np.exp(share[1] - v * v / 2 - f)
+    return f, -density / (np.sqrt(2 * np.pi) * width)
 
 
 class BankProblem:
-    def __init__(self, trace: Trace, mu: Array, s: Array, z: Array, scale: Array, eps: float = 0.0) -> None:
+    def __init__(self, trace: Trace, mu: Array, s: Array, z: Array, scale: Array, tilt: Array | float = 0.0) -> None:
         self.window: Window = trace.window
-        field = Mixtures(mu, s, trace.scheme.prediction)
+        tilt = np.broadcast_to(tilt, mu.shape)
+        field = Mixtures(mu, s, trace.scheme.prediction, tilt)
         program = Program(trace.scheme, ENTRIES[trace.scheme.prediction])
         self.compiled = trace.compile(program.numbers)
         self.runs = Runs(program, field)
-        tail = log_ndtr(-z)
         (a0, s0), (a1, s1) = ((float(e.alpha), float(e.sigma)) for e in trace.ends)
-        self.first = quantile(tail, a0 * mu, np.hypot(a0 * s, s0))[None]
-        self.last = quantile(tail, a1 * mu, np.hypot(a1 * s, s1))
+        self.first = quantile(z, a0 * mu, np.hypot(a0 * s, s0), tilt)[None]
+        self.last = quantile(z, a1 * mu, np.hypot(a1 * s, s1), tilt)
         self.weight = 1 / scale
-        self.eps = eps
 
     def errors(self, z):
         c, jac = self.compiled(z)

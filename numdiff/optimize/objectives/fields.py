@@ -57,11 +57,14 @@ class Mixtures:
         s >= 0, shape (problems,); positive where a level with sigma = 0 is evaluated.
     prediction
         "data", "noise" or "velocity": what the scheme combines.
+    tilt
+        b, shape (problems,), or 0.
     """
 
     mean: Array
     width: Array
     prediction: str
+    tilt: Any = 0.0
 
     def tables(self, levels: Array) -> Tables:
         """Return A, B, w at `levels`, rows of `numdiff.optimize.propagate.LEVEL`."""
@@ -97,7 +100,7 @@ class Mixtures:
         levels = np.array([[np.nan if x is None else x for x in level]], dtype=float)
         tables = self.tables(levels)
         A, B, w = (x[0] for x in tables)
-        th = np.tanh(w * Y)
+        th = np.tanh(w * Y + self.tilt)
 
         def adjoint(a: Any) -> tuple[Any, dict[str, Any]]:
             bend = a * B * (1 - th * th)
@@ -170,6 +173,7 @@ class Runs:
                 continue
             sample, bend = values[move.sample], bends[move.stage]
             np.multiply(tables.w[move.stage], sample, out=bend)
+            bend += self.field.tilt
             np.tanh(bend, out=bend)
             np.multiply(tables.A[move.stage], sample, out=out)
             out += tables.B[move.stage] * bend

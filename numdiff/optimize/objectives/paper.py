@@ -10,16 +10,15 @@ it is a function of the log-SNR alone; p = 2 in a latent and 1 in pixel space) a
 The first and the last step are charged by their own terms only; trunc is 3 for at most 7 evaluations, else 0.
 
 **From tableaus.** Here J comes from the scheme's own coefficients. An evaluation is F_e = p_e Y_e + q_e D_e with D the
-denoiser's estimate of x_0 (p_e = 0, q_e = 1 for data prediction), so that every stage and register is a linear
-combination of the D_e and of the samples x_j reached so far. With X = x/sigma a step from level s to level s+1 ends at
+denoiser's estimate of x_0 (p_e = 0, q_e = 1 for data prediction). With X = x/sigma every register is therefore a number
+times the present X_s plus a combination of the D_e. A step from level s to level s+1 ends at
 
-    x_{s+1} = sum_{j<=s} b_j x_j + sum_e w_e D_e,      C_j = b_j sigma_j/sigma_{s+1},
-    X_{s+1} - X_s = sum_e (w_e/sigma_{s+1}) D_e + sum_{j<s} C_j (X_j - X_s) + (sum_{j<=s} C_j - 1) X_s,          (2)
+    x_{s+1} = g X_s + sum_e w_e D_e,      J_se = w_e/sigma_{s+1},      g/sigma_{s+1} = 1,                        (2)
 
-and J_se is the weight of D_e in (2), X_j - X_s being minus the increments in between. The last term is zero for every
-method that is exact where D = 0 (all but velocity/time on curved paths). For Adams methods in data/log-SNR the second
-is zero too, and J_se = w_e/sigma_{s+1} is the integral int e^l ell_k(l) dl. The J_se of an evaluation add up to its
-weight in X_N, so F belongs to the sampler and not to how it is written: DDIM has one bound in all formulations.
+and then X_s = X_{s+1} - sum_e J_se D_e is put into the other registers. g is what it must be for every method that is
+exact where D = 0; velocity/time on curved paths is not, and (g/sigma_{s+1} - 1) X_s joins its J. For Adams methods in
+data/log-SNR, J is the integral int e^l ell_k(l) dl. The J_se of an evaluation add up to its weight in X_N, so that F
+belongs to the sampler and not to how it is written: DDIM has one bound in all formulations.
 
 **What a minimum is worth.** With positive weights, F is a quadrature of a function that does not depend on the grid: it
 tends to int sigma^(p-1) dlambda, and what an optimizer lowers beyond that are cancellations inside c_e, which steps of
@@ -45,8 +44,11 @@ from numdiff.optimize.problem import Array, Parts
 from numdiff.parameterizations import coefficients
 from numdiff.tableau import Row, Tableau
 
+GAP = 0.7
+"""Default minimum gap, as a part of the mean step L/N: F itself asks for steps of length zero."""
+
 Combination = dict[int, Any]
-"""Coefficients of the estimates D_e by e, and of the samples x_j by -1 - j."""
+"""Coefficients of the estimates D_e by e, and of the present X_s by -1."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Paper:
         for name, value, least in (("p", self.p, 1), ("trunc", self.trunc, 0)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+    def gap(self, length: float, steps: int) -> float:
+        """Return the default minimum gap between log-SNRs that are `length` apart in all; see `GAP`."""
+        return GAP * length / steps
 
     def problem(self, trace: Trace) -> PaperProblem:
         """Return F over the trace's window, with exact derivatives.
@@ -174,7 +180,9 @@ def _check(scheme: Scheme) -> None:
             f"objective 'paper' knows the model's error only, and {scheme.method} evaluates other fields too; optimize "
             "for the method that it splits"
         )
-    if scheme.schedule is None or vanishes(first.alpha):
+    if scheme.schedule is None:
+        raise ValueError("objective 'paper' needs a noise schedule: a plain ODE has no denoiser")
+    if vanishes(first.alpha):
         raise ValueError(
             "objective 'paper' assumes the error sigma^p/alpha, which is infinite at the first level, where alpha = 0; "
             "start at a smaller t_start, or use another objective"
@@ -194,17 +202,16 @@ def _error(level: Level, p: int) -> Number:
 
 def increments(scheme: Scheme) -> list[Combination]:
     """Return J of formula (2), one dictionary by evaluation for every step."""
-    sigmas = [scheme.levels[0].sigma]
-    registers: list[Combination] = [{-1: 1}, *({} for _ in range(scheme.registers - 1))]
+    registers: list[Combination] = [{-1: scheme.levels[0].sigma}, *({} for _ in range(scheme.registers - 1))]
     steps: list[Combination] = []
     evaluations = 0
     for tableau in scheme:
         registers = _outputs(tableau, registers, evaluations, scheme.prediction)
         evaluations += tableau.stages
         if tableau.target is not None:
-            sigmas.append(tableau.target.sigma)
-            steps.append(_increment(registers[0], sigmas, steps))
-            registers[0] = {-1 - len(steps): 1}
+            sigma = tableau.target.sigma
+            steps.append(_increment(registers[0], sigma, steps))
+            registers = [{-1: sigma}, *(_rebased(register, steps[-1]) for register in registers[1:])]
     return steps
 
 
@@ -232,15 +239,18 @@ def _add(total: Combination, factor: Any, terms: Mapping[int, Any]) -> None:
         total[key] = total[key] + factor * value if key in total else factor * value
 
 
-def _increment(row: Combination, sigmas: Sequence[Any], done: Sequence[Combination]) -> Combination:
-    """Return formula (2) for the newest step, `row` being its sample and `done` the steps before it."""
-    kept = {-1 - key: value * sigmas[-1 - key] / sigmas[-1] for key, value in row.items() if key < 0}
-    new = {key: value / sigmas[-1] for key, value in row.items() if key >= 0}
-    for j, weight in kept.items():
-        for step in done[j:]:
-            _add(new, -weight, step)
-    excess = sum(kept.values()) - 1
-    if abs(float(excess)) > 1e-9:  # else zero but for rounding, which would tie every step to all before it
-        for step in done:
-            _add(new, excess, step)
-    return new
+def _increment(sample: Combination, sigma: Any, done: Sequence[Combination]) -> Combination:
+    """Return formula (2) for the newest step, `done` being the steps before it."""
+    step = {e: weight / sigma for e, weight in sample.items() if e >= 0}
+    excess = sample[-1] / sigma - 1
+    if abs(float(excess)) > 1e-12:  # else rounding, which would tie every step to all before it
+        for before in done:
+            _add(step, excess, before)
+    return step
+
+
+def _rebased(register: Combination, step: Combination) -> Combination:
+    """Return a register in terms of the new X instead of the one before the step."""
+    if -1 in register:
+        _add(register, -register[-1], step)
+    return register

@@ -105,30 +105,40 @@ def _descend(curvature: Array, linear: Array, box: tuple[Array, Array], point: A
 
 
 def minimize_model(
-    gradient: Array, hessian: Array, kinks: Array, jacobian: Array, matrix: Array, slack: Array, guess: Array
+    gradient: Array,
+    spectrum: tuple[Array, Array],
+    terms: tuple[Array, Array],
+    constraints: tuple[Array, Array],
+    guess: Array,
 ) -> Step:
     """Minimize the model of the module's head.
 
     Parameters
     ----------
-    gradient, hessian
-        g, shape (n,), and H, shape (n, n), positive definite.
-    kinks, jacobian
+    gradient
+        g, shape (n,).
+    spectrum
+        Positive eigenvalues (n,) of H and its orthonormal eigenvectors, columns of (n, n).
+    terms
         a and A, shapes (q,) and (q, n).
-    matrix, slack
-        M and s >= 0, shapes (m, n) and (m,).
+    constraints
+        s and M, shapes (m,) and (m, n); a negative slack is made good by the step.
     guess
         Multipliers (w, mu) to begin at, shape (q + m,); those of the step before.
     """
-    count = len(kinks)
-    rows = np.concatenate([jacobian, -matrix])
-    solved = _solve(hessian, np.column_stack([rows.T, gradient]))
-    inverse, newton = solved[:, :-1], solved[:, -1]
-    curvature = rows @ inverse
-    linear = np.concatenate([kinks, -slack]) - rows @ newton
+    values, vectors = spectrum
+    (kinks, jacobian), (slack, matrix) = terms, constraints
+    count, rows = len(kinks), np.concatenate([jacobian, -matrix])
+    turned = rows @ vectors
+    pull = gradient @ vectors
+    curvature = (turned / values) @ turned.T
+    linear = np.concatenate([kinks, -slack]) - turned @ (pull / values)
     upper = np.concatenate([np.ones(count), np.full(len(slack), np.inf)])
     lower = np.concatenate([-np.ones(count), np.zeros(len(slack))])
-    dual = _descend(curvature, linear, (lower, upper), np.clip(guess, lower, upper)) if len(rows) else guess
-    move = -(newton + inverse @ dual)
-    after = gradient @ move + 0.5 * move @ (hessian @ move) + np.abs(kinks + jacobian @ move).sum()
+    dual = np.minimum(np.maximum(guess, lower), upper)
+    if len(rows):
+        dual = _descend(curvature, linear, (lower, upper), dual)
+    bent = -(pull + dual @ turned) / values
+    move = vectors @ bent
+    after = gradient @ move + 0.5 * values @ bent**2 + np.abs(kinks + jacobian @ move).sum()
     return Step(move, dual[:count], dual[count:], float(np.abs(kinks).sum() - after))

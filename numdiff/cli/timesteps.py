@@ -1,0 +1,128 @@
+"""``numdiff timesteps``: optimized steps of a method, printed, written or drawn."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import numpy as np
+
+from numdiff import schedules
+from numdiff._files import write_atomically
+from numdiff.cli.layout import columns
+from numdiff.cli.selection import chosen
+from numdiff.cli.values import UsageError
+
+
+def run(options: argparse.Namespace) -> None:
+    """Optimize the steps, print them, and write what was asked for."""
+    from numdiff import optimize
+
+    method, schedule = chosen(options), _schedule(options)
+    result = optimize.timesteps(
+        method,
+        schedule,
+        options.steps,
+        objective=_objective(options.objective),
+        t_start=options.t_start,
+        t_end=options.t_end,
+        final_zero=options.final_zero,
+        final=options.final,
+        gap=options.gap,
+        optimize=options.optimize,
+        orders=_orders(options.orders),
+        starts=options.start,
+        time_limit=options.time_limit,
+        callback=_report if options.progress else None,
+    )
+    if not result.certified:
+        print(f"warning: not certified: {result.message}", file=sys.stderr)
+    print(_shown(result, options.form))
+    if options.out is not None:
+        _write(result, options)
+
+
+def _schedule(options: argparse.Namespace) -> Any:
+    if options.shift is None:
+        return schedules.get(options.schedule)
+    if options.schedule != "flow":
+        raise UsageError(f"--shift belongs to --schedule flow, not to {options.schedule}")
+    return schedules.get("flow", shift=options.shift)
+
+
+def _objective(text: str) -> Any:
+    name, _, rest = text.partition(":")
+    if name != "probe":
+        return text
+    from numdiff import optimize, problems
+    from numdiff._names import suggest
+
+    known = problems.mixtures()
+    if rest not in known:
+        suggest(rest or "(none)", known, "mixture behind probe:")
+    return optimize.Probe(known[rest])
+
+
+def _orders(text: str | None) -> Any:
+    if text is None or text == "search":
+        return text
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(f"--orders must be whole numbers with commas, as in 1,2,3,3,2,1, or search, got {text!r}") from None
+
+
+def _report(progress: Any) -> None:
+    print(f"\r{progress}", end="", file=sys.stderr, flush=True)
+
+
+def _shown(result: Any, form: str) -> str:
+    from numdiff import optimize
+
+    if form == "json":
+        return str(result.to_json()).rstrip("\n")
+    if form == "table":
+        return f"{_summary(result)}\n{_table(result)}"
+    if form in ("sigmas", "comfyui"):
+        return optimize.text(optimize.sigmas(result), "comma" if form == "sigmas" else "comfyui")
+    values = {"times": lambda: result.times, "log-snr": lambda: result.log_snr, "timesteps": lambda: result.timesteps}
+    try:
+        found = values[form]()
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+    return ", ".join(f"{x:.9g}" for x in found)
+
+
+def _summary(result: Any) -> str:
+    certified = f"certified, optimality {result.optimality:.1e}" if result.certified else "NOT certified"
+    tuned = "".join(f", {name} = {value:.6g}" for name, value in result.parameters.items())
+    orders = f"\norders {','.join(map(str, result.orders))}" if result.orders else ""
+    return (
+        f"{result.method}: {result.steps} steps on {result.schedule.name} for {result.objective_name}{tuned}\n"
+        f"objective {result.initial_objective:.6g} -> {result.objective:.6g}; {certified}; "
+        f"{result.evaluations} evaluations in {result.seconds:.3g} s{orders}"
+    )
+
+
+def _table(result: Any) -> str:
+    rows = [("step", "time", "log-SNR", "alpha", "sigma")]
+    entries = zip(result.times, result.log_snr, result.alphas, result.sigmas, strict=True)
+    rows += [(str(i), *(f"{x:.6g}" for x in row)) for i, row in enumerate(entries)]
+    return columns(rows, indent=2)
+
+
+def _write(result: Any, options: argparse.Namespace) -> None:
+    if options.out.suffix.lower() == ".json":
+        result.save(options.out)
+    else:
+        write_atomically(options.out, _figure(result, options.out.suffix[1:].lower()))
+    print(f"wrote {options.out}")
+
+
+def _figure(result: Any, kind: str) -> bytes:
+    from numdiff import grids, plotting
+    from numdiff.study import draw
+
+    del np
+    raise NotImplementedError((grids, plotting, draw, kind))
