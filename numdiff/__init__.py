@@ -119,6 +119,7 @@ _LAZY = {
     "export": "numdiff.export",
     "answers": "numdiff.answers",
     "stability": "numdiff.properties.stability",
+    "optimize": "numdiff.optimize",
     "order": "numdiff.properties.order",
     "spectral": "numdiff.properties.spectral",
     "problems": "numdiff.problems",

@@ -204,6 +204,29 @@ class TimeSteps:
         """Return the tuned method laid out on the steps."""
         return self.tuned.discretize(self.schedule, self.grid, start=self.start, final=self.final, orders=self.orders)
 
+    def with_clean_end(self) -> TimeSteps:
+        """Return the steps with one more, from the last node to sigma = 0, for programs that end there.
+
+        The added step was not optimized: the result is not certified and cannot be evaluated. Given `orders` go on
+        with 1, the order of a step that returns the denoised estimate.
+
+        Raises
+        ------
+        ValueError
+            If the steps end at sigma = 0 already.
+        """
+        if self.log_snr[-1] == math.inf:
+            raise ValueError("the steps end at sigma = 0 already")
+        return replace(
+            self,
+            log_snr=np.append(self.log_snr, math.inf),
+            t_end=None,
+            orders=None if self.orders is None else (*self.orders, 1),
+            certified=False,
+            message="a step to sigma = 0 was added after the optimization",
+            evaluate=None,
+        )
+
     # --- rounding -----------------------------------------------------------------------------------------------------
 
     @property

@@ -19,14 +19,15 @@ point, however they were found.
 **Scales.** l_j is the length over which z_j counts: the mean finite step for a log-SNR (1 where no step is finite), the
 width of its box for a parameter. With
 
-    S = |F| + max_j l_j (|gradient_j| + sum_i 2 |J_ij| (|r_i| + |J_ij| l_j) + sum_i |A_ij|)
+    S = |F| + 10^-3 max_j l_j (|gradient_j| + sum_i 2 |J_ij| (|r_i| + |J_ij| l_j) + sum_i |A_ij|)
 
 the numbers reported are
 
     stationarity = max_j l_j |rho_j| / S,   complementarity = gap / S,   feasibility = max_k (-s_k)+ / (|matrix| l)_k,
 
 none of which changes when F is multiplied by a constant or z (with its window) by another. All three must be at most
-the tolerance. S vanishes with F only for a smooth value whose minimum is 0 with gradient 0; write such an objective as
+the tolerance. The second part of S, what F could change over a typical length, is for objectives whose minimum is 0. S
+vanishes with F only for a smooth value whose minimum is 0 with gradient 0; write such an objective as
 residuals. Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., Section 12.3.
 """
 
@@ -47,6 +48,7 @@ Array = NDArray[np.float64]
 # Terms further than this (in units of S or of their row) from their kink or constraint are not offered a multiplier:
 # one would cost a complementarity of the same size. It saves time and decides nothing.
 _OFFERED = 1e-3
+_SHARE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,7 @@ def scale(parts: Parts, unit: Array) -> float:
         slopes = slopes + 2 * np.abs(parts.residuals) @ jacobian + 2 * unit * (jacobian**2).sum(axis=0)
     if parts.absolute.size:
         slopes = slopes + np.abs(parts.absolute_jacobian).sum(axis=0)
-    total = abs(parts.objective) + float(np.max(unit * slopes, initial=0.0))
+    total = abs(parts.objective) + _SHARE * float(np.max(unit * slopes, initial=0.0))
     return total if total > 0 else 1.0
 
 

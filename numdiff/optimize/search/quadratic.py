@@ -45,11 +45,11 @@ def _solve(matrix: Array, right: Array) -> Array:
     """Solve a symmetric positive definite system; fall back on least squares where it is singular to rounding."""
     _, solution, fault = lapack.dposv(matrix, right, lower=1)
     if fault:
-        return np.linalg.lstsq(matrix, right, rcond=1e-14)[0]
+        return np.asarray(np.linalg.lstsq(matrix, right, rcond=1e-14)[0], dtype=float)
     return np.asarray(solution)
 
 
-def _newton(curvature: Array, shift: Array, linear: Array, point: Array, free: Array) -> Array:
+def _newton(curvature: Array, shift: Array, linear: Array, point: Array, free: NDArray[np.intp]) -> Array:
     """Return `point` with its free entries (indices) moved to where the gradient vanishes, the others kept."""
     block = curvature[free[:, None], free]
     shifted = block + np.diag(shift[free])

@@ -1,0 +1,172 @@
+r"""Sequential minimization of convex models: the fast path for kinks, sums of squares and smooth parts alike.
+
+At a feasible z the kinks are kept as they are and everything inside them is expanded (Fletcher's S l_1 QP, here with
+linear constraints, so that iterates stay feasible and F is its own merit function):
+
+    m(d) = value + g^T d + d^T H d / 2 + sum_i |a_i + A_i d|,      matrix @ (z + d) >= bounds,
+
+with H the Hessian of the Lagrangian value + r^T r + sum w_i a_i at the multipliers of the model before (see
+`curvature`), its eigenvalues raised to at least a damping. A step is taken where F falls by a tenth of what m promised,
+and the damping is then lowered; it is raised where F did worse. A term at its kink grows by its own curvature,
+|a_i(z + d)| ~ |d|^2, which can reject every full step (Maratos); so a rejected step is tried once more with the terms
+replaced by a(z + d) - A d. Once active kinks and constraints are found the step is Newton's on what they leave free,
+often nothing at all. When the decrease promised is below rounding, F cannot judge steps, and they are taken while they
+shrink.
+
+References: Fletcher, Practical Methods of Optimization, 2nd ed., Section 14.4; Lewis and Wright, Math. Program. 158
+(2016) 501-546.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numdiff.optimize.problem import Parts
+from numdiff.optimize.search.curvature import Curvature, gauss_newton
+from numdiff.optimize.search.quadratic import Step, minimize_model
+from numdiff.optimize.search.record import Recorder
+
+Array = NDArray[np.float64]
+
+_ITERATIONS = 300
+_FIRST, _LEAST = 1e-3, 1e-6  # damping over the largest eigenvalue, at the start and at least
+_SETTLED = 1e-10  # length of a step, in typical lengths, that ends the search
+_ROUNDING = 1e-13
+
+
+@dataclass(eq=False)
+class _State:
+    """Where the search is: iterate, its parts, the multipliers and the damping."""
+
+    z: Array
+    parts: Parts
+    dual: Array
+    damping: float = -1.0
+    last: float = np.inf
+    small: int = 0
+    floor: float = 0.0
+
+    @property
+    def weights(self) -> Array:
+        return self.dual[: len(self.parts.absolute)]
+
+
+def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tuple[Array, Parts]:
+    """Follow the models from the feasible `z`, whose parts are known, until the steps vanish.
+
+    Returns
+    -------
+    (z, parts) of the last accepted iterate. It is for the certificate to say whether it is stationary.
+    """
+    state = _State(z, parts, np.concatenate([np.sign(parts.absolute), np.zeros(len(recorder.rows))]))
+    curvature = _begin(recorder, state)
+    # A linear program has no curvature of its own; the damping is then relative to that of F over a typical length.
+    state.floor = 1e-3 * recorder.scale(parts) / float(recorder.unit.max()) ** 2
+    for _ in range(_ITERATIONS):
+        spectrum = _spectrum(state, curvature)
+        step = _model(recorder, state, spectrum, state.parts.absolute)
+        if _settled(recorder, state, spectrum, step, tolerance):
+            break
+        if not _advance(recorder, state, spectrum, curvature, step):
+            break
+    return state.z, state.parts
+
+
+def _begin(recorder: Recorder, state: _State) -> Curvature:
+    """Measure the curvature, or where that is impossible or there is only a sum of squares, begin without."""
+    parts = state.parts
+    curvature = Curvature(parts)
+    if not (parts.absolute.size or np.any(parts.gradient)):
+        return curvature
+    if not curvature.probe(recorder, state.z, parts):
+        slope = parts.smooth_gradient
+        if parts.absolute.size:
+            slope = slope + state.weights @ parts.absolute_jacobian
+        curvature.smooth = np.diag(np.abs(slope).max() / recorder.unit)
+    return curvature
+
+
+def _spectrum(state: _State, curvature: Curvature) -> tuple[Array, Array]:
+    """Return the eigenvalues of the model's Hessian, raised to the damping, and its eigenvectors."""
+    values, vectors = np.linalg.eigh(curvature.total(state.weights) + gauss_newton(state.parts))
+    top = max(float(np.abs(values).max()), state.floor)
+    state.damping = _FIRST * top if state.damping < 0 else max(state.damping, _LEAST * top)
+    return np.maximum(values, state.damping), vectors
+
+
+def _model(recorder: Recorder, state: _State, spectrum: tuple[Array, Array], terms: Array) -> Step:
+    jacobian = state.parts.absolute_jacobian if terms.size else np.zeros((0, len(state.z)))
+    slack = recorder.matrix @ state.z - recorder.window.bounds
+    return minimize_model(
+        state.parts.smooth_gradient, spectrum, (terms, jacobian), (slack, recorder.matrix), state.dual
+    )
+
+
+def _settled(recorder: Recorder, state: _State, spectrum: tuple[Array, Array], step: Step, tolerance: float) -> bool:
+    """Whether the step, and the residual H d it stands for, are below what is asked."""
+    values, vectors = spectrum
+    residual = vectors @ (values * (step.move @ vectors))
+    rough = np.abs(residual * recorder.unit).max() > 0.1 * tolerance * recorder.scale(state.parts)
+    return not rough and bool(np.abs(step.move / recorder.unit).max() <= _SETTLED)
+
+
+def _inside(recorder: Recorder, z: Array, move: Array) -> Array:
+    """Shorten a move that leaves the window by more than rounding."""
+    before, change = recorder.slack(z), recorder.matrix @ move / recorder.rows
+    if np.min(before + change, initial=0.0) >= -1e-11:
+        return move
+    falling = change < 0
+    fraction = np.min(np.maximum(before[falling], 0) / -change[falling], initial=1.0)
+    return np.asarray(move * fraction)
+
+
+def _advance(
+    recorder: Recorder, state: _State, spectrum: tuple[Array, Array], curvature: Curvature, step: Step
+) -> bool:
+    """Try a step, correct it once, take it or raise the damping; False when rounding ends the search."""
+    value, noise = state.parts.objective, _ROUNDING * recorder.scale(state.parts)
+    move = _inside(recorder, state.z, step.move)
+    trial = recorder.evaluate(state.z + move)
+    if trial is not None and np.abs(move / recorder.unit).max() > 1e-7:
+        curvature.update(state.parts, trial, move)
+    if step.decrease <= noise:
+        return _creep(recorder, state, step, move, trial, noise)
+    gain = value - trial.objective if trial is not None else -np.inf
+    excess = 2 * (step.decrease - gain) / max(float(move @ move), 1e-300)
+    if gain < 0.1 * step.decrease and trial is not None and trial.absolute.size:
+        bent = _model(recorder, state, spectrum, trial.absolute - state.parts.absolute_jacobian @ move)
+        second = _inside(recorder, state.z, bent.move)
+        corrected = recorder.evaluate(state.z + second)
+        if corrected is not None and value - corrected.objective >= 0.1 * step.decrease:
+            move, trial, gain = second, corrected, value - corrected.objective
+    state.dual = np.concatenate([step.kinks, step.constraints])
+    if trial is None or gain < 0.1 * step.decrease:
+        top = spectrum[0].max()
+        state.damping = max(3 * state.damping, min(0.5 * excess, 10 * top))
+        return bool(state.damping < 1e12 * top)
+    if gain > 0.7 * step.decrease:
+        state.damping /= 2
+    _take(recorder, state, move, trial)
+    return True
+
+
+def _creep(recorder: Recorder, state: _State, step: Step, move: Array, trial: Parts | None, noise: float) -> bool:
+    """Take a step whose effect on F is below rounding, while steps shrink."""
+    length = float(np.abs(move / recorder.unit).max())
+    if trial is None or trial.objective > state.parts.objective + noise or length > 0.5 * state.last:
+        state.small += 1
+        if state.small > 2:
+            return False
+    state.dual, state.last = np.concatenate([step.kinks, step.constraints]), length
+    state.damping = 0.0
+    if trial is not None and trial.objective <= state.parts.objective + noise:
+        _take(recorder, state, move, trial)
+    return True
+
+
+def _take(recorder: Recorder, state: _State, move: Array, trial: Parts) -> None:
+    state.z, state.parts = state.z + move, trial
+    recorder.accept(state.z, trial)
