@@ -3,7 +3,10 @@
 ``nd.optimize.timesteps(method, schedule, steps)`` is the entry; see `numdiff.optimize.timesteps`.
 """
 
-from numdiff.optimize.objectives import OBJECTIVES, Paper, Residuals
+from numdiff.optimize.exports import diffusers_arguments, diffusers_rounding, install, sigmas, text
+from numdiff.optimize.interpolation import interpolate
+from numdiff.optimize.objectives import AYS, OBJECTIVES, Paper, Residuals
+from numdiff.optimize.presets import preset, presets, regenerate
 from numdiff.optimize.problem import Parts, Problem
 from numdiff.optimize.result import Rounding, TimeSteps
 from numdiff.optimize.search import Certificate, Outcome, Progress, certify, minimize
@@ -11,6 +14,7 @@ from numdiff.optimize.timesteps import timesteps
 from numdiff.optimize.window import Window
 
 __all__ = [
+    "AYS",
     "OBJECTIVES",
     "Certificate",
     "Outcome",
@@ -23,6 +27,15 @@ __all__ = [
     "TimeSteps",
     "Window",
     "certify",
+    "diffusers_arguments",
+    "diffusers_rounding",
+    "install",
+    "interpolate",
     "minimize",
+    "preset",
+    "presets",
+    "regenerate",
+    "sigmas",
+    "text",
     "timesteps",
 ]

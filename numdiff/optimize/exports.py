@@ -197,8 +197,8 @@ def install(scheduler: Any, result: TimeSteps, *, device: Any = None, rounded: b
     TypeError
         If the scheduler does not run on a list of sigmas, or has no table to round to.
     ValueError
-        If the result ends at the clean end and the scheduler does not; if two nodes fall on one entry; if the first
-        sigma is infinite.
+        If the result ends at the clean end and the scheduler does not; if two nodes fall on one entry, or one lies
+        beyond the table and is not rounded; if the first sigma is infinite.
 
     Notes
     -----
@@ -210,6 +210,8 @@ def install(scheduler: Any, result: TimeSteps, *, device: Any = None, rounded: b
     _check_scheduler(scheduler)
     if result.log_snr[-1] == math.inf:  # a list that was not made for it meets log(0) there
         _check_end(result, scheduler)
+    if not rounded and not _is_flow(scheduler):
+        _check_inside(result, _table(scheduler))
     rounding = diffusers_rounding(result, scheduler) if rounded else None
     lam = result.log_snr if rounding is None else rounding.log_snr
     levels, times = _scales(lam, scheduler), _model_times(lam, scheduler, result)
@@ -289,6 +291,18 @@ def _model_times(lam: Array, scheduler: Any, result: TimeSteps) -> Array:
     return np.interp(-lam, -table, np.arange(len(table), dtype=float))
 
 
+def _check_inside(result: TimeSteps, table: Array) -> None:
+    finite = np.isfinite(result.log_snr)
+    outside = finite & ((result.log_snr > table[0] + _SAME_END) | (result.log_snr < table[-1] - _SAME_END))
+    if outside.any():
+        i = int(np.argmax(outside))
+        raise ValueError(
+            f"node {i} has log-SNR {result.log_snr[i]:.6g}, beyond the scheduler's table, {table[-1]:.6g} to "
+            f"{table[0]:.6g}, where its network was not trained; optimize with t_start and t_end inside, or pass "
+            "rounded=True"
+        )
+
+
 def _ends_clean(scheduler: Any, steps: int) -> bool:
     trial = copy.deepcopy(scheduler)
     options = {"mu": 1.0} if getattr(scheduler.config, "use_dynamic_shifting", False) else {}
@@ -307,7 +321,7 @@ def _check_end(result: TimeSteps, scheduler: Any) -> None:
         )
     raise ValueError(
         f"the steps end at sigma > 0, and this {name} ends at sigma = 0; give it final_sigmas_type='sigma_min' if it "
-        "takes that, or optimize with final_zero=True"
+        "takes that, optimize with final_zero=True, or add a step: result.with_clean_end()"
     )
 
 

@@ -8,6 +8,7 @@ for the search and `numdiff.optimize.objectives` for what can be minimized.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -67,7 +68,7 @@ def timesteps(
         ``nd.optimize.Paper(p=1)``, ``nd.optimize.Probe(mixture)``, ``nd.optimize.Residuals(function)``.
     t_start, t_end, final_zero
         Ends of the run, as in `numdiff.grids`: by default the schedule's T and t_end; ``final_zero=True`` makes the
-        last step arrive at sigma = 0, from a level that is optimized too.
+        last step arrive at sigma = 0, from a level that is optimized too, t_end at the latest.
     gap
         Smallest step in half log-SNR: a number, or one for every step; by default the objective's own.
     optimize
@@ -107,7 +108,8 @@ def timesteps(
     near, far = ends.finite_ends(low, high)
     gaps = ends.gaps_of(gap, low, high, steps, chosen.gap(far - near, steps))
     names = _names(optimize)
-    window = Window(low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds or {}))
+    ceiling = float(schedule.log_snr(schedule.t_end if t_end is None else t_end)) if final_zero else math.inf
+    window = Window(low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds or {}), ceiling)
     asked = {"t_start": _plain(t_start), "t_end": None if final_zero else _plain(t_end), "final": final}
 
     def prepared(listed: tuple[int, ...] | None) -> tuple[Trace, Problem]:
@@ -177,6 +179,7 @@ def _prepared(
 ) -> tuple[Trace, Problem]:
     """Return the trace and the problem; those of frozen arguments are kept for the next call."""
     box = (window.low, window.high, window.steps, tuple(window.gaps), window.names, window.lower, window.upper)
+    box += (window.ceiling,)
     try:
         return _kept(chosen, method, schedule, levels, box, tuple(options.items()))
     except TypeError:  # an argument cannot be hashed: an array, say

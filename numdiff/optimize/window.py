@@ -2,10 +2,11 @@ r"""Where time steps may lie: fixed ends, minimum gaps, and the boxes of what is
 
 The variables are z = (lambda_1, ..., lambda_{N-1}, p_1, ..., p_q): the interior half log-SNRs lambda, which is
 log(alpha/sigma), rising from noise to data between fixed lambda_0 = `low` and lambda_N = `high`, and parameters in a
-box. Either end may be infinite (alpha = 0, sigma = 0); the gap beside it is then no constraint. All constraints are
-linear, and as rows of `matrix` z >= `bounds` each touches two neighbours at most:
+box. Either end may be infinite (alpha = 0, sigma = 0); the gap beside it is then no constraint, but a run that goes on
+to sigma = 0 may have to do so from `ceiling` at the latest. All constraints are linear, and as rows of `matrix` z >=
+`bounds` each touches two neighbours at most:
 
-    lambda_{i+1} - lambda_i >= gaps_i,      lower_j <= p_j <= upper_j.
+    lambda_{i+1} - lambda_i >= gaps_i,      lambda_{N-1} <= ceiling,      lower_j <= p_j <= upper_j.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Window:
         Parameters optimized beside the log-SNRs.
     lower, upper
         Their box.
+    ceiling
+        Largest lambda_{N-1} where `high` is infinite.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Window:
     names: tuple[str, ...] = ()
     lower: tuple[float, ...] = ()
     upper: tuple[float, ...] = ()
+    ceiling: float = math.inf
 
     def __post_init__(self) -> None:
         """Refuse an empty feasible set."""
@@ -62,7 +66,7 @@ class Window:
                 f"the ends must rise in log-SNR from noise to data, but go from {self.low:g} to {self.high:g}; "
                 "exchange t_start and t_end"
             )
-        room, needed = self.high - self.low, float(np.sum(self.gaps[self.finite]))
+        room, needed = min(self.high, self.ceiling) - self.low, float(np.sum(self.gaps[self.finite]))
         if not needed < room:
             raise ValueError(
                 f"gap: {self.steps} gaps of at least {np.max(self.gaps):.4g} need {needed:.4g} of log-SNR, and the "
@@ -99,7 +103,7 @@ class Window:
         if not math.isfinite(low):
             low = min(high, 7.0) - 13.0 if math.isfinite(high) else -6.0
         if not math.isfinite(high):
-            high = max(low, -7.0) + 13.0
+            high = min(max(low, -7.0) + 13.0, self.ceiling + (self.ceiling - low) / self.steps)
         inner = low + (high - low) * np.cumsum(weights)[:-1] / weights.sum()
         return np.concatenate([inner, [a + 0.618 * (b - a) for a, b in zip(self.lower, self.upper, strict=True)]])
 
@@ -112,9 +116,12 @@ class Window:
         bounds[0] += self.low
         bounds[-1] -= self.high
         box = sparse.vstack([sparse.eye_array(count), -sparse.eye_array(count)]) if count else None
-        rows = sparse.csr_array(difference)[self.finite]
+        kept = self.finite.copy()
+        if not kept[-1] and math.isfinite(self.ceiling):
+            kept[-1], bounds[-1] = True, -self.ceiling
+        rows = sparse.csr_array(difference)[kept]
         matrix = sparse.block_diag([rows, box], format="csr") if count else rows
-        return matrix, np.concatenate([bounds[self.finite], self.lower, [-u for u in self.upper]])
+        return matrix, np.concatenate([bounds[kept], self.lower, [-u for u in self.upper]])
 
     @property
     def matrix(self) -> Any:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from numdiff.optimize.objectives.ays import AYS
 from numdiff.optimize.objectives.paper import Paper
 from numdiff.optimize.objectives.user import Residuals
 
 OBJECTIVES: dict[str, Callable[[], Any]] = {
     "paper": Paper,
+    "ays": AYS,
 }
 """Objectives that need no arguments, by name."""
 
-__all__ = ["OBJECTIVES", "Paper", "Residuals"]
+__all__ = ["AYS", "OBJECTIVES", "Paper", "Residuals"]

@@ -1,7 +1,7 @@
-r"""Scalar problems side by side: symmetric mixtures with exact derivatives, and runs of a scheme over all of them.
+r"""Scalar problems side by side: mixtures of two normals with exact derivatives, and runs of a scheme over all of them.
 
-Data are +-mu with equal weights, widened to the standard deviation s. At a level x = alpha x_0 + sigma eps, with
-v = alpha^2 s^2 + sigma^2 and th = tanh(w x), w = alpha mu/v, the exact predictions are
+Data are +mu and -mu with the odds e^(2b), widened to the standard deviation s. At a level x = alpha x_0 + sigma eps,
+with v = alpha^2 s^2 + sigma^2 and th = tanh(w x + b), w = alpha mu/v, the exact predictions are
 
     E[x_0 | x] = (alpha s^2 x + sigma^2 mu th)/v,        E[eps | x] = sigma (x - alpha mu th)/v,
     E[p x_0 + q eps | x] = A x + B th,    A = (p alpha s^2 + q sigma)/v,    B = mu sigma (p sigma - q alpha)/v.      (1)
@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from numdiff.optimize.compiled import Trace
 from numdiff.optimize.propagate import LEVEL, Program
 
 Array = NDArray[np.float64]
@@ -47,7 +48,7 @@ class Tables(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Mixtures:
-    """Symmetric two-component mixtures, one for each problem.
+    """Mixtures of two normals, one for each problem.
 
     Parameters
     ----------
@@ -205,6 +206,32 @@ class Runs:
             stages = self._stages[name]
             gradient[program.level_slots[stages, LEVEL.index(name)]] = slope[stages]
         return gradient
+
+
+class EndPoints:
+    """The last samples of a traced run over scalar problems, with exact derivatives in z.
+
+    Parameters
+    ----------
+    trace
+        The run in traced numbers.
+    mean, width, tilt
+        The problems, as in `Mixtures`.
+    first
+        The first sample and the noises, shape (1 + noises, problems).
+    """
+
+    def __init__(self, trace: Trace, mean: Array, width: Array, first: Array, tilt: Any = 0.0) -> None:
+        prediction = trace.scheme.prediction
+        program = Program(trace.scheme, ENTRIES[prediction])
+        self._runs = Runs(program, Mixtures(mean, width, prediction, tilt))
+        self._compiled, self._first = trace.compile(program.numbers), first
+
+    def __call__(self, z: Array) -> tuple[Array, Array]:
+        """Return the last samples, shape (problems,), and their Jacobian, shape (problems, n)."""
+        c, jacobian = self._compiled(z)
+        last, gradient = self._runs(c, self._first)
+        return last, gradient.T @ jacobian
 
 
 def _pieces(values: NDArray[np.intp], first: int, last: int) -> list[_Piece]:

@@ -45,7 +45,7 @@ class Law(Protocol):
 
     @property
     def scale(self) -> float:
-        """A typical variance c of a coordinate; only sets the variable u in which integrals are taken."""
+        """About the largest variance c of a coordinate; only sets the variable u in which integrals are taken."""
 
     def at(self, snr: Array) -> tuple[Array, Array]:
         """Return m and dm/dg at signal-to-noise ratios g >= 0, both of the shape of `snr`."""
@@ -61,20 +61,27 @@ def snr_of(u: Any, scale: float) -> Any:
     return np.expm1(2 * np.asarray(u)) / scale
 
 
-def information(law: Law, low: float, high: float, panels: int = 96) -> float:
-    """Return 1/2 int m dg over signal-to-noise ratios `low` to `high`, formula (2), in nats.
+def cumulative(
+    law: Law, low: float, high: float, integrand: Callable[[Array, Array], Array], panels: int = 192
+) -> tuple[Array, Array]:
+    """Return places in u and the integral of integrand(m, m') dg from `low` to each, up to `high` (both are g).
 
-    Gauss-Legendre with 8 points in each of `panels` equal parts of u, in which the integrand m dg/du = 2 m (1 + c g)/c
-    is nearly constant; a table is split at its nodes besides.
+    Gauss-Legendre with 4 points in each of `panels` equal parts of u, in which m dg/du = 2 m (1 + c g)/c is nearly
+    constant at both ends; a table is split at its nodes besides.
     """
     u = np.linspace(u_of(low, law.scale), u_of(high, law.scale), panels + 1)
     nodes = getattr(law, "nodes", np.zeros(0))
     edges = np.union1d(u, nodes[(nodes > u[0]) & (nodes < u[-1])])
-    x, weights = np.polynomial.legendre.leggauss(8)
+    x, weights = np.polynomial.legendre.leggauss(4)
     half = np.diff(edges)[:, None] / 2
     points = np.clip(edges[:-1, None] + half * (1 + x), u[0], u[-1])
-    values = law.at(snr_of(points, law.scale))[0] * (np.exp(2 * points) / law.scale)
-    return float(np.sum(values * weights * half))
+    values = integrand(*law.at(snr_of(points, law.scale))) * (2 * np.exp(2 * points) / law.scale)
+    return edges, np.concatenate([[0.0], np.cumsum((values * half) @ weights)])
+
+
+def information(law: Law, low: float, high: float, panels: int = 192) -> float:
+    """Return 1/2 int m dg over signal-to-noise ratios `low` to `high`, formula (2), in nats; see `cumulative`."""
+    return 0.5 * float(cumulative(law, low, high, lambda m, slope: m, panels)[1][-1])
 
 
 # --- closed forms ----------------------------------------------------------------------------------------------------
@@ -108,8 +115,8 @@ class GaussianLaw:
 
     @property
     def scale(self) -> float:
-        """Geometric mean of the variances."""
-        return float(np.exp(2 * np.average(np.log(self.scales), weights=self.counts)))
+        """The largest variance."""
+        return float(np.max(self.scales) ** 2)
 
     def at(self, snr: Array) -> tuple[Array, Array]:
         """Return m and dm/dg; see `Law`."""
@@ -156,8 +163,8 @@ class SymmetricMixtures:
 
     @property
     def scale(self) -> float:
-        """Geometric mean of the variances mu^2 + s^2."""
-        return float(np.exp(np.average(np.log(self.means**2 + self.widths**2), weights=self.counts)))
+        """The largest variance mu^2 + s^2."""
+        return float(np.max(self.means**2 + self.widths**2))
 
     def at(self, snr: Array) -> tuple[Array, Array]:
         """Return m and dm/dg; see `Law`."""
@@ -203,7 +210,7 @@ class FunctionLaw:
     variance
         m at zero signal-to-noise ratio; needed where a window begins at log-SNR -inf.
     scale
-        A typical variance of a coordinate.
+        About the largest variance of a coordinate.
     """
 
     function: Callable[[Array], tuple[Any, Any]]

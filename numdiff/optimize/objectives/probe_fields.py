@@ -5,8 +5,8 @@ r_k of `numdiff.problems.mixture`, the conditional mean of m = a x_0 + b eps is
 
     F = sum_k r_k m_k,      m_k = a mu_k + Q_k g_k z_k,      g_k = (a alpha v_k + b sigma)/s_k.                  (1)
 
-For an adjoint vector A let h_k = <A, m_k>, c_k = r_k (h_k - sum_j r_j h_j), so that sum_k c_k = 0, and l_k the logarithm
-of the joint density of x and k. Then
+For an adjoint vector A let h_k = <A, m_k>, c_k = r_k (h_k - sum_j r_j h_j), so that sum_k c_k = 0, and l_k the
+logarithm of the joint density of x and k. Then
 
     (dF/dx)^T A   = sum_k Q_k (r_k g_k Q_k^T A - c_k u_k)                                                          (2)
     <A, dF/dalpha> = sum_k r_k <Q_k^T A, (dg_k/dalpha) z_k - g_k nu_k> + sum_k c_k dl_k/dalpha                     (3)
@@ -48,7 +48,19 @@ def _parts(prediction: str | Prediction, level: Sequence[float]) -> tuple[float,
     return _COMPONENTS[get(prediction).name](level)
 
 
-class MixtureField:
+class _Field:
+    """A field in closed form."""
+
+    def evaluate(self, Y: Array, level: Sequence[float]) -> tuple[Array, Adjoint]:
+        """Return F and its adjoint."""
+        raise NotImplementedError
+
+    def value(self, Y: Array, level: Sequence[float]) -> Array:
+        """Return F alone."""
+        return self.evaluate(Y, level)[0]
+
+
+class MixtureField(_Field):
     """The exact field of a mixture for `numdiff.optimize.propagate`: samples of shape (points, d), float64.
 
     Parameters
@@ -113,7 +125,7 @@ class MixtureField:
         return y.sum(1) if self._turn is None else y.reshape(len(y), -1) @ self._turn.T
 
 
-class KernelField:
+class KernelField(_Field):
     """The exact field of a kernel-density estimate over images, for samples of shape (points, d), float64.
 
     Parameters

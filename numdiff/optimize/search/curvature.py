@@ -26,7 +26,7 @@ from numdiff.optimize.search.record import Recorder
 Array = NDArray[np.float64]
 
 _PROBE = 1e-6
-_SKIP = 1e-6
+_SKIP = 1e-2
 
 
 def gauss_newton(parts: Parts) -> Array | float:

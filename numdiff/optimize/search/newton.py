@@ -33,7 +33,8 @@ Array = NDArray[np.float64]
 
 _ITERATIONS = 300
 _FIRST, _LEAST = 1e-3, 1e-6  # damping over the largest eigenvalue, at the start and at least
-_SETTLED = 1e-10  # length of a step, in typical lengths, that ends the search
+_RAISE, _LOWER = (4.0, 30.0), 2.0  # factors of the damping: at least and at most after a failure, and after success
+_SETTLED = 1e-9  # length of a step, in typical lengths, that ends the search
 _ROUNDING = 1e-13
 
 
@@ -46,8 +47,9 @@ class _State:
     dual: Array
     damping: float = -1.0
     last: float = np.inf
-    small: int = 0
+    creeps: int = 0
     floor: float = 0.0
+    noise: float = 0.0
 
     @property
     def weights(self) -> Array:
@@ -64,7 +66,8 @@ def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tupl
     state = _State(z, parts, np.concatenate([np.sign(parts.absolute), np.zeros(len(recorder.rows))]))
     curvature = _begin(recorder, state)
     # A linear program has no curvature of its own; the damping is then relative to that of F over a typical length.
-    state.floor = 1e-3 * recorder.scale(parts) / float(recorder.unit.max()) ** 2
+    size = recorder.scale(parts)
+    state.floor, state.noise = 1e-3 * size / float(recorder.unit.max()) ** 2, 1e-3 * _ROUNDING * size
     for _ in range(_ITERATIONS):
         spectrum = _spectrum(state, curvature)
         step = _model(recorder, state, spectrum, state.parts.absolute)
@@ -79,7 +82,8 @@ def _begin(recorder: Recorder, state: _State) -> Curvature:
     """Measure the curvature, or where that is impossible or there is only a sum of squares, begin without."""
     parts = state.parts
     curvature = Curvature(parts)
-    if not (parts.absolute.size or np.any(parts.gradient)):
+    squares = not (parts.absolute.size or np.any(parts.gradient))
+    if squares and len(recorder.trace) <= 1:  # a search that goes on from where another ended measures it
         return curvature
     if not curvature.probe(recorder, state.z, parts):
         slope = parts.smooth_gradient
@@ -106,11 +110,15 @@ def _model(recorder: Recorder, state: _State, spectrum: tuple[Array, Array], ter
 
 
 def _settled(recorder: Recorder, state: _State, spectrum: tuple[Array, Array], step: Step, tolerance: float) -> bool:
-    """Whether the step, and the residual H d it stands for, are below what is asked."""
+    """Whether the step, the residual H d it stands for and the decrease it promises are below what is asked."""
+    if np.abs(step.move / recorder.unit).max() > _SETTLED:
+        return False
     values, vectors = spectrum
     residual = vectors @ (values * (step.move @ vectors))
-    rough = np.abs(residual * recorder.unit).max() > 0.1 * tolerance * recorder.scale(state.parts)
-    return not rough and bool(np.abs(step.move / recorder.unit).max() <= _SETTLED)
+    size = recorder.scale(state.parts)
+    return bool(
+        step.decrease <= 1e-2 * tolerance * size and np.abs(residual * recorder.unit).max() <= 0.1 * tolerance * size
+    )
 
 
 def _inside(recorder: Recorder, z: Array, move: Array) -> Array:
@@ -127,7 +135,7 @@ def _advance(
     recorder: Recorder, state: _State, spectrum: tuple[Array, Array], curvature: Curvature, step: Step
 ) -> bool:
     """Try a step, correct it once, take it or raise the damping; False when rounding ends the search."""
-    value, noise = state.parts.objective, _ROUNDING * recorder.scale(state.parts)
+    value, noise = state.parts.objective, state.noise + _ROUNDING * abs(state.parts.objective)
     move = _inside(recorder, state.z, step.move)
     trial = recorder.evaluate(state.z + move)
     if trial is not None and np.abs(move / recorder.unit).max() > 1e-7:
@@ -145,10 +153,10 @@ def _advance(
     state.dual = np.concatenate([step.kinks, step.constraints])
     if trial is None or gain < 0.1 * step.decrease:
         top = spectrum[0].max()
-        state.damping = max(3 * state.damping, min(0.5 * excess, 10 * top))
+        state.damping = max(_RAISE[0] * state.damping, min(0.5 * excess, _RAISE[1] * state.damping))
         return bool(state.damping < 1e12 * top)
     if gain > 0.7 * step.decrease:
-        state.damping /= 2
+        state.damping /= _LOWER
     _take(recorder, state, move, trial)
     return True
 
@@ -156,14 +164,11 @@ def _advance(
 def _creep(recorder: Recorder, state: _State, step: Step, move: Array, trial: Parts | None, noise: float) -> bool:
     """Take a step whose effect on F is below rounding, while steps shrink."""
     length = float(np.abs(move / recorder.unit).max())
-    if trial is None or trial.objective > state.parts.objective + noise or length > 0.5 * state.last:
-        state.small += 1
-        if state.small > 2:
-            return False
+    if trial is None or trial.objective > state.parts.objective + noise or length > state.last or state.creeps > 8:
+        return False
     state.dual, state.last = np.concatenate([step.kinks, step.constraints]), length
-    state.damping = 0.0
-    if trial is not None and trial.objective <= state.parts.objective + noise:
-        _take(recorder, state, move, trial)
+    state.creeps += 1
+    _take(recorder, state, move, trial)
     return True
 
 

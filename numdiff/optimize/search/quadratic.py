@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 _SHIFT = 1e-10
 _ITERATIONS = 200
-_REFINEMENTS = 3
+_REFINEMENTS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,21 +41,21 @@ class Step:
     decrease: float
 
 
-def _solve(matrix: Array, right: Array) -> Array:
-    """Solve a symmetric positive definite system; fall back on least squares where it is singular to rounding."""
-    _, solution, fault = lapack.dposv(matrix, right, lower=1)
-    if fault:
-        return np.asarray(np.linalg.lstsq(matrix, right, rcond=1e-14)[0], dtype=float)
-    return np.asarray(solution)
-
-
-def _newton(curvature: Array, shift: Array, linear: Array, point: Array, free: NDArray[np.intp]) -> Array:
+def _newton(
+    curvature: Array, shift: Array, linear: Array, point: Array, gradient: Array, free: NDArray[np.intp]
+) -> Array:
     """Return `point` with its free entries (indices) moved to where the gradient vanishes, the others kept."""
-    block = curvature[free[:, None], free]
-    shifted = block + np.diag(shift[free])
-    new = point.copy()
+    rows = curvature[free]
+    block = rows[:, free]
+    block.flat[:: len(free) + 1] += shift[free]
+    factor, fault = lapack.dpotrf(block, lower=1)
+    new, left = point.copy(), -gradient[free]
     for _ in range(_REFINEMENTS):
-        new[free] += _solve(shifted, linear[free] - curvature[free] @ new)
+        if fault:  # singular to rounding in spite of the shift
+            new[free] += np.linalg.lstsq(block, left, rcond=1e-14)[0]
+        else:
+            new[free] += lapack.dpotrs(factor, left, lower=1)[0]
+        left = linear[free] - rows @ new
     return new
 
 
@@ -66,7 +66,7 @@ def _direct(curvature: Array, linear: Array, box: tuple[Array, Array], point: Ar
     free = np.flatnonzero(~((low & (gradient >= 0)) | (high & (gradient <= 0))))
     shift = _SHIFT * np.maximum(np.diag(curvature), 1e-300)
     while free.size:
-        target = _newton(curvature, shift, linear, point, free)
+        target = _newton(curvature, shift, linear, point, gradient, free)
         # An entry on a face that Newton's step takes outwards is not free after all; without it the step descends.
         out = (low & (target < point)) | (high & (target > point))
         if not out.any():
@@ -92,15 +92,17 @@ def _search(curvature: Array, box: tuple[Array, Array], point: Array, gradient: 
 
 def _descend(curvature: Array, linear: Array, box: tuple[Array, Array], point: Array) -> Array:
     """Minimize v^T S v / 2 - c^T v over a box, from `point` in it."""
-    tolerance = 1e-13 * (1 + np.abs(linear).max())
+    size, last = 1 + float(np.abs(linear).max()), np.inf
     gradient = curvature @ point - linear
     for _ in range(_ITERATIONS):
         target = _direct(curvature, linear, box, point, gradient)
         point = _search(curvature, box, point, gradient, target)
         gradient = curvature @ point - linear
-        projected = np.clip(point - gradient, *box) - point
-        if np.abs(projected).max() < tolerance:
+        left = float(np.abs(np.minimum(np.maximum(point - gradient, box[0]), box[1]) - point).max())
+        # What is left near rounding and no longer halves is rounding.
+        if left < 1e-13 * size or (left < 1e-10 * size and left > 0.5 * last):
             break
+        last = left
     return point
 
 

@@ -1,0 +1,322 @@
+r"""Optimized time steps that ship with the package: the main solvers on the common schedules, ready to use.
+
+One JSON file a family of schedules, in the folder ``presets`` beside this module:
+
+    format, version     "numdiff time-step presets", 1
+    family, note        its name, and what it is for
+    regenerate          the command that makes the file again
+    provenance          versions that it was made with
+    schedule, t_start, t_end, final_zero, objective    what was asked of `timesteps`
+    methods             for each solver its fields, and for each N the interior half log-SNRs
+                        lambda_1 < ... < lambda_{N-1}, the objective before and after, and the certificate's outcome
+
+The ends lambda_0 and lambda_N follow from t_start, t_end and final_zero. Log-SNRs have 10 significant digits, far more
+than the 1e-6 to which two machines agree.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from numdiff._files import write_atomically
+from numdiff._names import suggest
+from numdiff.export.nodes import Node
+from numdiff.methods import DDIM, GHVB, DPMSolverPP, HeavyBall, Heun, Method, UniPC
+from numdiff.methods import method as named_method
+from numdiff.optimize import documents
+from numdiff.optimize.result import TimeSteps, versions
+from numdiff.schedules import EDM, Discrete, Flow, Schedule, VPLinear
+
+FORMAT, VERSION = "numdiff time-step presets", 1
+FOLDER = Path(__file__).with_name("presets")
+STEPS = (*range(4, 21), 25, 30, 50)
+DIGITS = 10
+COMMAND = 'python -c "import numdiff as nd; nd.optimize.regenerate()"'
+
+
+@dataclass(frozen=True)
+class Family:
+    """A schedule and the ends of its runs, as `timesteps` takes them."""
+
+    make: Callable[[], Schedule]
+    final_zero: bool
+    note: str
+    file: str
+
+
+FAMILIES = {
+    "vp-linear": Family(VPLinear, False, "continuous VP, beta 0.1 to 20, down to t = 1e-3", "vp-linear"),
+    "stable-diffusion": Family(
+        Discrete.stable_diffusion, True, "Stable Diffusion 1 and 2, and SDXL, to sigma = 0", "stable-diffusion"
+    ),
+    "sdxl": Family(
+        Discrete.stable_diffusion, True, "the table of Stable Diffusion, which SDXL has", "stable-diffusion"
+    ),
+    "edm": Family(EDM, True, "sigma from 80, then 0", "edm"),
+    "flow": Family(Flow, True, "flow matching, sigma from 1 to 0", "flow"),
+    "flow-shift-3": Family(lambda: Flow(3.0), True, "flow matching with shift 3, sigma from 1 to 0", "flow-shift-3"),
+}
+"""The families by name; SDXL's table is Stable Diffusion's, and so is its file."""
+
+METHODS: dict[str, Callable[[], Method]] = {
+    "dpmpp-2m": lambda: DPMSolverPP(2, rule="half"),
+    "dpmpp-3m": lambda: DPMSolverPP(3),
+    "unipc-3": lambda: UniPC(3),
+    "ghvb-2": lambda: GHVB(2, 0.8),
+    "hb-dpmpp-2": lambda: HeavyBall(DPMSolverPP(2), 0.8),
+    "ddim": DDIM,
+    "heun": Heun,
+}
+"""The solvers by name: DPM-Solver++(2M) as published, and the exact members of their families."""
+
+
+def presets() -> list[tuple[str, str, tuple[int, ...]]]:
+    """Return (family, method, numbers of steps) of every preset that ships."""
+    found = []
+    for name, family in FAMILIES.items():
+        if (FOLDER / f"{family.file}.json").exists():
+            methods = _read(FOLDER / f"{family.file}.json").methods
+            found += [(name, key, tuple(entries)) for key, entries in methods.items()]
+    return found
+
+
+def preset(name: str, steps: int, method: Method | str = "dpmpp-3m", *, folder: Any = None) -> TimeSteps:
+    """Return optimized steps that ship with the package.
+
+    Parameters
+    ----------
+    name
+        A family: "vp-linear", "stable-diffusion", "sdxl", "edm", "flow", "flow-shift-3".
+    steps
+        Number of steps: 4 to 20, 25, 30 or 50.
+    method
+        A solver's name among `METHODS`, or any method (or a method's name) that is one of them.
+    folder
+        Where the files are; the package's own if None.
+
+    Returns
+    -------
+    TimeSteps
+        As `timesteps` returned it, but for what is not stored: it cannot be evaluated, and has no trace.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a name or a method that there is no preset for, with the nearest, and for another number of steps, with the
+        remedy.
+    OSError
+        If the file is missing.
+    """
+    if not isinstance(name, str) or name not in FAMILIES:
+        suggest(name, FAMILIES, "family of presets")
+    table = _read((FOLDER if folder is None else Path(folder)) / f"{FAMILIES[name].file}.json")
+    key = _key(method)
+    if key not in table.methods:
+        suggest(key, table.methods, f"method of the presets for {name}")
+    entries = table.methods[key]
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps not in entries:
+        raise ValueError(
+            f"no preset of {key} on {name} for steps = {steps!r}; there are {', '.join(map(str, entries))}; use "
+            "nd.optimize.timesteps, or nd.optimize.interpolate(preset, steps) of the nearest"
+        )
+    return table.result(key, entries[steps])
+
+
+def regenerate(
+    folder: Any = None,
+    names: Iterable[str] | None = None,
+    *,
+    methods: Iterable[str] | None = None,
+    steps: Sequence[int] = STEPS,
+    optimizer: Callable[..., TimeSteps] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Optimize the presets anew and write their files, each all or nothing.
+
+    Parameters
+    ----------
+    folder
+        Where to write; the package's own folder if None.
+    names, methods, steps
+        Which families, solvers and numbers of steps; by default all.
+    optimizer
+        What optimizes, called as `timesteps` is, which is the default.
+    progress
+        Called with a line of text before every optimization.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    ValueError
+        For an unknown or empty choice, before anything is computed.
+    OSError
+        If a file cannot be written.
+    """
+    if optimizer is None:
+        from numdiff.optimize.timesteps import timesteps
+
+        optimizer = timesteps
+    target = FOLDER if folder is None else Path(folder)
+    families = _chosen("names", names, FAMILIES, "family of presets")
+    keys = _chosen("methods", methods, METHODS, "method of the presets")
+    if not len(steps):
+        raise ValueError("steps must name at least one number of steps")
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for file in dict.fromkeys(FAMILIES[name].file for name in families):
+        text = _generated(file, keys, steps, optimizer, progress)
+        write_atomically(target / f"{file}.json", text.encode())
+        written.append(target / f"{file}.json")
+    _read.cache_clear()
+    return written
+
+
+def _chosen(argument: str, names: Iterable[str] | None, known: Mapping[str, Any], what: str) -> list[str]:
+    chosen = list(known if names is None else names)
+    if not chosen:
+        raise ValueError(f"{argument} must name at least one {what}; known: {', '.join(known)}")
+    for one in chosen:
+        if one not in known:
+            suggest(one, known, what)
+    return chosen
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _generated(name: str, methods: list[str], steps: Sequence[int], optimizer: Any, progress: Any) -> str:
+    family = FAMILIES[name]
+    schedule = family.make()
+    asked = {"t_start": schedule.T, "t_end": schedule.t_end, "final_zero": family.final_zero}
+    found: dict[str, dict[int, TimeSteps]] = {key: {} for key in methods}
+    for key, n in itertools.product(methods, steps):
+        if progress is not None:
+            progress(f"{name}, {key}, {n} steps")
+        found[key][n] = optimizer(METHODS[key](), schedule, n, **asked)
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "family": name,
+        "note": family.note,
+        "regenerate": COMMAND,
+        "provenance": versions(),
+        "schedule": documents.write_schedule(schedule),
+        **asked,
+        "objective": next(iter(found[methods[0]].values())).objective_name,
+    }
+    top = [f"{documents.dumps(key)}: {documents.dumps(value)}" for key, value in document.items()]
+    blocks = [_block(key, results) for key, results in found.items()]
+    return "{\n" + ",\n".join(top) + ',\n"methods": {\n' + ",\n".join(blocks) + "\n}\n}\n"
+
+
+def _block(key: str, results: dict[int, TimeSteps]) -> str:
+    """Return the results of one solver as JSON, one number of steps a line."""
+    method = documents.dumps(documents.write_method(METHODS[key]()))
+    lines = [f'    "{n}": {documents.dumps(_entry(result))}' for n, result in results.items()]
+    return f'  "{key}": {{"method": {method}, "steps": {{\n' + ",\n".join(lines) + "\n  }}"
+
+
+_NUMBERS = ("objective", "initial_objective", "optimality")
+_ENTRY = (*_NUMBERS, "certified", "status", "message", "log_snr")
+
+
+def _entry(result: TimeSteps) -> dict[str, Any]:
+    found = {name: documents.plain(_rounded(getattr(result, name), 6), name) for name in _NUMBERS}
+    inner = [_rounded(x, DIGITS) for x in result.log_snr[1:-1].tolist()]
+    return {
+        **found,
+        "certified": bool(result.certified),
+        "status": result.status,
+        "message": result.message,
+        "log_snr": inner,
+    }
+
+
+def _rounded(x: float, digits: int) -> float:
+    return float(f"{x:.{digits}g}")
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file as it was read: the arguments, and the entries by solver and number of steps."""
+
+    schedule: Schedule
+    ends: tuple[float, float]
+    times: tuple[float, float | None]
+    objective: str
+    provenance: dict[str, str]
+    solvers: dict[str, Method]
+    methods: dict[str, dict[int, dict[str, Any]]]
+
+    def result(self, key: str, entry: dict[str, Any]) -> TimeSteps:
+        low, high = self.ends
+        values = {name: value for name, value in entry.items() if name != "log_snr"}
+        return TimeSteps(
+            method=self.solvers[key],
+            schedule=self.schedule,
+            objective_name=self.objective,
+            log_snr=[low, *entry["log_snr"], high],  # type: ignore[arg-type]  # made an array there
+            t_start=self.times[0],
+            t_end=self.times[1],
+            provenance=self.provenance,
+            **values,
+        )
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path) -> _Table:
+    document = documents.opened(path.read_text(encoding="utf-8"), FORMAT, VERSION)
+    asked = ("t_start", "t_end", "final_zero")
+    head = ("format", "version", "family", "note", "regenerate", "provenance", "schedule", "objective")
+    entries = document.entries(*head, *asked, "methods")
+    schedule = documents.read_schedule(entries["schedule"])
+    start, end, zero = (entries[name].value for name in asked)
+    solvers, methods = {}, {}
+    for key in entries["methods"].value:
+        parts = Node(entries["methods"].value[key], f"methods.{key}").entries("method", "steps")
+        solvers[key] = documents.read_method(parts["method"])
+        steps = parts["steps"]
+        methods[key] = {int(n): _read_entry(Node(x, f"{steps.place}.{n}")) for n, x in steps.value.items()}
+    return _Table(
+        schedule,
+        (float(schedule.log_snr(start)), math.inf if zero else float(schedule.log_snr(end))),
+        (start, None if zero else end),
+        entries["objective"].text(),
+        entries["provenance"].value,
+        solvers,
+        methods,
+    )
+
+
+def _read_entry(node: Node) -> dict[str, Any]:
+    return {name: documents.numbers(entry) for name, entry in node.entries(*_ENTRY).items()}
+
+
+def _key(method: Method | str) -> str:
+    """Return the preset's name of a method."""
+    if isinstance(method, str):
+        if method in METHODS:
+            return method
+        try:
+            method = named_method(method)
+        except ValueError:
+            suggest(method, METHODS, "method of the presets")
+    if not isinstance(method, Method):
+        raise TypeError(f"method must be a method such as nd.UniPC(3), or a method's name, got {method!r}")
+    for key, make in METHODS.items():
+        if make() == method:
+            return key
+    raise ValueError(f"no preset for {method}; there are {', '.join(METHODS)}; use nd.optimize.timesteps")
