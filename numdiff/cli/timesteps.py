@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numdiff import schedules
+from numdiff import grids, schedules
 from numdiff._files import write_atomically
 from numdiff.cli.layout import columns
 from numdiff.cli.selection import chosen
@@ -121,8 +121,22 @@ def _write(result: Any, options: argparse.Namespace) -> None:
 
 
 def _figure(result: Any, kind: str) -> bytes:
-    from numdiff import grids, plotting
+    """Return a figure: noise level by step, density of steps, and the search, beside the simple grids."""
+    from numdiff import plotting
     from numdiff.study import draw
 
-    del np
-    raise NotImplementedError((grids, plotting, draw, kind))
+    axes = plotting.figure(1, 3, width=12.0)[0]
+    known = {"optimized": result.log_snr} | _simple(result)
+    plotting.sigma_per_step({name: np.exp(-lam) for name, lam in known.items()}, axes[0])
+    plotting.step_density(known, axes[1])
+    plotting.objective_trace({result.objective_name: result.trace}, axes[2])
+    return draw.rendered(axes[0], kind)
+
+
+def _simple(result: Any) -> dict[str, np.ndarray]:
+    """Return the named grids between the same ends, as log-SNRs; none where an end is infinite."""
+    if not np.isfinite(result.log_snr).all():
+        return {}
+    ends = {"t_start": float(result.times[0]), "t_end": float(result.times[-1])}
+    found = {name: make(result.schedule, result.steps, **ends) for name, make in grids.NAMED.items()}
+    return {name: np.array([float(result.schedule.log_snr(float(t))) for t in times]) for name, times in found.items()}

@@ -324,7 +324,7 @@ class Conditioned:
         x
             Samples, shape (n, height * width); n must be the number of labels, where they are more than one.
         t
-            Model time, a float or a 0-d tensor (through which gradients flow).
+            Model time, a float, or a tensor (through which gradients flow) of one time or one for each sample.
 
         Raises
         ------
@@ -337,6 +337,7 @@ class Conditioned:
         null = torch.full_like(labels, self.denoiser.null)
         if self.guidance in (0.0, 1.0):
             return self.denoiser(x, t, labels if self.guidance else null)
-        both = self.denoiser(torch.cat([x, x]), t, torch.cat([labels, null]))
+        times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
+        both = self.denoiser(torch.cat([x, x]), times, torch.cat([labels, null]))
         conditional, unconditional = both.chunk(2)
         return torch.lerp(unconditional, conditional, self.guidance)

@@ -10,6 +10,7 @@ from numdiff.optimize.presets import preset, presets, regenerate
 from numdiff.optimize.problem import Parts, Problem
 from numdiff.optimize.result import Rounding, TimeSteps
 from numdiff.optimize.search import Certificate, Outcome, Progress, certify, minimize
+from numdiff.optimize.step_optim import StepOptim
 from numdiff.optimize.timesteps import timesteps
 from numdiff.optimize.window import Window
 
@@ -24,6 +25,7 @@ __all__ = [
     "Progress",
     "Residuals",
     "Rounding",
+    "StepOptim",
     "TimeSteps",
     "Window",
     "certify",

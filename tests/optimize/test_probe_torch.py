@@ -151,3 +151,13 @@ def test_networks_must_let_gradients_through():
         problem = Probe(model, shape=(3,), points=4, reference=20).problem(traced(nd.DPMSolverPP(2)))
         with pytest.raises(ValueError, match=match):
             problem.evaluate(problem.window.generic())
+
+
+def test_steps_of_a_guided_denoiser():
+    """Classifier-free guidance calls the network once for twice the samples, each with its own time."""
+    denoiser = nd.models.digits().double()
+    model = denoiser.conditioned(3, guidance=2.0)
+    x = noises(4, 64)
+    torch.testing.assert_close(model(x, torch.full((4,), 0.3, dtype=x.dtype)), model(x, 0.3))
+    probe = Probe(model, x, prediction=model.prediction, reference=20)
+    check_gradient(probe.problem(traced(nd.DPMSolverPP(2), schedule=denoiser.schedule)), 1e-6)

@@ -57,9 +57,9 @@ Gaussian mixtures in 2, 8 and 16 dimensions, 512 noises each, error to the exact
     RMSE           0.233    0.130    0.092    0.074    0.056    0.042    0.035    0.054
     median         0.075    0.030    0.025    0.029    0.024    0.022    0.027    0.043
 
-For N = 8, 15, 20 and for UniPC-3 the median is best at 0.6 to 0.8 and the RMSE at 0.8 to 0.9. Methods in noise/ratio
-(AB3 and GHVB-3, N = 8 and 10) have their best median at 0.7 among 0.4, 0.7 and 0.9: better than uniform log-SNR, not
-better than the quadratic grid at N = 8.
+For N = 8, 15, 20 and for UniPC-3 the median is best at 0.6 to 0.8 and the RMSE at 0.7 to 0.9. Methods in noise/ratio
+(AB3 and GHVB-3, N = 8 and 10) have their best median at 0.7 among 0.4, 0.7 and 0.9; for GHVB-3 that is better than
+uniform log-SNR and not quite as good as the quadratic grid.
 """
 
 Combination = dict[int, Any]

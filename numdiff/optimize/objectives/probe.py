@@ -84,7 +84,8 @@ class Probe:
     power
         p of formula (1), in (0, 2].
     batch
-        How many noises are run at a time, which bounds the memory; None: 64 for networks, all for others.
+        How many noises are run at a time, which bounds the memory; None: 64 for networks, and for others as many as
+        keep an array below 32 MB. A network that holds labels, one a noise, needs all of them.
     cache
         A folder, made if there is none, where the reference and the best steps so far are kept, so that an interrupted
         run goes on where it was. It serves one model; runs that differ otherwise do not disturb one another.
@@ -116,6 +117,7 @@ class Probe:
     minimum_gap: float = 0.05
 
     name = "probe"
+    starts = ("log-snr", "quadratic")
 
     def __post_init__(self) -> None:
         """Check the numbers; the model is checked when it meets a schedule."""

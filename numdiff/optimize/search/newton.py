@@ -49,7 +49,6 @@ class _State:
     last: float = np.inf
     creeps: int = 0
     floor: float = 0.0
-    noise: float = 0.0
 
     @property
     def weights(self) -> Array:
@@ -67,7 +66,7 @@ def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tupl
     curvature = _begin(recorder, state)
     # A linear program has no curvature of its own; the damping is then relative to that of F over a typical length.
     size = recorder.scale(parts)
-    state.floor, state.noise = 1e-3 * size / float(recorder.unit.max()) ** 2, 1e-3 * _ROUNDING * size
+    state.floor = 1e-3 * size / float(recorder.unit.max()) ** 2
     for _ in range(_ITERATIONS):
         spectrum = _spectrum(state, curvature)
         step = _model(recorder, state, spectrum, state.parts.absolute)
@@ -97,7 +96,8 @@ def _spectrum(state: _State, curvature: Curvature) -> tuple[Array, Array]:
     """Return the eigenvalues of the model's Hessian, raised to the damping, and its eigenvectors."""
     values, vectors = np.linalg.eigh(curvature.total(state.weights) + gauss_newton(state.parts))
     top = max(float(np.abs(values).max()), state.floor)
-    state.damping = _FIRST * top if state.damping < 0 else max(state.damping, _LEAST * top)
+    least = _LEAST if state.parts.absolute.size else 1e-3 * _LEAST
+    state.damping = _FIRST * top if state.damping < 0 else max(state.damping, least * top)
     return np.maximum(values, state.damping), vectors
 
 
@@ -135,7 +135,7 @@ def _advance(
     recorder: Recorder, state: _State, spectrum: tuple[Array, Array], curvature: Curvature, step: Step
 ) -> bool:
     """Try a step, correct it once, take it or raise the damping; False when rounding ends the search."""
-    value, noise = state.parts.objective, state.noise + _ROUNDING * abs(state.parts.objective)
+    value, noise = state.parts.objective, _noise(recorder, state.parts)
     move = _inside(recorder, state.z, step.move)
     trial = recorder.evaluate(state.z + move)
     if trial is not None and np.abs(move / recorder.unit).max() > 1e-7:
@@ -159,6 +159,14 @@ def _advance(
         state.damping /= _LOWER
     _take(recorder, state, move, trial)
     return True
+
+
+def _noise(recorder: Recorder, parts: Parts) -> float:
+    """Return what rounding may change F by: of F itself, and of residuals that are small differences of large terms."""
+    noise = _ROUNDING * abs(parts.objective)
+    if parts.residuals.size:
+        noise += 1e-2 * _ROUNDING * float(np.abs(parts.residuals) @ (np.abs(parts.residual_jacobian) @ recorder.unit))
+    return noise
 
 
 def _creep(recorder: Recorder, state: _State, step: Step, move: Array, trial: Parts | None, noise: float) -> bool:
