@@ -36,6 +36,8 @@ def run(options: argparse.Namespace) -> None:
         time_limit=options.time_limit,
         callback=_report if options.progress else None,
     )
+    if options.progress:
+        print(file=sys.stderr)
     if not result.certified:
         print(f"warning: not certified: {result.message}", file=sys.stderr)
     print(_shown(result, options.form))
@@ -70,11 +72,17 @@ def _orders(text: str | None) -> Any:
     try:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
-        raise UsageError(f"--orders must be whole numbers with commas, as in 1,2,3,3,2,1, or search, got {text!r}") from None
+        raise UsageError(
+            f"--orders must be whole numbers with commas, as in 1,2,3,3,2,1, or search, got {text!r}"
+        ) from None
 
 
 def _report(progress: Any) -> None:
-    print(f"\r{progress}", end="", file=sys.stderr, flush=True)
+    line = (
+        f"start {progress.start + 1} of {progress.starts}, iteration {progress.iteration}: {progress.objective:.6g}, "
+        f"best {progress.best:.6g}, {progress.evaluations} evaluations in {progress.seconds:.1f} s"
+    )
+    print(f"\r{line:<100}", end="", file=sys.stderr, flush=True)
 
 
 def _shown(result: Any, form: str) -> str:

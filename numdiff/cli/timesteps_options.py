@@ -41,7 +41,9 @@ def _run(group: Any) -> None:
         help=f"noise schedule: {', '.join(names)} (default vp-linear)",
     )
     group.add_argument("--shift", type=values.real, metavar="S", help="shift of the flow schedule (default 1)")
-    group.add_argument("--steps", type=values.whole(2, 1000), default=10, metavar="N", help="number of steps (default 10)")
+    group.add_argument(
+        "--steps", type=values.whole(2, 1000), default=10, metavar="N", help="number of steps (default 10)"
+    )
     group.add_argument("--t-start", type=values.real, metavar="T", help="first time (default: the schedule's last)")
     group.add_argument("--t-end", type=values.real, metavar="T", help="last time (default: the schedule's t_end)")
     group.add_argument("--final-zero", action="store_true", help="let the last step arrive at sigma = 0")
@@ -53,7 +55,9 @@ def _run(group: Any) -> None:
         help=f"last step, where it ends at sigma = 0: {', '.join(finals)} (default: limit where it is finite)",
     )
     group.add_argument(
-        "--orders", metavar="K,K,...", help="at most how many evaluations each step combines, or search for the best list"
+        "--orders",
+        metavar="K,K,...",
+        help="at most how many evaluations each step combines, or search for the best list",
     )
 
 
@@ -65,12 +69,16 @@ def _objective(group: Any) -> None:
         help="mixture-bank, gaussian, paper, ays, or probe:MIXTURE with a mixture of nd.problems.mixtures() (default "
         "mixture-bank)",
     )
-    group.add_argument("--gap", type=values.real, metavar="G", help="smallest step in half log-SNR (default: by objective)")
+    group.add_argument(
+        "--gap", type=values.real, metavar="G", help="smallest step in half log-SNR (default: by objective)"
+    )
     group.add_argument(
         "--optimize", action="append", default=[], metavar="NAME", help="optimize this parameter of METHOD too, as beta"
     )
     group.add_argument(
         "--start", action="append", metavar="GRID", help="start the search from this grid; may be given several times"
     )
-    group.add_argument("--time-limit", type=values.real, metavar="S", help="seconds after which to stop with the best so far")
+    group.add_argument(
+        "--time-limit", type=values.real, metavar="S", help="seconds after which to stop with the best so far"
+    )
     group.add_argument("--progress", action="store_true", help="report the search on standard error")
