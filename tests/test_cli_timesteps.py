@@ -1,5 +1,6 @@
 """``numdiff timesteps``: what is printed and written, and what is refused."""
 
+import itertools
 import json
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_timesteps_are_entries_of_the_table(capsys):
     options = ("timesteps", "dpmpp", "--order", "2", "--steps", "6", "--objective", "ays", "--form", "timesteps")
     found = numbers(answer(capsys, *options, "--schedule", "stable-diffusion"))
     assert found[0] == 999
-    assert all(a > b >= 0 and float(b).is_integer() for a, b in zip(found, found[1:], strict=False))
+    assert all(a > b >= 0 and float(b).is_integer() for a, b in itertools.pairwise(found))
     code, _, err = run(capsys, *options)
     assert code == 2
     assert "timesteps are entries of a table" in err

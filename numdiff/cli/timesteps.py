@@ -114,7 +114,7 @@ def _summary(result: Any) -> str:
 
 
 def _table(result: Any) -> str:
-    rows = [("step", "time", "log-SNR", "alpha", "sigma")]
+    rows: list[tuple[str, ...]] = [("step", "time", "log-SNR", "alpha", "sigma")]
     entries = zip(result.times, result.log_snr, result.alphas, result.sigmas, strict=True)
     rows += [(str(i), *(f"{x:.6g}" for x in row)) for i, row in enumerate(entries)]
     return columns(rows, indent=2)
@@ -145,6 +145,6 @@ def _simple(result: Any) -> dict[str, np.ndarray]:
     """Return the named grids between the same ends, as log-SNRs; none where an end is infinite."""
     if not np.isfinite(result.log_snr).all():
         return {}
-    ends = {"t_start": float(result.times[0]), "t_end": float(result.times[-1])}
-    found = {name: make(result.schedule, result.steps, **ends) for name, make in grids.NAMED.items()}
+    ends: Any = {"t_start": float(result.times[0]), "t_end": float(result.times[-1])}
+    found: dict[str, Any] = {n: make(result.schedule, result.steps, **ends) for n, make in grids.NAMED.items()}
     return {name: np.array([float(result.schedule.log_snr(float(t))) for t in times]) for name, times in found.items()}

@@ -210,6 +210,15 @@ def test_a_spoilt_cache_is_refused(tmp_path):
         probe.problem(trace)
 
 
+@pytest.mark.parametrize("model", [MIXTURE, np.random.default_rng(3).standard_normal((4, 2, 2))])
+def test_batches_change_nothing(model):
+    trace = traced(nd.UniPC(3))
+    z = trace.window.generic()
+    whole, split = (Probe(model, points=10, batch=batch, reference=20).problem(trace).evaluate(z) for batch in (10, 3))
+    assert split.value == pytest.approx(whole.value, rel=1e-12)
+    np.testing.assert_allclose(split.gradient, whole.gradient, atol=1e-11)
+
+
 def test_exact_models_are_their_mixtures():
     trace = traced(nd.DPMSolverPP(2))
     z = trace.window.generic()
@@ -231,6 +240,7 @@ def test_exact_models_are_their_mixtures():
         ({"model": MIXTURE, "noises": [[0.0, 0.0]]}, TypeError, "floating NumPy array"),
         ({"model": MIXTURE, "noises": np.full((4, 2), np.inf)}, ValueError, "finite"),
         ({"model": MIXTURE, "points": 0}, ValueError, "points must be"),
+        ({"model": MIXTURE, "shape": 3}, TypeError, "shape must be"),
         ({"model": MIXTURE, "power": 3}, ValueError, "power must lie"),
         ({"model": MIXTURE, "reference": 5}, ValueError, "reference must be"),
         ({"model": MIXTURE, "prediction": "nose"}, ValueError, "noise"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import numdiff as nd
+from benchmarks import published_timesteps
 from numdiff.problems import GaussianMixture
 from numdiff.study import steps
 from numdiff.study.mixtures import CLEAN, SCHEDULE
@@ -71,6 +72,14 @@ def test_simple_grids_run_between_the_same_ends():
         assert times[0] == 1.0, name
         assert times[-1] == CLEAN, name
         assert len(times) == 7, name
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 9])
+def test_lowered_orders_are_the_published_ones(n):
+    published = tuple(published_timesteps.order(k, n) for k in range(n))
+    assert steps.lowered_orders(nd.DPMSolverPP(3), n) == published
+    scheme = steps.lowered(steps.SIMPLE["log-SNR"])(nd.DPMSolverPP(3), n)
+    assert [sum(w != 0 for w in (*t.B[0], *t.V[0][1:])) for t in scheme] == list(published)
 
 
 def test_score_is_the_geometric_mean_of_the_cases_and_takes_schemes_for_grids():

@@ -64,6 +64,8 @@ def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tupl
     """
     state = _State(z, parts, np.concatenate([np.sign(parts.absolute), np.zeros(len(recorder.rows))]))
     curvature = _begin(recorder, state)
+    if len(recorder.trace) > 1:  # a search that goes on near a minimum takes Newton's own steps
+        state.damping = 0.0
     # A linear program has no curvature of its own; the damping is then relative to that of F over a typical length.
     size = recorder.scale(parts)
     state.floor = 1e-3 * size / float(recorder.unit.max()) ** 2
@@ -172,7 +174,7 @@ def _noise(recorder: Recorder, parts: Parts) -> float:
 def _creep(recorder: Recorder, state: _State, step: Step, move: Array, trial: Parts | None, noise: float) -> bool:
     """Take a step whose effect on F is below rounding, while steps shrink."""
     length = float(np.abs(move / recorder.unit).max())
-    if trial is None or trial.objective > state.parts.objective + noise or length > state.last or state.creeps > 8:
+    if trial is None or trial.objective > state.parts.objective + 100 * noise or length > state.last or state.creeps > 8:
         return False
     state.dual, state.last = np.concatenate([step.kinks, step.constraints]), length
     state.creeps += 1
