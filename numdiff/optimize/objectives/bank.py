@@ -185,7 +185,8 @@ def quantile(z: Array, mean: Array, width: Array, tilt: Array) -> Array:
         excess, slope = _log_tail(x, mean, width, shares)
         excess -= tail
         low, high = np.where(excess > 0, x, low), np.where(excess > 0, high, x)
-        new = x - excess / slope
+        with np.errstate(all="ignore"):  # between distant modes there is no density
+            new = x - excess / slope
         new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
         change, x = np.abs(new - x), new
         if np.all(change <= 4e-16 * (mean + width)):

@@ -174,7 +174,12 @@ def _noise(recorder: Recorder, parts: Parts) -> float:
 def _creep(recorder: Recorder, state: _State, step: Step, move: Array, trial: Parts | None, noise: float) -> bool:
     """Take a step whose effect on F is below rounding, while steps shrink."""
     length = float(np.abs(move / recorder.unit).max())
-    if trial is None or trial.objective > state.parts.objective + 100 * noise or length > state.last or state.creeps > 8:
+    if (
+        trial is None
+        or trial.objective > state.parts.objective + 100 * noise
+        or length > state.last
+        or state.creeps > 8
+    ):
         return False
     state.dual, state.last = np.concatenate([step.kinks, step.constraints]), length
     state.creeps += 1
