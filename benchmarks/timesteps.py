@@ -16,8 +16,8 @@ from time import process_time
 from typing import Any
 
 import numdiff as nd
-from benchmarks import published_timesteps as published
 from benchmarks.harness import Report, interleaved, main, ratio, spread, times
+from numdiff.study import published_timesteps as published
 
 STEPS = (10, 20, 100)
 AIMS = {10: 200.0, 20: 150.0, 100: 100.0}

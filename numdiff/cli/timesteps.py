@@ -67,13 +67,13 @@ def _objective(text: str) -> Any:
 
 
 def _orders(text: str | None) -> Any:
-    if text is None or text == "search":
+    if text is None or text in ("search", "lowered"):
         return text
     try:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
         raise UsageError(
-            f"--orders must be whole numbers with commas, as in 1,2,3,3,2,1, or search, got {text!r}"
+            f"--orders must be whole numbers with commas, as in 1,2,3,3,2,1, or lowered or search, got {text!r}"
         ) from None
 
 

@@ -57,7 +57,7 @@ def _run(group: Any) -> None:
     group.add_argument(
         "--orders",
         metavar="K,K,...",
-        help="at most how many evaluations each step combines, or search for the best list",
+        help="at most how many evaluations each step combines, or lowered (1,2,3,...,3,2,1), or search for the best",
     )
 
 

@@ -107,6 +107,8 @@ def _inner(start: Any, i: int, schedule: Schedule, window: Window) -> Array:
     inner = window.steps - 1
     if isinstance(start, str):
         return _named(start, schedule, window)
+    if callable(start):  # an objective's own rule
+        start = start(window)
     values = np.asarray(getattr(start, "log_snr", start), dtype=float)
     if values.shape == (window.steps + 1,):
         values = values[1:-1]

@@ -3,8 +3,9 @@ r"""The list of orders, optimized with the steps.
 A multistep run may combine fewer evaluations in some steps than its order allows: published samplers lower the last
 orders to 2 and 1. Which list is best is a choice among k^N, and depends on the steps. `best_orders` alternates: at the
 steps optimized for the present list, every list that differs from it in one step's order is valued as it stands; the
-best of them is then optimized itself, and taken if it is better. It ends where no such change helps: a local optimum of
-list and steps together, of which the steps are certified and the list is not.
+best of them is then optimized itself, and taken if it is better. It starts from the better of the full orders and the
+published ones, 1, 2, ..., k, ..., k, ..., 2, 1, and ends where no such change helps: a local optimum of list and steps
+together, of which the steps are certified and the list is not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from numdiff.optimize.result import TimeSteps
+
+
+def lowered(points: int, steps: int) -> tuple[int, ...]:
+    """Return the orders 1, 2, ..., k, ..., k, ..., 2, 1 of published samplers, for N steps."""
+    return tuple(min(points, n + 1, steps - n) for n in range(steps))
 
 
 def best_orders(
@@ -45,6 +51,9 @@ def best_orders(
         return None if time_limit is None else max(0.0, time_limit - (time.perf_counter() - began))
 
     best, orders = solve(full, None, left()), full
+    other = solve(lowered(points, steps), None, left())
+    if other.objective < best.objective * (1 - WORTH):
+        best, orders = other, lowered(points, steps)
     while time_limit is None or left():
         tried = {candidate: value(candidate, best) for candidate in _neighbours(orders, full)}
         candidate = min(tried, key=lambda key: (tried[key], key), default=None)

@@ -23,7 +23,7 @@ from numdiff.methods import method as named_method
 from numdiff.optimize import ends
 from numdiff.optimize.compiled import Trace
 from numdiff.optimize.objectives import OBJECTIVES
-from numdiff.optimize.orders import best_orders
+from numdiff.optimize.orders import best_orders, lowered
 from numdiff.optimize.problem import Problem
 from numdiff.optimize.result import TimeSteps
 from numdiff.optimize.search import minimize
@@ -76,7 +76,8 @@ def timesteps(
     bounds
         (low, high) of those parameters; needed for all but beta, c2 and c3.
     orders, final
-        As in `Method.discretize`; ``orders="search"`` looks for the best list too (`numdiff.optimize.orders`).
+        As in `Method.discretize`; ``orders="lowered"`` is the published list 1, 2, ..., k, ..., k, ..., 2, 1, and
+        "search" looks for the best one (`numdiff.optimize.orders`).
     starts
         Where the search starts: names of grids ("log-snr", "uniform-t", "quadratic", "karras"), earlier results, or
         arrays of log-SNRs. By default the objective's own.
@@ -123,13 +124,21 @@ def timesteps(
         return _result(trace, problem, chosen, outcome, {**asked, "orders": listed}, began)
 
     if orders != "search":
-        return solve(None if orders is None else tuple(orders), None, time_limit)
+        return solve(_orders(orders, method, steps), None, time_limit)
 
     def value(listed: tuple[int, ...], found: TimeSteps) -> float:
         z = np.append(found.log_snr[1:-1], list(found.parameters.values()))
         return prepared(listed)[1].evaluate(z).objective
 
     return best_orders(solve, value, method.points, steps, time_limit)
+
+
+def _orders(orders: Any, method: Method, steps: int) -> tuple[int, ...] | None:
+    if isinstance(orders, str):
+        if orders != "lowered":
+            suggest(orders, ("lowered", "search"), "orders")
+        return lowered(method.points, steps)
+    return None if orders is None else tuple(orders)
 
 
 def _plain(t: float | None) -> float | None:

@@ -29,6 +29,7 @@ import numpy as np
 
 import numdiff as nd
 from numdiff.level import Level
+from numdiff.optimize import orders
 from numdiff.problems import _arrays
 from numdiff.study.mixtures import CLEAN, SCHEDULE, steps_within
 
@@ -222,14 +223,9 @@ def unseen(points: int = POINTS) -> tuple[Case, ...]:
 # --- scores -----------------------------------------------------------------------------------------------------------
 
 
-def lowered_orders(method: nd.Method, n: int) -> tuple[int, ...]:
-    """Return the orders 1, 2, 3, ..., 3, 2, 1 of published samplers, for n steps and up to what the method combines."""
-    return tuple(min(method.points, i + 1, n - i) for i in range(n))
-
-
 def lowered(steps: Steps) -> Steps:
-    """Return the rule that lays methods out on the same grids with `lowered_orders`."""
-    return lambda method, n: method.discretize(SCHEDULE, steps(method, n), orders=lowered_orders(method, n))
+    """Return the rule that lays methods out on the same grids with `numdiff.optimize.orders.lowered`."""
+    return lambda method, n: method.discretize(SCHEDULE, steps(method, n), orders=orders.lowered(method.points, n))
 
 
 def scheme_of(steps: Steps, method: nd.Method, nfe: int) -> Any:

@@ -55,7 +55,7 @@ def test_quantiles_to_rounding(mean, width, tilt):
 @pytest.mark.parametrize(("method", "schedule"), [(nd.DPMSolverPP(3), VP), (nd.GHVB(2, 0.8), VP), (nd.UniPC(2), FLOW)])
 def test_residuals_are_end_point_errors(method, schedule):
     """Runs by the executor on the mixtures themselves; at alpha = 0 too."""
-    trace, bank = trace_of(method, schedule), MixtureBank(problems=12, power=0.5)
+    trace, bank = trace_of(method, schedule), MixtureBank(problems=12, power=0.5, outlier=None)
     z = somewhere(trace.window)
     problem = bank.problem(trace)
     residuals = problem.evaluate(z).residuals
@@ -85,6 +85,17 @@ def test_the_jacobian_is_the_derivative_of_the_residuals():
         assert parts.residual_jacobian[:, k] == pytest.approx(slope, rel=1e-7, abs=1e-9)
     assert not parts.value
     assert not parts.gradient.any()
+
+
+def test_large_errors_count_by_their_logarithm():
+    trace, c = trace_of(nd.DPMSolverPP(2), VP), 0.02
+    z = somewhere(trace.window)
+    found = [MixtureBank(problems=30, outlier=x).problem(trace).evaluate(z).residuals for x in (c, None, 1e9)]
+    errors = np.sqrt(30) * found[1]
+    assert np.abs(errors).max() > 3 * c
+    assert 30 * found[0] ** 2 == pytest.approx(c**2 * np.log1p((errors / c) ** 2), rel=1e-12)
+    assert np.sign(found[0]) == pytest.approx(np.sign(errors))
+    assert found[2] == pytest.approx(found[1], rel=1e-12)
 
 
 def test_the_lattice_fills_its_box():
@@ -127,7 +138,7 @@ def test_the_minimum_is_better_than_simple_grids_on_data_of_another_kind(method)
 def test_bad_parameters_are_named():
     for name, value in [
         ("problems", 0), ("problems", 2.5), ("means", (2.0, 1.0)), ("means", (0.0, 1.0)), ("ratios", (1.0,)),
-        ("share", 0.3), ("share", 1.0), ("quantile", -1.0), ("power", float("nan")), ("means", ("a", "b")),
+        ("share", 0.3), ("share", 1.0), ("quantile", -1.0), ("power", float("nan")), ("outlier", 0.0), ("means", ("a", "b")),
     ]:  # fmt: skip
         with pytest.raises((TypeError, ValueError), match=name):
             MixtureBank(**{name: value})

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import numdiff as nd
-from benchmarks import published_timesteps as published
 from numdiff.optimize.compiled import Trace
 from numdiff.optimize.objectives.paper import Paper, charges
 from numdiff.optimize.window import Window
+from numdiff.study import published_timesteps as published
 from tests import zoo
 
 VP = nd.schedules.VPLinear()

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import numdiff as nd
-from benchmarks import published_timesteps as published
 from numdiff.optimize.objectives.paper import Paper
 from numdiff.optimize.step_optim import INITIAL, StepOptim
+from numdiff.study import published_timesteps as published
 
 VP = nd.schedules.VPLinear()
 

@@ -4,7 +4,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from benchmarks import published_timesteps as published
+from numdiff.study import published_timesteps as published
 
 ENDS = published.log_snr(np.array([1.0, 1e-3]))
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import numdiff as nd
-from benchmarks import published_timesteps
+from numdiff.optimize import orders
 from numdiff.problems import GaussianMixture
-from numdiff.study import steps
+from numdiff.study import published_timesteps, steps
 from numdiff.study.mixtures import CLEAN, SCHEDULE
 
 CASES = {case.name: case for case in (*steps.tuning(64), *steps.unseen(64))}
@@ -77,7 +77,7 @@ def test_simple_grids_run_between_the_same_ends():
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 9])
 def test_lowered_orders_are_the_published_ones(n):
     published = tuple(published_timesteps.order(k, n) for k in range(n))
-    assert steps.lowered_orders(nd.DPMSolverPP(3), n) == published
+    assert orders.lowered(3, n) == published
     scheme = steps.lowered(steps.SIMPLE["log-SNR"])(nd.DPMSolverPP(3), n)
     assert [sum(w != 0 for w in (*t.B[0], *t.V[0][1:])) for t in scheme] == list(published)
 

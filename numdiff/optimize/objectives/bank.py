@@ -9,7 +9,10 @@ it takes quantiles to quantiles: the exact image of the z-quantile at the first 
 Both are found by Newton's method on the logarithm of the tail, safeguarded by bisection, to 1e-13 and without an ODE
 solver. A run started in x_0 ends in y, and with r = sqrt(mu^2 + s^2), the size of the data,
 
-    F = mean over problems of ((y - x_N)/r^a)^2.                                                                  (1)
+    F = mean over problems of c^2 log(1 + (e/c)^2),    e = (y - x_N)/r^a.                                         (1)
+
+Small errors count by their square, errors beyond c by their logarithm: a run that ends in another mode is an error of
+the size of the data, whatever the steps, and the few that do should not place all steps.
 
 **The bank.** (log mu, log(mu/s), b, z) run through P points of a Kronecker lattice, frac(1/2 + k/g^j) for j = 1 ... 4
 with g^5 = g + 1, which fills a box evenly for every P: no two problems share a scale, so that no error is made small by
@@ -17,7 +20,7 @@ a cancellation at a few scales only. What a mixture has and a Gaussian lacks is 
 denoiser; unequal odds are what makes the place of that choice an unknown, which in a symmetric pair is x = 0 for every
 scheme. Where the mean of the data is does not matter, as every method here takes constants to constants.
 
-**Why these defaults.** `TUNED` has the table.
+@@TABLE@@
 
 Source of the flow as a rearrangement: the one-dimensional continuity equation; of the lattice: Niederreiter, Random
 Number Generation and Quasi-Monte Carlo Methods (1992), chapter 4, with the irrationals of Roberts (2018).
@@ -37,14 +40,15 @@ from numdiff.optimize.compiled import Trace
 from numdiff.optimize.objectives.fields import EndPoints
 from numdiff.optimize.objectives.gaussian import numbers
 from numdiff.optimize.problem import Parts
+from numdiff.optimize.window import Window
 
 Array = NDArray[np.float64]
 
 GAP = 0.2
 """Default minimum gap, as a part of the mean step L/N."""
 
-TUNED = """
-"""
+CENTRE, REACH = 0.7, 3.0
+"""c and w of `usual_steps`: where runs at their best by (1) make their shortest steps, and how fast these grow."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class MixtureBank:
     power
         a of formula (1): 0 for absolute errors, which large data dominate, 1 for errors relative to the data's size.
 
+    outlier
+        c of formula (1), positive; None for the mean square error.
+
     Raises
     ------
     TypeError, ValueError
@@ -78,9 +85,14 @@ class MixtureBank:
     share: float = 0.92
     quantile: float = 2.2
     power: float = 0.25
+    outlier: float | None = 0.1
 
     name = "mixture-bank"
-    starts = ("quadratic",)
+
+    @property
+    def starts(self) -> tuple[Any, ...]:
+        """Where a search begins: `usual_steps`."""
+        return (usual_steps,)
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -91,10 +103,17 @@ class MixtureBank:
             if len(found) != 2 or found[0] > found[1]:
                 raise ValueError(f"{name} must be a range (low, high) with low <= high, got {getattr(self, name)!r}")
             object.__setattr__(self, name, found)
-        for name, low, high in (("share", 0.5, 1.0), ("quantile", 0.0, 8.0), ("power", -4.0, 4.0)):
+        for name, low, high in (
+            ("share", 0.5, 1.0),
+            ("quantile", 0.0, 8.0),
+            ("power", -4.0, 4.0),
+            ("smooth", 0.0, 1e6),
+        ):
             (value,) = numbers(name, (getattr(self, name),), sign=True)
             if not low <= value < high:
                 raise ValueError(f"{name} must be at least {low:g} and below {high:g}, got {value:g}")
+        if self.outlier is not None:
+            numbers("outlier", (self.outlier,))
 
     def gap(self, length: float, steps: int) -> float:
         """Return the default minimum gap between log-SNRs that are `length` apart in all."""
@@ -108,7 +127,7 @@ class MixtureBank:
         ValueError
             For a method that adds noise, whose runs have no end point.
         """
-        return BankProblem(trace, *self.mixtures(), self.power)
+        return BankProblem(trace, *self.mixtures(), self.power, self.outlier)
 
     def mixtures(self) -> tuple[Array, Array, Array, Array]:
         """Return mu, s, b and z of every problem."""
@@ -116,6 +135,16 @@ class MixtureBank:
         mean, ratio = (low * (high / low) ** x for (low, high), x in zip((self.means, self.ratios), u, strict=False))
         tilt = 0.5 * math.log(self.share / (1 - self.share))
         return mean, mean / ratio, tilt * u[2], self.quantile * (2 * u[3] - 1)
+
+
+def usual_steps(window: Window) -> Array:
+    """Return the interior log-SNRs of c + w tan(theta) with equal steps in theta; the ends may be infinite.
+
+    The steps are as dlambda ~ 1 + ((lambda - c)/w)^2, the shape of the minima of (1) for most methods and
+    numbers of steps: a search needs a third of the evaluations that it needs from a simple grid, and ends lower.
+    """
+    first, last = (math.atan((end - CENTRE) / REACH) for end in (window.low, window.high))
+    return CENTRE + REACH * np.tan(np.linspace(first, last, window.steps + 1)[1:-1])
 
 
 def lattice(count: int, dimension: int) -> Array:
@@ -130,28 +159,31 @@ def lattice(count: int, dimension: int) -> Array:
 class BankProblem:
     """Formula (1) over a window; see `numdiff.optimize.problem.Problem`."""
 
-    def __init__(self, trace: Trace, mean: Array, width: Array, tilt: Array, z: Array, power: float) -> None:
+    def __init__(
+        self, trace: Trace, mean: Array, width: Array, tilt: Array, z: Array, power: float, outlier: float | None
+    ) -> None:
         if any(tableau.noises for tableau in trace.scheme):
             raise ValueError(
                 f"objective 'mixture-bank' compares end points, and {trace.method} adds noise, which moves them; "
                 'optimize the steps of a deterministic method, or take objective="gaussian", which compares laws'
             )
-        self.window = trace.window
+        self.window, self._outlier = trace.window, outlier
         self._mixtures = mean, width, tilt, z
         first, self._last = (
             quantile(z, float(end.alpha) * mean, np.hypot(float(end.alpha) * width, float(end.sigma)), tilt)
             for end in trace.ends
         )
         self._ends = EndPoints(trace, mean, width, first[None], tilt)
-        self._units = np.hypot(mean, width) ** power
-        self._factors = 1 / (self._units * math.sqrt(len(mean)))
+        self._units = np.hypot(mean, width) ** -power
 
     def evaluate(self, z: Array) -> Parts:
-        """Return the errors as residuals."""
+        """Return the roots of the terms of (1), with the errors' signs, as residuals."""
         ends, jacobian = self._ends(z)
-        jacobian *= self._factors[:, None]
-        residuals = self._factors * (ends - self._last)
-        return Parts(np.zeros(self.window.size), residuals=residuals, residual_jacobian=jacobian)
+        errors = self._units * (ends - self._last)
+        residuals, slopes = (errors, 1.0) if self._outlier is None else _bent(errors, self._outlier)
+        share = 1 / math.sqrt(len(errors))
+        jacobian *= (share * self._units * slopes)[:, None]
+        return Parts(np.zeros(self.window.size), residuals=share * residuals, residual_jacobian=jacobian)
 
     def errors(self, z: Array) -> dict[str, Any]:
         """Return the problems, the exact end points, and the errors y - x_N."""
@@ -159,6 +191,13 @@ class BankProblem:
         share = 1 / (1 + np.exp(-2 * tilt))
         error = self._ends(z)[0] - self._last
         return {"mean": mean, "width": width, "share": share, "quantile": noise, "exact": self._last, "error": error}
+
+
+def _bent(e: Array, c: float) -> tuple[Array, Array]:
+    """Return t with t^2 = c^2 log(1 + (e/c)^2) and the sign of e, and dt/de."""
+    square = (e / c) ** 2
+    root = np.sqrt(np.divide(np.log1p(square), square, out=np.ones_like(square), where=square > 0))
+    return e * root, 1 / ((1 + square) * root)
 
 
 def quantile(z: Array, mean: Array, width: Array, tilt: Array) -> Array:

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from numdiff.optimize.compiled import Trace
 from numdiff.optimize.propagate import LEVEL, Program
@@ -36,6 +37,9 @@ Array = NDArray[np.float64]
 
 ENTRIES = {"data": LEVEL[:2], "noise": LEVEL[:2], "velocity": LEVEL[:4]}
 """The entries of a level that a prediction reads."""
+
+MANY = 20
+"""From so many variables on, the Jacobian of the coefficients is multiplied as the banded matrix that it is."""
 
 
 class Tables(NamedTuple):
@@ -226,12 +230,19 @@ class EndPoints:
         program = Program(trace.scheme, ENTRIES[prediction])
         self._runs = Runs(program, Mixtures(mean, width, prediction, tilt))
         self._compiled, self._first = trace.compile(program.numbers), first
+        rows, inputs = self._compiled.rows, self._compiled.inputs
+        self._order = np.lexsort((rows, inputs))  # the Jacobian's transpose by rows, as SciPy keeps it
+        self._starts = np.searchsorted(inputs[self._order], np.arange(self._compiled.variables + 1))
 
     def __call__(self, z: Array) -> tuple[Array, Array]:
         """Return the last samples, shape (problems,), and their Jacobian, shape (problems, n)."""
         c, jacobian = self._compiled(z)
         last, gradient = self._runs(c, self._first)
-        return last, gradient.T @ jacobian
+        if self._compiled.variables < MANY:
+            return last, gradient.T @ jacobian
+        rows, inputs = self._compiled.rows[self._order], self._compiled.inputs[self._order]
+        banded = sparse.csr_array((jacobian[rows, inputs], rows, self._starts), shape=jacobian.shape[::-1])
+        return last, (banded @ gradient).T
 
 
 def _pieces(values: NDArray[np.intp], first: int, last: int) -> list[_Piece]:

@@ -17,6 +17,8 @@ Sums of squares bring their own part, 2 J^T J, exactly; what is kept here is the
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +43,7 @@ class Curvature:
 
     def __init__(self, parts: Parts) -> None:
         size, count = len(parts.gradient), len(parts.absolute)
-        self.size = size
+        self.size, self.age = size, 0
         pattern = parts.absolute_jacobian != 0 if count else np.zeros((0, size), dtype=bool)
         width = int(pattern.sum(axis=1).max(initial=0))
         # The columns of each row first, then others to fill the block, which the mask keeps at zero.
@@ -73,6 +75,7 @@ class Curvature:
 
     def update(self, before: Parts, after: Parts, step: Array) -> None:
         """Correct every block by what the gradients did over `step`."""
+        self.age += 1
         smooth, rows = self._changes(before, after, step)
         left = smooth - self.smooth @ step
         slope = left @ step
@@ -89,12 +92,23 @@ class Curvature:
         self.terms[good] += over[:, :, None] * (over / slopes[good, None])[:, None, :]
 
     def probe(self, recorder: Recorder, z: Array, parts: Parts) -> bool:
-        """Measure all blocks at `z` by differences; False, and nothing known, where a neighbour has no value."""
-        colours = self._colours()
-        done = self._measure(recorder, z, parts, colours)
-        if done and colours.max() + 1 < self.size and not self._agrees(recorder, z, parts):
-            done = self._measure(recorder, z, parts, np.arange(self.size))
+        """Measure all blocks at `z` by differences; False, and nothing changed, where a neighbour has no value."""
+        self.age = 0
+        done = self._measure(recorder, z, parts, self.colours)
+        if done and self.cost < self.size and not self._agrees(recorder, z, parts):
+            self.colours = np.arange(self.size)
+            done = self._measure(recorder, z, parts, self.colours)
         return done
+
+    @cached_property
+    def colours(self) -> NDArray[np.intp]:
+        """The columns that are moved together have the same number."""
+        return self._colours()
+
+    @property
+    def cost(self) -> int:
+        """Evaluations that a measurement takes."""
+        return int(self.colours.max()) + 1
 
     def _colours(self) -> NDArray[np.intp]:
         """Return a number per column, different for any two columns of one row."""
@@ -116,7 +130,6 @@ class Curvature:
             step = np.where(moved, steps, 0.0)
             after = recorder.evaluate(z + step)
             if after is None:
-                self.smooth[:], self.terms[:] = 0.0, 0.0
                 return False
             change, rows = self._changes(parts, after, step)
             chosen = np.flatnonzero(moved)

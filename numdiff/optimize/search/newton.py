@@ -20,11 +20,13 @@ References: Fletcher, Practical Methods of Optimization, 2nd ed., Section 14.4; 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from numdiff.optimize.problem import Parts
+from numdiff.optimize.search.active import step_on
 from numdiff.optimize.search.curvature import Curvature, gauss_newton
 from numdiff.optimize.search.quadratic import Step, minimize_model
 from numdiff.optimize.search.record import Recorder
@@ -36,6 +38,7 @@ _FIRST, _LEAST = 1e-3, 1e-6  # damping over the largest eigenvalue, at the start
 _RAISE, _LOWER = (4.0, 30.0), 2.0  # factors of the damping: at least and at most after a failure, and after success
 _SETTLED = 1e-9  # length of a step, in typical lengths, that ends the search
 _ROUNDING = 1e-13
+_FRESH = 10
 
 
 @dataclass(eq=False)
@@ -49,10 +52,19 @@ class _State:
     last: float = np.inf
     creeps: int = 0
     floor: float = 0.0
+    top: float = 0.0
+    active: bytes = b""
+    steady: bool = False
 
     @property
     def weights(self) -> Array:
         return self.dual[: len(self.parts.absolute)]
+
+    @property
+    def held(self) -> tuple[Array, Array]:
+        """Which terms the multipliers take to be at their kinks, and which constraints to be met."""
+        count = len(self.parts.absolute)
+        return np.abs(self.dual[:count]) < 1, self.dual[count:] > 0
 
 
 def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tuple[Array, Parts]:
@@ -70,12 +82,16 @@ def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tupl
     size = recorder.scale(parts)
     state.floor = 1e-3 * size / float(recorder.unit.max()) ** 2
     for _ in range(_ITERATIONS):
-        spectrum = _spectrum(state, curvature)
-        step = _model(recorder, state, spectrum, state.parts.absolute)
-        if _settled(recorder, state, spectrum, step, tolerance):
+        model = _Model(recorder, state, curvature)
+        step = model.step(state.parts.absolute)
+        if _settled(recorder, state, step, tolerance):
             break
-        if not _advance(recorder, state, spectrum, curvature, step):
+        creeps = state.creeps
+        if not _advance(recorder, state, model, curvature, step):
             break
+        # Corrections of long steps do not add up to Newton's own: measured afresh at no more than the steps' own cost.
+        if curvature.age >= max(curvature.cost, _FRESH) or (curvature.age and state.creeps > creeps):
+            curvature.probe(recorder, state.z, state.parts)
     return state.z, state.parts
 
 
@@ -94,32 +110,44 @@ def _begin(recorder: Recorder, state: _State) -> Curvature:
     return curvature
 
 
-def _spectrum(state: _State, curvature: Curvature) -> tuple[Array, Array]:
-    """Return the eigenvalues of the model's Hessian, raised to the damping, and its eigenvectors."""
-    values, vectors = np.linalg.eigh(curvature.total(state.weights) + gauss_newton(state.parts))
-    top = max(float(np.abs(values).max()), state.floor)
-    least = _LEAST if state.parts.absolute.size else 1e-3 * _LEAST
-    state.damping = _FIRST * top if state.damping < 0 else max(state.damping, least * top)
-    return np.maximum(values, state.damping), vectors
+class _Model:
+    """The model at the present point: Newton's on what is active where that is known, else the convex one."""
+
+    def __init__(self, recorder: Recorder, state: _State, curvature: Curvature) -> None:
+        self.state = state
+        self.hessian = curvature.total(state.weights) + gauss_newton(state.parts)
+        self.jacobian = state.parts.absolute_jacobian if state.parts.absolute.size else np.zeros((0, len(state.z)))
+        self.constraints = recorder.matrix @ state.z - recorder.window.bounds, recorder.matrix
+        self.gradient = state.parts.smooth_gradient
+
+    @cached_property
+    def spectrum(self) -> tuple[Array, Array]:
+        """Eigenvalues of the Hessian, raised to the damping, and its eigenvectors."""
+        state = self.state
+        values, vectors = np.linalg.eigh(self.hessian)
+        state.top = max(float(np.abs(values).max()), state.floor)
+        least = _LEAST if state.parts.absolute.size else 1e-3 * _LEAST
+        state.damping = _FIRST * state.top if state.damping < 0 else max(state.damping, least * state.top)
+        return np.maximum(values, state.damping), vectors
+
+    def step(self, terms: Array) -> Step:
+        """Minimize the model, the terms replaced by these."""
+        state, pair = self.state, (terms, self.jacobian)
+        if state.steady:
+            found = step_on(self.gradient, self.hessian, pair, self.constraints, state.held, state.damping)
+            if found is not None:
+                return found
+        return minimize_model(self.gradient, self.spectrum, pair, self.constraints, state.dual)
 
 
-def _model(recorder: Recorder, state: _State, spectrum: tuple[Array, Array], terms: Array) -> Step:
-    jacobian = state.parts.absolute_jacobian if terms.size else np.zeros((0, len(state.z)))
-    slack = recorder.matrix @ state.z - recorder.window.bounds
-    return minimize_model(
-        state.parts.smooth_gradient, spectrum, (terms, jacobian), (slack, recorder.matrix), state.dual
-    )
-
-
-def _settled(recorder: Recorder, state: _State, spectrum: tuple[Array, Array], step: Step, tolerance: float) -> bool:
-    """Whether the step, the residual H d it stands for and the decrease it promises are below what is asked."""
+def _settled(recorder: Recorder, state: _State, step: Step, tolerance: float) -> bool:
+    """Whether the step, the residual it is to remove and the decrease it promises are below what is asked."""
     if np.abs(step.move / recorder.unit).max() > _SETTLED:
         return False
-    values, vectors = spectrum
-    residual = vectors @ (values * (step.move @ vectors))
     size = recorder.scale(state.parts)
     return bool(
-        step.decrease <= 1e-2 * tolerance * size and np.abs(residual * recorder.unit).max() <= 0.1 * tolerance * size
+        step.decrease <= 1e-2 * tolerance * size
+        and np.abs(step.residual * recorder.unit).max() <= 0.1 * tolerance * size
     )
 
 
@@ -133,9 +161,7 @@ def _inside(recorder: Recorder, z: Array, move: Array) -> Array:
     return np.asarray(move * fraction)
 
 
-def _advance(
-    recorder: Recorder, state: _State, spectrum: tuple[Array, Array], curvature: Curvature, step: Step
-) -> bool:
+def _advance(recorder: Recorder, state: _State, model: _Model, curvature: Curvature, step: Step) -> bool:
     """Try a step, correct it once, take it or raise the damping; False when rounding ends the search."""
     value, noise = state.parts.objective, _noise(recorder, state.parts)
     move = _inside(recorder, state.z, step.move)
@@ -147,16 +173,16 @@ def _advance(
     gain = value - trial.objective if trial is not None else -np.inf
     excess = 2 * (step.decrease - gain) / max(float(move @ move), 1e-300)
     if gain < 0.1 * step.decrease and trial is not None and trial.absolute.size:
-        bent = _model(recorder, state, spectrum, trial.absolute - state.parts.absolute_jacobian @ move)
+        bent = model.step(trial.absolute - state.parts.absolute_jacobian @ move)
         second = _inside(recorder, state.z, bent.move)
         corrected = recorder.evaluate(state.z + second)
         if corrected is not None and value - corrected.objective >= 0.1 * step.decrease:
             move, trial, gain = second, corrected, value - corrected.objective
-    state.dual = np.concatenate([step.kinks, step.constraints])
+    _remember(state, step)
     if trial is None or gain < 0.1 * step.decrease:
-        top = spectrum[0].max()
+        state.steady = False
         state.damping = max(_RAISE[0] * state.damping, min(0.5 * excess, _RAISE[1] * state.damping))
-        return bool(state.damping < 1e12 * top)
+        return bool(state.damping < 1e12 * state.top)
     if gain > 0.7 * step.decrease:
         state.damping /= _LOWER
     _take(recorder, state, move, trial)
@@ -181,10 +207,18 @@ def _creep(recorder: Recorder, state: _State, step: Step, move: Array, trial: Pa
         or state.creeps > 8
     ):
         return False
-    state.dual, state.last = np.concatenate([step.kinks, step.constraints]), length
+    _remember(state, step)
+    state.last = length
     state.creeps += 1
     _take(recorder, state, move, trial)
     return True
+
+
+def _remember(state: _State, step: Step) -> None:
+    """Keep the multipliers; kinks and constraints that were active twice running are taken to stay so."""
+    state.dual = np.concatenate([step.kinks, step.constraints])
+    active = np.concatenate(state.held).tobytes()
+    state.steady, state.active = active == state.active, active
 
 
 def _take(recorder: Recorder, state: _State, move: Array, trial: Parts) -> None:

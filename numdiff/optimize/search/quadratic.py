@@ -33,12 +33,25 @@ _REFINEMENTS = 2
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A minimizer of the model: the step, the multipliers of kinks and constraints, and the decrease it predicts."""
+    """A minimizer of the model.
+
+    Parameters
+    ----------
+    move
+        d, shape (n,).
+    kinks, constraints
+        The multipliers w and mu.
+    decrease
+        What the model says F will fall by.
+    residual
+        g + A^T w - M^T mu: what these multipliers leave of the gradient at z.
+    """
 
     move: Array
     kinks: Array
     constraints: Array
     decrease: float
+    residual: Array
 
 
 def _newton(
@@ -143,4 +156,4 @@ def minimize_model(
     bent = -(pull + dual @ turned) / values
     move = vectors @ bent
     after = gradient @ move + 0.5 * values @ bent**2 + np.abs(kinks + jacobian @ move).sum()
-    return Step(move, dual[:count], dual[count:], float(np.abs(kinks).sum() - after))
+    return Step(move, dual[:count], dual[count:], float(np.abs(kinks).sum() - after), gradient + dual @ rows)

@@ -104,7 +104,7 @@ def time_of(lam: np.ndarray) -> np.ndarray:
 
 def start(name: str, steps: int, t_end: float, t_start: float = 1.0) -> np.ndarray:
     """Return one of the published starting grids, N + 1 half log-SNRs."""
-    ends = np.array([t_start, t_end])
+    ends: Any = np.array([t_start, t_end])
     if name == "unif":
         return np.linspace(*log_snr(ends), steps + 1)
     if name == "unif_t":
