@@ -104,15 +104,15 @@ def time_of(lam: np.ndarray) -> np.ndarray:
 
 def start(name: str, steps: int, t_end: float, t_start: float = 1.0) -> np.ndarray:
     """Return one of the published starting grids, N + 1 half log-SNRs."""
-    ends: Any = np.array([t_start, t_end])
+    first, last = t_start, t_end
     if name == "unif":
-        return np.linspace(*log_snr(ends), steps + 1)
+        return np.linspace(log_snr(first), log_snr(last), steps + 1)
     if name == "unif_t":
-        return log_snr(np.linspace(*ends, steps + 1))
+        return log_snr(np.linspace(first, last, steps + 1))
     if name == "edm":
-        return -7 * np.log(np.linspace(*np.exp(-log_snr(ends) / 7), steps + 1))
+        return -7 * np.log(np.linspace(math.exp(-log_snr(first) / 7), math.exp(-log_snr(last) / 7), steps + 1))
     if name == "quad":
-        return log_snr(np.linspace(*np.sqrt(ends), steps + 1) ** 2)
+        return log_snr(np.linspace(math.sqrt(first), math.sqrt(last), steps + 1) ** 2)
     raise ValueError(f"start must be one of {', '.join(STARTS)}, not {name!r}")
 
 

@@ -138,7 +138,8 @@ def test_the_minimum_is_better_than_simple_grids_on_data_of_another_kind(method)
 def test_bad_parameters_are_named():
     for name, value in [
         ("problems", 0), ("problems", 2.5), ("means", (2.0, 1.0)), ("means", (0.0, 1.0)), ("ratios", (1.0,)),
-        ("share", 0.3), ("share", 1.0), ("quantile", -1.0), ("power", float("nan")), ("outlier", 0.0), ("means", ("a", "b")),
+        ("share", 0.3), ("share", 1.0), ("quantile", -1.0), ("power", float("nan")), ("outlier", 0.0),
+        ("means", ("a", "b")),
     ]:  # fmt: skip
         with pytest.raises((TypeError, ValueError), match=name):
             MixtureBank(**{name: value})

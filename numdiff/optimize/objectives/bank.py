@@ -85,7 +85,7 @@ class MixtureBank:
     share: float = 0.92
     quantile: float = 2.2
     power: float = 0.25
-    outlier: float | None = 0.1
+    outlier: float | None = 0.05
 
     name = "mixture-bank"
 
