@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from numdiff.elementary import differentiable
+from numdiff.elementary import differentiable, exp, sqrt
 from numdiff.level import Level
 from numdiff.methods.base import Method
 from numdiff.methods.scheme import Scheme
@@ -85,6 +85,8 @@ class Trace:
     def _layout(self, z: Sequence[Any]) -> Scheme:
         inner = self.window.steps - 1
         levels = [self.schedule.level(self.schedule.time(x)) for x in z[:inner]]
+        if inner and is_traced(z[0]):
+            levels = _at_log_snrs(levels, z)
         return self.method_at(z).discretize(self.schedule, [self.ends[0], *levels, self.ends[1]], **self.options)
 
     def method_at(self, z: Sequence[Any]) -> Method:
@@ -111,6 +113,42 @@ class Trace:
     @cached_property
     def _coefficients(self) -> Compiled:
         return self.compile(coefficients(self.scheme))
+
+
+@dataclass(frozen=True, slots=True)
+class _Inner(Level):
+    """A level of which the log-SNR is known, a variable, and is not worked out from alpha and sigma again."""
+
+    known: Any = None
+
+    @property
+    def log_snr(self) -> Any:
+        """The variable."""
+        return self.known
+
+    @property
+    def rho(self) -> Any:
+        """Noise-to-signal ratio."""
+        return exp(-self.known)
+
+
+def _at_log_snrs(levels: Sequence[Level], z: Sequence[Traced]) -> list[Level]:
+    """Return traced levels in terms of their log-SNRs.
+
+    Where alpha^2 + sigma^2 = 1 they need no detour by the time: alpha = (1 + rho^2)^(-1/2), sigma = rho alpha. Levels
+    that only seem to be so would show in `Trace.mismatch`.
+    """
+    sizes = [float(level.alpha) ** 2 + float(level.sigma) ** 2 for level in levels]
+    preserving = all(abs(size - 1) < 1e-13 for size in sizes)
+    inner: list[Level] = []
+    for level, x in zip(levels, z, strict=False):
+        own = {item.name: getattr(level, item.name) for item in fields(level)}
+        if preserving:
+            rho = exp(-x)
+            own["alpha"] = 1.0 / sqrt(1.0 + rho * rho)
+            own["sigma"] = rho * own["alpha"]
+        inner.append(_Inner(**own, known=x))
+    return inner
 
 
 def coefficients(scheme: Scheme) -> list[Any]:

@@ -32,11 +32,12 @@ steps whose neighbours' ratios do not tend to 1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import nnls
+from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 
@@ -120,18 +121,12 @@ def adams_constant(order: int) -> float:
 
 
 def limit_density(
-    log_snr: ArrayLike,
-    errors: ArrayLike,
-    order: int,
-    *,
-    least: float = 0.1,
-    tolerance: float = 1e-7,
-    iterations: int = 500,
+    log_snr: ArrayLike, errors: ArrayLike, order: int, *, least: float = 0.05, iterations: int = 3000
 ) -> Limit:
     """Return the density of steps that minimises the errors (1) of many steps.
 
-    Wolfe's nearest point of a convex set to the origin: each iteration asks (2) for the extreme point of the attainable
-    r in the direction of the present one, which is also the lower bound.
+    The problem is convex in w, so that a stationary log-density is a global minimum: quasi-Newton (L-BFGS) on log |r|^2
+    finds one, and (2) in the direction of its r bounds all others.
 
     Parameters
     ----------
@@ -144,10 +139,8 @@ def limit_density(
     least
         Least density, as a part of the mean density 1/(lambda_N - lambda_0); between 0 and 1. Where the density is at
         this bound, it moves when the bound does.
-    tolerance
-        Gap between |r| and its bound at which the search ends, as a part of even steps' |r|.
     iterations
-        After how many the search ends, whatever the gap: compare ``value`` with ``bound``.
+        After how many the search ends: compare ``value`` with ``bound``.
 
     Returns
     -------
@@ -162,35 +155,34 @@ def limit_density(
     lam, a = _checked(log_snr, errors, least)
     weights = np.gradient(lam)
     weights[[0, -1]] /= 2
-    even = np.full(len(lam), 1 / (lam[-1] - lam[0]))
-    w, bound = _wolfe(a, weights, even, least * even[0], order, tolerance, iterations)
-    density = w ** (-1 / order)
-    density /= weights @ density
-    return Limit(lam, density, (a * weights) @ density**-order, bound)
+    floor, columns = least / weights.sum(), a * weights
+    even = float(np.sum((columns.sum(1) * weights.sum() ** order) ** 2))
+
+    def value(theta: Array) -> tuple[float, Array]:
+        density, free = _density(theta, weights, least)
+        r = columns @ density**-order
+        size = float(r @ r) + NOTHING**2 * even
+        slope = -2 * order * density ** (-order - 1) * (r @ columns) / size * free
+        return math.log(size or 1.0), slope - weights * free * slope.sum() / (1 - least)
+
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9}
+    found = minimize(value, np.zeros(len(lam)), jac=True, method="L-BFGS-B", options=options)
+    density = _density(found.x, weights, least)[0]
+    r = columns @ density**-order
+    direction = r / (np.linalg.norm(r) or 1.0)
+    best = _extreme(direction @ a, weights, floor, order)
+    return Limit(lam, density, r, max(0.0, float(direction @ (columns @ best**-order))))
 
 
-def _wolfe(
-    a: Array, weights: Array, even: Array, floor: float, order: int, tolerance: float, iterations: int
-) -> tuple[Array, float]:
-    """Return w = rho^{-k} of the nearest attainable r to the origin, and the lower bound on its norm."""
-    columns = a * weights
-    tried = [even**-order]
-    points = [columns @ tried[0]]
-    enough, bound = tolerance * float(np.linalg.norm(points[0])), 0.0
-    shares = np.ones(1)
-    for _ in range(iterations):
-        r = shares @ np.array(points)
-        size = float(np.linalg.norm(r))
-        best = _extreme(r @ a, weights, floor, order) ** -order
-        point = columns @ best
-        bound = max(bound, float(point @ r) / size)
-        if size - bound <= enough:
-            break
-        keep = shares > 0
-        tried = [*(w for w, kept in zip(tried, keep, strict=True) if kept), best]
-        points = [*(x for x, kept in zip(points, keep, strict=True) if kept), point]
-        shares = _nearest(np.array(points))
-    return shares @ np.array(tried), bound
+NOTHING = 1e-8
+"""Errors below this part of even steps' count as cancelled."""
+
+
+def _density(theta: Array, weights: Array, least: float) -> tuple[Array, Array]:
+    """Return floor + free, of integral 1, and free, which is proportional to e^theta."""
+    free = np.exp(theta - theta.max())
+    free *= (1 - least) / (weights @ free)
+    return least / weights.sum() + free, free
 
 
 def _checked(log_snr: ArrayLike, errors: ArrayLike, least: float) -> tuple[Array, Array]:
@@ -203,17 +195,6 @@ def _checked(log_snr: ArrayLike, errors: ArrayLike, least: float) -> tuple[Array
     if not 0 < least < 1:
         raise ValueError(f"least must lie between 0 and 1, parts of the mean density, got {least!r}")
     return lam, a
-
-
-def _nearest(points: Array) -> Array:
-    """Return the shares of points (count, modes) whose mix is the nearest to the origin; they add up to 1.
-
-    The solution of min |sum_i c_i x_i|^2 + (sum_i c_i - 1)^2, c >= 0, is a multiple of them.
-    """
-    scale = np.linalg.norm(points, axis=1).min()
-    matrix = np.vstack([points.T / (scale or 1.0), np.ones(len(points))])
-    shares: Array = nnls(matrix, np.append(np.zeros(points.shape[1]), 1.0), maxiter=100 * len(points))[0]
-    return shares / shares.sum()
 
 
 def _extreme(a: Array, weights: Array, floor: float, order: int) -> Array:

@@ -16,8 +16,10 @@ band is wide.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,8 @@ from numdiff.phi import phis
 
 Array = NDArray[np.float64]
 
-FEW = 24
-"""Up to so many arguments phi is worked out one by one: NumPy's calls cost more than a few arguments do."""
+_NEAR, _TERMS = 4.0, 34  # 4^34 / 34! is 1e-18
+_BATCH = 300_000  # numbers worked out at once: more do not fit into a processor's cache
 
 _SLOPES: dict[str, Callable[[Array, Array], Array]] = {  # g'(x) from x and g(x)
     "exp": lambda x, g: g,
@@ -69,46 +71,68 @@ def _run_sub(group: Group, rows: Array, out: Array) -> None:
 
 def _run_mul(group: Group, rows: Array, out: Array) -> None:
     x, y = rows.take(group.a, 0), rows.take(group.b, 0)
-    np.multiply(x, y[:, :1], out=out)
-    y *= x[:, :1]
-    out[:, 1:] += y[:, 1:]
+    np.multiply(x, y[..., :1], out=out)
+    y *= x[..., :1]
+    out[..., 1:] += y[..., 1:]
 
 
 def _run_div(group: Group, rows: Array, out: Array) -> None:
     x, y = rows.take(group.a, 0), rows.take(group.b, 0)
-    quotient = x[:, 0] / y[:, 0]
-    np.multiply(y, -quotient[:, None], out=out)
+    quotient = x[..., 0] / y[..., 0]
+    np.multiply(y, -quotient[..., None], out=out)
     out += x
-    out /= y[:, :1]
-    out[:, 0] = quotient
+    out /= y[..., :1]
+    out[..., 0] = quotient
 
 
 def _run_function(group: Group, rows: Array, out: Array) -> None:
     x = rows.take(group.a, 0)
-    value = FUNCTIONS[group.rule](x[:, 0])
-    np.multiply(x, _SLOPES[group.rule](x[:, 0], value)[:, None], out=out)
-    out[:, 0] = value
+    value = FUNCTIONS[group.rule](x[..., 0])
+    np.multiply(x, _SLOPES[group.rule](x[..., 0], value)[..., None], out=out)
+    out[..., 0] = value
 
 
 def _run_phis(group: Group, rows: Array, out: Array) -> None:
     """Fill the rows of phi_0 .. phi_{count-1}, one block of rows for each; phi_k' = phi_k - k phi_{k+1}."""
     x, count = rows.take(group.a, 0), group.extra
-    values = _phis(count + 1, x[:, 0])
+    values = _phis(count + 1, x[..., 0].ravel())
     slopes = values[:-1] - np.arange(count)[:, None] * values[1:]
-    out = out.reshape(count, len(x), -1)
-    np.multiply(slopes[:, :, None], x, out=out)
-    out[:, :, 0] = values[:-1]
+    out, shape = out.reshape(count, *x.shape), (count, *x.shape[:-1])
+    np.multiply(slopes.reshape(*shape, 1), x, out=out)
+    out[..., 0] = values[:-1].reshape(shape)
+
+
+@cache
+def _series(count: int, negative: bool) -> Array:
+    """Return the coefficients of |z|^j in phi_k(z) or, for z < 0, in e^-z phi_k(z), shape (terms, count)."""
+    table = np.zeros((_TERMS, count))
+    for j in range(_TERMS):
+        for k in range(count):
+            if not negative:
+                table[j, k] = 1 / math.factorial(j + k)
+            elif k:
+                table[j, k] = 1 / ((j + k) * math.factorial(j) * math.factorial(k - 1))
+    if negative:
+        table[0, 0] = 1.0
+    return table
 
 
 def _phis(count: int, z: Array) -> Array:
-    """Return phi_0 .. phi_{count-1}, shape (count, len(z))."""
-    if len(z) > FEW:
+    """Return phi_0 .. phi_{count-1} of z, shape (count, len(z)).
+
+    Steps are short and of one sign, where the series of `numdiff.phi`'s definition (z > 0) and of its Kummer transform
+    e^z M(k, k+1, -z)/k! (z < 0) have positive terms: a few ulp from one product of matrices.
+    """
+    size = np.abs(z)
+    negative = bool(z[0] < 0)
+    if not (size.max() <= _NEAR and np.all((z < 0) == negative)):
         return np.array(phis(count, z))
-    return np.array([phis(count, x) for x in z.tolist()]).T
+    values = (np.vander(size, _TERMS, increasing=True) @ _series(count, negative)).T
+    return np.asarray(values * np.exp(z) if negative else values)
 
 
 def _run_piecewise(group: Group, rows: Array, out: Array) -> None:
-    out[:, 0] = group.extra(rows[group.a, 0])
+    out[..., 0] = group.extra(rows.take(group.a, 0)[..., 0])
 
 
 _RULES: dict[str, Callable[[Group, Array, Array], None]] = {
@@ -166,10 +190,22 @@ class Compiled:
         jacobian[self.rows, self.inputs] = rows[self.rows, self._taken]
         return rows[:, 0], jacobian
 
+    def many(self, points: Array) -> tuple[Array, Array]:
+        """Return the outputs, shape (k, q), and their Jacobians, shape (k, q, n), at `points`, shape (k, n)."""
+        values = np.empty((len(points), self.outputs))
+        jacobians = np.zeros((len(points), self.outputs, self.variables))
+        share = max(1, _BATCH // self._start.size)
+        for first in range(0, len(points), share):
+            part = slice(first, first + share)
+            rows = self.evaluate(points[part].T)
+            values[part] = rows[..., 0].T
+            jacobians[part, self.rows, self.inputs] = rows[self.rows, :, self._taken].T
+        return values, jacobians
+
     def evaluate(self, z: Array) -> Array:
-        """Return the compressed rows (1) of the outputs, shape (q, 1 + p)."""
-        rows = self._start.copy()
-        rows[: self.variables, 0] = z
+        """Return the compressed rows (1) of the outputs, shape (q, 1 + p), at z, or (q, k, 1 + p) at k points (n, k)."""
+        rows = self._start.copy() if z.ndim == 1 else np.repeat(self._start[:, None], z.shape[1], axis=1)
+        rows[: self.variables, ..., 0] = z
         for group in self._groups:
             group.run(rows)
         return rows.take(self._wanted, 0)

@@ -90,7 +90,7 @@ def objective(lam: Sequence[Any], p: int = 2, trunc: int | None = None, exp: Cal
     return total + sum(map(abs, shared))
 
 
-def log_snr(t: np.ndarray) -> np.ndarray:
+def log_snr(t: Any) -> Any:
     """Return lambda of the linear variance-preserving schedule."""
     log_alpha = -0.25 * t**2 * (BETA_MAX - BETA_MIN) - 0.5 * t * BETA_MIN
     return log_alpha - 0.5 * np.log(-np.expm1(2 * log_alpha))

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import numdiff as nd
-from numdiff.optimize.objectives.fields import ENTRIES, Mixtures, Runs
+from numdiff.optimize.objectives.fields import CENTRE, ENTRIES, MANY, REACH, EndPoints, Mixtures, Runs, usual_steps
 from numdiff.optimize.propagate import LEVEL, Program, forward
+from numdiff.optimize.window import Window
 from tests.optimize.test_propagate import RUNS, VP, somewhere, trace_of
 
 PROBLEMS = [(0.0, 0.7, 0.0), (0.9, 0.2, 0.4), (2.5, 0.1, -0.3), (0.3, 0.6, 1.2)]
@@ -94,6 +95,29 @@ def test_gradients_of_runs_are_complex_steps(name):
         moved[k] += 1e-30j
         slope = forward(program, moved, x, ComplexField(field))[0].imag / 1e-30
         assert gradient[k] == pytest.approx(slope, rel=1e-9, abs=1e-10 * max(1.0, np.abs(slope).max()))
+
+
+def test_the_jacobian_of_many_steps_is_a_banded_product():
+    """Along a random direction, against differences of order 8."""
+    trace, width = trace_of(nd.UniPC(3), VP, MANY + 5), np.array([0.2, 0.6, 1.0])
+    ends = EndPoints(trace, np.array([0.8, 0.3, 2.0]), width, np.array([[0.4, -1.0, 1.5]]), np.array([0.2, 0.0, -0.4]))
+    z, h = np.linspace(trace.window.low, trace.window.high, MANY + 6)[1:-1], 0.002
+    direction = np.random.default_rng(0).standard_normal(len(z))
+    weights = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
+    slope = sum(w * (ends(z + j * h * direction)[0] - ends(z - j * h * direction)[0]) for j, w in weights.items()) / h
+    assert ends(z)[1] @ direction == pytest.approx(slope, rel=1e-7, abs=1e-10)
+
+
+def test_usual_steps_grow_away_from_the_centre():
+    """Also where an end is infinite; equal angles, and no level that rounds to all noise."""
+    for low, high in [(-5.1, 4.6), (-np.inf, 5.0), (-np.inf, np.inf)]:
+        inner = usual_steps(Window(low, high, 12, np.full(12, 1e-3)))
+        steps = np.diff(inner)
+        assert len(inner) == 11
+        assert (steps > 0).all()
+        assert np.abs(inner).max() < 12
+        assert steps.argmin() in np.searchsorted(inner, CENTRE) + np.array([-2, -1, 0])
+        assert np.diff(np.arctan((inner - CENTRE) / REACH), 2) == pytest.approx(0, abs=1e-12)
 
 
 def test_entries_are_those_of_a_level():

@@ -20,7 +20,17 @@ a cancellation at a few scales only. What a mixture has and a Gaussian lacks is 
 denoiser; unequal odds are what makes the place of that choice an unknown, which in a symmetric pair is x = 0 for every
 scheme. Where the mean of the data is does not matter, as every method here takes constants to constants.
 
-@@TABLE@@
+**Why these defaults.** Gains over uniform log-SNR of DPM-Solver++(3), UniPC-3, GHVB(2, 0.8) and HB over DPM-Solver++(2)
+at 8 to 20 evaluations, geometric means of RMSE and of median error over 14 mixtures (the five of
+`numdiff.study.steps.tuning` and nine random ones in 2-24 dimensions), averaged over five shifts of the lattice:
+
+    c                        none    0.1     0.05    0.03        P, c none   200     400
+    RMSE                     1.58    1.58    1.57    1.56                    1.58    1.60
+    median                   2.17    2.37    2.45    2.56                    2.17    2.13
+    spread of the median     0.29    0.17    0.14    0.12                    0.29    0.29
+
+Power a, ranges and shares change either by less than the spread between lattices, but for mu/s from 2 to 10, which
+gains 15 % in the median and loses 5 % in the RMSE, and errors relative to the data's size, which do likewise.
 
 Source of the flow as a rearrangement: the one-dimensional continuity equation; of the lattice: Niederreiter, Random
 Number Generation and Quasi-Monte Carlo Methods (1992), chapter 4, with the irrationals of Roberts (2018).
@@ -37,18 +47,18 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from numdiff.optimize.compiled import Trace
-from numdiff.optimize.objectives.fields import EndPoints
+from numdiff.optimize.objectives.fields import EndPoints, usual_steps
 from numdiff.optimize.objectives.gaussian import numbers
 from numdiff.optimize.problem import Parts
-from numdiff.optimize.window import Window
 
 Array = NDArray[np.float64]
 
 GAP = 0.2
-"""Default minimum gap, as a part of the mean step L/N."""
+"""Default minimum gap, as a part of the mean step L/N.
 
-CENTRE, REACH = 0.7, 3.0
-"""c and w of `usual_steps`: where runs at their best by (1) make their shortest steps, and how fast these grow."""
+Gaps of 0.1 to 0.4 gave the same errors on the tuning mixtures to 1 %: unlike the paper's bound, (1) does not reward
+steps of length zero. The gap only keeps a search away from them.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ class MixtureBank:
     share: float = 0.92
     quantile: float = 2.2
     power: float = 0.25
-    outlier: float | None = 0.05
+    outlier: float | None = 0.03
 
     name = "mixture-bank"
 
@@ -107,7 +117,6 @@ class MixtureBank:
             ("share", 0.5, 1.0),
             ("quantile", 0.0, 8.0),
             ("power", -4.0, 4.0),
-            ("smooth", 0.0, 1e6),
         ):
             (value,) = numbers(name, (getattr(self, name),), sign=True)
             if not low <= value < high:
@@ -135,16 +144,6 @@ class MixtureBank:
         mean, ratio = (low * (high / low) ** x for (low, high), x in zip((self.means, self.ratios), u, strict=False))
         tilt = 0.5 * math.log(self.share / (1 - self.share))
         return mean, mean / ratio, tilt * u[2], self.quantile * (2 * u[3] - 1)
-
-
-def usual_steps(window: Window) -> Array:
-    """Return the interior log-SNRs of c + w tan(theta) with equal steps in theta; the ends may be infinite.
-
-    The steps are as dlambda ~ 1 + ((lambda - c)/w)^2, the shape of the minima of (1) for most methods and
-    numbers of steps: a search needs a third of the evaluations that it needs from a simple grid, and ends lower.
-    """
-    first, last = (math.atan((end - CENTRE) / REACH) for end in (window.low, window.high))
-    return CENTRE + REACH * np.tan(np.linspace(first, last, window.steps + 1)[1:-1])
 
 
 def lattice(count: int, dimension: int) -> Array:

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numdiff.optimize.compiled import Trace
-from numdiff.optimize.objectives.fields import EndPoints
+from numdiff.optimize.objectives.fields import EndPoints, usual_steps
 from numdiff.optimize.problem import Parts
 
 Array = NDArray[np.float64]
@@ -73,7 +73,11 @@ class Gaussian:
     criterion: str = "w2"
 
     name = "gaussian"
-    starts = ("quadratic", "log-snr")
+
+    @property
+    def starts(self) -> tuple[Any, ...]:
+        """Where a search begins."""
+        return usual_steps, "quadratic"
 
     def __post_init__(self) -> None:
         """Check the parameters and make them hashable."""

@@ -147,7 +147,13 @@ class PaperProblem:
 
     def evaluate(self, z: Array) -> Parts:
         """Return F at `z`: the norms as its smooth value, the c_e as its absolute terms."""
-        values, jacobian = self._compiled(z)
+        return self._parts(*self._compiled(z))
+
+    def evaluate_many(self, points: Array) -> list[Parts]:
+        """Return the parts at several points, shape (k, n), at once."""
+        return [self._parts(*found) for found in zip(*self._compiled.many(points), strict=True)]
+
+    def _parts(self, values: Array, jacobian: Array) -> Parts:
         value, gradient = _norms(values[: self._count], jacobian[: self._count], self._starts)
         return Parts(
             gradient=gradient,
@@ -213,8 +219,8 @@ def _check(scheme: Scheme) -> None:
 
 def _error(level: Level, p: int, prediction: str) -> Number:
     """Return sigma^p/alpha at the same log-SNR and alpha^2 + sigma^2 = 1, times |dF/dx_0|."""
-    size = sqrt(level.alpha * level.alpha + level.sigma * level.sigma)
-    denoiser = (level.sigma / size) ** p * (size / level.alpha)
+    rho = level.rho
+    denoiser = rho**p / sqrt(1.0 + rho * rho) ** (p - 1)
     return denoiser * abs(coefficients(level, "data", prediction)[1])
 
 

@@ -7,9 +7,9 @@ much higher accuracy. With d coordinates, the squared errors of the noises b and
 
 the logarithm of the power mean of the errors: p = 2 is the mean square error. That is dominated by the few noises on
 a ridge between two modes that end in the other one, of which a sample of noises holds too few to generalize from; p = 1
-all but ignores them. In between, p = 1.25 gives up little of the root mean square on other noises, and lowers their
-median error half as much again as p = 2 does. eps, a thousandth of the spread of x_ref, keeps (1) smooth at q_b = 0.
-The logarithm gives every problem the same scale.
+all but ignores them. In between, p = 1.5 lowers the root mean square on other noises about as much as p = 2 and their
+median error half as much again; p = 1 is for the median. eps, a thousandth of the spread of x_ref, keeps (1) smooth
+at q_b = 0. The logarithm gives every problem the same scale.
 
 **Gradient.** One adjoint run gives d q_b / d c for all noises b and coefficients c of the scheme
 (`numdiff.optimize.propagate`), and the chain rule dF/dz. The derivatives of the model come from closed forms for a
@@ -113,7 +113,7 @@ class Probe:
     shape: tuple[int, ...] | None = None
     bandwidth: float | None = None
     reference: str | int = "auto"
-    power: float = 1.25
+    power: float = 1.5
     batch: int | None = None
     cache: str | Path | None = None
     minimum_gap: float = 0.05

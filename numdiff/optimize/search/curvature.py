@@ -95,7 +95,7 @@ class Curvature:
         """Measure all blocks at `z` by differences; False, and nothing changed, where a neighbour has no value."""
         self.age = 0
         done = self._measure(recorder, z, parts, self.colours)
-        if done and self.cost < self.size and not self._agrees(recorder, z, parts):
+        if not done and self.cost < self.size:
             self.colours = np.arange(self.size)
             done = self._measure(recorder, z, parts, self.colours)
         return done
@@ -122,23 +122,28 @@ class Curvature:
         return colours
 
     def _measure(self, recorder: Recorder, z: Array, parts: Parts, colours: NDArray[np.intp]) -> bool:
-        steps = self._steps(recorder, z)
+        """Difference the gradients along the coloured directions; True if that was possible and explains another."""
+        steps, check = self._steps(recorder, z), colours.max() + 1 < self.size
+        along = [np.where(colours == colour, steps, 0.0) for colour in range(colours.max() + 1)]
+        # Lengths in a fixed irrational pattern: no direction that a wrong assignment could be right in by chance.
+        another = [steps * (1 + np.modf(np.arange(self.size) * 0.6180339887)[0])] if check else []
+        found = recorder.evaluate_many(z + np.array(along + another))
+        if found is None:
+            return False
         smooth, terms = np.zeros_like(self.smooth), np.zeros_like(self.terms)
         everywhere, columns = np.arange(self.size), colours[self.where] if self.where.size else self.where
-        for colour in range(colours.max() + 1):
-            moved = colours == colour
-            step = np.where(moved, steps, 0.0)
-            after = recorder.evaluate(z + step)
-            if after is None:
-                return False
+        for colour, (step, after) in enumerate(zip(along, found, strict=False)):
             change, rows = self._changes(parts, after, step)
-            chosen = np.flatnonzero(moved)
+            chosen = np.flatnonzero(colours == colour)
             nearest = chosen[np.argmin(np.abs(everywhere[:, None] - chosen), axis=1)]
             smooth[everywhere, nearest] += change / steps[nearest]
             hit = (columns == colour) & self.mask
             row, place = np.nonzero(hit)
             terms[row, :, place] = rows[row] / steps[self.where[row, place]][:, None]
-        self.smooth, self.terms = (smooth + smooth.T) / 2, (terms + terms.transpose(0, 2, 1)) / 2
+        smooth = (smooth + smooth.T) / 2
+        if check and not _explains(smooth, self._changes(parts, found[-1], another[0])[0], another[0], parts):
+            return False
+        self.smooth, self.terms = smooth, (terms + terms.transpose(0, 2, 1)) / 2
         return True
 
     def _steps(self, recorder: Recorder, z: Array) -> Array:
@@ -150,12 +155,7 @@ class Curvature:
                 steps[j] = -steps[j]
         return steps
 
-    def _agrees(self, recorder: Recorder, z: Array, parts: Parts) -> bool:
-        # Lengths in a fixed irrational pattern: no direction that a wrong assignment could be right in by chance.
-        step = self._steps(recorder, z) * (1 + np.modf(np.arange(self.size) * 0.6180339887)[0])
-        after = recorder.evaluate(z + step)
-        if after is None:
-            return True
-        smooth, _ = self._changes(parts, after, step)
-        slope = np.abs(parts.smooth_gradient).max()
-        return bool(np.abs(smooth - self.smooth @ step).max() <= 1e-2 * np.abs(smooth).max() + 1e-13 * slope)
+
+def _explains(smooth: Array, change: Array, step: Array, parts: Parts) -> bool:
+    slope = np.abs(parts.smooth_gradient).max()
+    return bool(np.abs(change - smooth @ step).max() <= 1e-2 * np.abs(change).max() + 1e-13 * slope)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,15 +140,39 @@ class Recorder:
 
     def evaluate(self, z: Array) -> Parts | None:
         """Return the parts at `z`, or None where the objective or a derivative is not a number."""
-        if self.deadline is not None and time.perf_counter() > self.deadline:
-            raise TimeUpError
-        self.evaluations += 1
+        self._spend(1)
         try:
             with np.errstate(all="ignore"):
                 parts = self.problem.evaluate(z)
                 return parts if finite(parts) else None
         except ValueError:
             return None
+
+    def evaluate_many(self, points: Array) -> list[Parts] | None:
+        """Return the parts at several points, shape (k, n); None where one of them has none.
+
+        At once, if the problem has a method `evaluate_many` for it.
+        """
+        together = getattr(self.problem, "evaluate_many", None)
+        if together is None:
+            found = []
+            for point in points:
+                found.append(self.evaluate(point))
+                if found[-1] is None:
+                    return None
+            return cast("list[Parts]", found)
+        self._spend(len(points))
+        try:
+            with np.errstate(all="ignore"):
+                everywhere: list[Parts] = together(points)
+                return everywhere if all(map(finite, everywhere)) else None
+        except ValueError:
+            return None
+
+    def _spend(self, evaluations: int) -> None:
+        if self.deadline is not None and time.perf_counter() > self.deadline:
+            raise TimeUpError
+        self.evaluations += evaluations
 
     def accept(self, z: Array, parts: Parts) -> None:
         """Take `z` as an iterate: trace, best point, callback."""
