@@ -5,7 +5,7 @@
 
 from numdiff.optimize.exports import diffusers_arguments, diffusers_rounding, install, sigmas, text
 from numdiff.optimize.interpolation import interpolate
-from numdiff.optimize.objectives import AYS, OBJECTIVES, Paper, Residuals
+from numdiff.optimize.objectives import AYS, OBJECTIVES, Paper, Probe, Residuals
 from numdiff.optimize.presets import preset, presets, regenerate
 from numdiff.optimize.problem import Parts, Problem
 from numdiff.optimize.result import Rounding, TimeSteps
@@ -21,6 +21,7 @@ __all__ = [
     "Outcome",
     "Paper",
     "Parts",
+    "Probe",
     "Problem",
     "Progress",
     "Residuals",

@@ -79,10 +79,15 @@ def boxes(method: Method, names: Sequence[str], bounds: Mapping[str, tuple[float
     return tuple(low for low, _ in found), tuple(high for _, high in found)
 
 
+def listed(starts: Any) -> list[Any]:
+    """Return the argument `starts` as a list, or raise."""
+    if isinstance(starts, str) or not isinstance(starts, (Sequence, np.ndarray)) or not len(starts):
+        raise TypeError(f"starts must be a list of grids' names, results or log-SNRs, got {starts!r}")
+    return list(starts)
+
+
 def starting_points(starts: Sequence[Any], method: Method, schedule: Schedule, window: Window) -> list[Array]:
     """Return feasible z for starts: names of grids, `TimeSteps`, or log-SNRs of the interior or of the whole grid."""
-    if isinstance(starts, str) or not isinstance(starts, Sequence) or not starts:
-        raise TypeError(f"starts must be a list of grids' names, results or log-SNRs, got {starts!r}")
     own = [_own(method, name) for name in window.names]
     middle = [
         x if x is not None and low <= x <= high else 0.5 * (low + high)

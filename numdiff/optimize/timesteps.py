@@ -111,6 +111,7 @@ def timesteps(
     names = _names(optimize)
     ceiling = float(schedule.log_snr(schedule.t_end if t_end is None else t_end)) if final_zero else math.inf
     window = Window(low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds or {}), ceiling)
+    usual = ends.listed(getattr(chosen, "starts", STARTS) if starts is None else starts)
     asked = {"t_start": _plain(t_start), "t_end": None if final_zero else _plain(t_end), "final": final}
 
     def prepared(listed: tuple[int, ...] | None) -> tuple[Trace, Problem]:
@@ -118,7 +119,7 @@ def timesteps(
 
     def solve(listed: tuple[int, ...] | None, begin: Any, seconds: float | None) -> TimeSteps:
         trace, problem = prepared(listed)
-        begin = begin or (starts if starts is not None else getattr(chosen, "starts", STARTS))
+        begin = begin or [*getattr(problem, "starts", ()), *usual]  # a problem may know where it was before
         points = ends.starting_points(begin, method, schedule, window)
         outcome = minimize(problem, points, tolerance=tolerance, time_limit=seconds, callback=callback)
         return _result(trace, problem, chosen, outcome, {**asked, "orders": listed}, began)

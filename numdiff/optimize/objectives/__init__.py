@@ -5,6 +5,7 @@ from typing import Any
 
 from numdiff.optimize.objectives.ays import AYS
 from numdiff.optimize.objectives.paper import Paper
+from numdiff.optimize.objectives.probe import Probe
 from numdiff.optimize.objectives.user import Residuals
 
 OBJECTIVES: dict[str, Callable[[], Any]] = {
@@ -13,4 +14,4 @@ OBJECTIVES: dict[str, Callable[[], Any]] = {
 }
 """Objectives that need no arguments, by name."""
 
-__all__ = ["AYS", "OBJECTIVES", "Paper", "Residuals"]
+__all__ = ["AYS", "OBJECTIVES", "Paper", "Probe", "Residuals"]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from numdiff.optimize.problem import Parts, Problem
 from numdiff.optimize.search.certificate import Certificate, certify
+from numdiff.optimize.search.descent import bfgs
 from numdiff.optimize.search.epigraph import slsqp, trust_constr
 from numdiff.optimize.search.newton import newton
 from numdiff.optimize.search.project import project
@@ -17,7 +18,7 @@ from numdiff.optimize.search.squares import trf
 
 Array = NDArray[np.float64]
 
-_SOLVERS = {"newton": newton, "trf": trf, "trust-constr": trust_constr, "slsqp": slsqp}
+_SOLVERS = {"bfgs": bfgs, "newton": newton, "trf": trf, "trust-constr": trust_constr, "slsqp": slsqp}
 # What each method runs, in order, until the certificate holds. A second Newton measures the curvature afresh.
 _PLANS = {
     "auto": ("newton", "newton", "trust-constr", "newton"),
@@ -54,8 +55,8 @@ def minimize(
     callback
         Called with a `Progress` at every accepted iterate. What it raises ends the search.
     method
-        "auto" runs "newton" and, if its answer is not certified, "trust-constr" and "newton" again; "trf" (sums of
-        squares only) runs "newton" from its answer; "newton", "trust-constr" and "slsqp" run alone.
+        "auto" runs "newton" and, if its answer is not certified, "trust-constr" and "newton" again, and for a smooth
+        objective "bfgs" and "newton"; "trf" (sums of squares only) runs "newton" from its answer; "newton", "trust-constr" and "slsqp" run alone.
 
     Returns
     -------
@@ -115,6 +116,12 @@ def _first(recorder: Recorder, point: Array, index: int) -> Parts:
     return parts
 
 
+def _plan(method: str, parts: Parts) -> tuple[str, ...]:
+    """Return the solvers of a method; a smooth objective without corners or squares is descended first."""
+    smooth = not parts.absolute.size and not parts.residuals.size
+    return ("bfgs", "newton", "newton") if smooth and method == "auto" else _PLANS[method]
+
+
 def _follow(
     recorder: Recorder, point: Array, parts: Parts, method: str, tolerance: float
 ) -> tuple[tuple[Start, Certificate], bool]:
@@ -122,7 +129,7 @@ def _follow(
     recorder.accept(point, parts)
     z, initial, late, used = point, parts.objective, False, []
     certificate = None
-    for name in _PLANS[method]:
+    for name in _plan(method, parts):
         used.append(name)
         try:
             z, parts = _SOLVERS[name](recorder, z, parts, tolerance)
