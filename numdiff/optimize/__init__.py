@@ -5,7 +5,7 @@
 
 from numdiff.optimize.exports import diffusers_arguments, diffusers_rounding, install, sigmas, text
 from numdiff.optimize.interpolation import interpolate
-from numdiff.optimize.objectives import AYS, OBJECTIVES, Paper, Probe, Residuals
+from numdiff.optimize.objectives import AYS, OBJECTIVES, Gaussian, MixtureBank, Paper, Probe, Residuals
 from numdiff.optimize.presets import preset, presets, regenerate
 from numdiff.optimize.problem import Parts, Problem
 from numdiff.optimize.result import Rounding, TimeSteps
@@ -18,6 +18,8 @@ __all__ = [
     "AYS",
     "OBJECTIVES",
     "Certificate",
+    "Gaussian",
+    "MixtureBank",
     "Outcome",
     "Paper",
     "Parts",

@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 NEARLY = 5.0
 """Half log-SNR beyond which a sample is noise or data to all but one part in e^10 of its variance."""
 
+DEEP = 10.0
+"""Half log-SNR that no level beside an infinite end passes: beyond, a sample is noise or data but for e^-20."""
+
 BOXES: dict[str, tuple[float, float]] = {"beta": (0.05, 1.5), "c2": (0.05, 0.95), "c3": (0.05, 0.95)}
 """Boxes of parameters that `timesteps` can optimize without being told one."""
 
@@ -131,12 +134,12 @@ def _named(name: str, schedule: Schedule, window: Window) -> Array:
     """Return the interior of a named grid; one that needs finite log-SNRs spans those that networks tell apart."""
     if name not in grids.NAMED:
         suggest(name, grids.NAMED, "start")
-    low, high = finite_ends(window.low, min(window.high, window.ceiling))
+    low, high = np.clip(finite_ends(window.low, window.high), *window.inner_ends)
     if name in ("log-snr", "karras"):
         first, last = (float(schedule.time(x)) for x in (low, high))
     else:
         first = float(schedule.time(window.low)) if math.isfinite(window.low) else float(schedule.T)
-        last = float(schedule.time(high)) if math.isfinite(min(window.high, window.ceiling)) else 0.0
+        last = float(schedule.time(window.high)) if math.isfinite(window.high) else 0.0
     times: Any = grids.NAMED[name](schedule, window.steps, t_start=first, t_end=last)
     return np.array([float(schedule.log_snr(float(t))) for t in times[1:-1]])
 
@@ -150,7 +153,7 @@ def finite_ends(low: float, high: float) -> tuple[float, float]:
 
 def _feasible(inner: Array, window: Window) -> Array:
     """Return these log-SNRs, moved towards even steps as little as the minimum gaps ask."""
-    inner = np.minimum(inner, window.ceiling)
+    inner = np.clip(inner, *window.inner_ends)
     low = window.low if math.isfinite(window.low) else inner[0] - 1.0
     high = window.high if math.isfinite(window.high) else inner[-1] + 1.0
     gaps = np.where(window.finite, window.gaps, 0.0)

@@ -203,7 +203,7 @@ class Compiled:
         return values, jacobians
 
     def evaluate(self, z: Array) -> Array:
-        """Return the compressed rows (1) of the outputs, shape (q, 1 + p), at z, or (q, k, 1 + p) at k points (n, k)."""
+        """Return the rows (1) of the outputs, compressed: (q, 1 + p) at z, or (q, k, 1 + p) at k points (n, k)."""
         rows = self._start.copy() if z.ndim == 1 else np.repeat(self._start[:, None], z.shape[1], axis=1)
         rows[: self.variables, ..., 0] = z
         for group in self._groups:

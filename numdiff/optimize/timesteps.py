@@ -8,7 +8,6 @@ for the search and `numdiff.optimize.objectives` for what can be minimized.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -109,8 +108,10 @@ def timesteps(
     near, far = ends.finite_ends(low, high)
     gaps = ends.gaps_of(gap, low, high, steps, chosen.gap(far - near, steps))
     names = _names(optimize)
-    ceiling = float(schedule.log_snr(schedule.t_end if t_end is None else t_end)) if final_zero else math.inf
-    window = Window(low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds or {}), ceiling)
+    last = schedule.log_snr(schedule.t_end if t_end is None else t_end) if final_zero else ends.DEEP
+    window = Window(
+        low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds or {}), -ends.DEEP, float(last)
+    )
     usual = ends.listed(getattr(chosen, "starts", STARTS) if starts is None else starts)
     asked = {"t_start": _plain(t_start), "t_end": None if final_zero else _plain(t_end), "final": final}
 
@@ -189,7 +190,7 @@ def _prepared(
 ) -> tuple[Trace, Problem]:
     """Return the trace and the problem; those of frozen arguments are kept for the next call."""
     box = (window.low, window.high, window.steps, tuple(window.gaps), window.names, window.lower, window.upper)
-    box += (window.ceiling,)
+    box += (window.floor, window.ceiling)
     try:
         return _kept(chosen, method, schedule, levels, box, tuple(options.items()))
     except TypeError:  # an argument cannot be hashed: an array, say

@@ -3,10 +3,10 @@ r"""Where time steps may lie: fixed ends, minimum gaps, and the boxes of what is
 The variables are z = (lambda_1, ..., lambda_{N-1}, p_1, ..., p_q): the interior half log-SNRs lambda, which is
 log(alpha/sigma), rising from noise to data between fixed lambda_0 = `low` and lambda_N = `high`, and parameters in a
 box. Either end may be infinite (alpha = 0, sigma = 0); the gap beside it is then no constraint, but a run that goes on
-to sigma = 0 may have to do so from `ceiling` at the latest. All constraints are linear, and as rows of `matrix` z >=
-`bounds` each touches two neighbours at most:
+from alpha = 0 has its first level at `floor` at the earliest, and one that goes on to sigma = 0 its last at `ceiling`
+at the latest. All constraints are linear, and as rows of `matrix` z >= `bounds` each touches two neighbours at most:
 
-    lambda_{i+1} - lambda_i >= gaps_i,      lambda_{N-1} <= ceiling,      lower_j <= p_j <= upper_j.
+    lambda_{i+1} - lambda_i >= gaps_i,      floor <= lambda_1, lambda_{N-1} <= ceiling,      lower_j <= p_j <= upper_j.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Window:
         Parameters optimized beside the log-SNRs.
     lower, upper
         Their box.
-    ceiling
-        Largest lambda_{N-1} where `high` is infinite.
+    floor, ceiling
+        Smallest lambda_1 where `low` is infinite, largest lambda_{N-1} where `high` is.
 
     Raises
     ------
@@ -55,6 +55,7 @@ class Window:
     names: tuple[str, ...] = ()
     lower: tuple[float, ...] = ()
     upper: tuple[float, ...] = ()
+    floor: float = -math.inf
     ceiling: float = math.inf
 
     def __post_init__(self) -> None:
@@ -66,7 +67,8 @@ class Window:
                 f"the ends must rise in log-SNR from noise to data, but go from {self.low:g} to {self.high:g}; "
                 "exchange t_start and t_end"
             )
-        room, needed = min(self.high, self.ceiling) - self.low, float(np.sum(self.gaps[self.finite]))
+        first, last = self.inner_ends
+        room, needed = last - first, float(np.sum(self.gaps[self.finite]))
         if not needed < room:
             raise ValueError(
                 f"gap: {self.steps} gaps of at least {np.max(self.gaps):.4g} need {needed:.4g} of log-SNR, and the "
@@ -75,6 +77,12 @@ class Window:
         for name, low, high in zip(self.names, self.lower, self.upper, strict=True):
             if not low < high:
                 raise ValueError(f"{name} must have room to move, but its bounds are {low:g} and {high:g}")
+
+    @property
+    def inner_ends(self) -> tuple[float, float]:
+        """What no interior log-SNR passes: the ends, or `floor` and `ceiling` where they are infinite."""
+        low = self.low if math.isfinite(self.low) else self.floor
+        return low, self.high if math.isfinite(self.high) else self.ceiling
 
     @cached_property
     def finite(self) -> NDArray[np.bool_]:
@@ -101,7 +109,7 @@ class Window:
         weights = 1.0 + 0.2 * np.sin(1.7 * np.arange(self.steps) + 0.3)
         low, high = self.low, self.high
         if not math.isfinite(low):
-            low = min(high, 7.0) - 13.0 if math.isfinite(high) else -6.0
+            low = max(min(high, 7.0) - 13.0 if math.isfinite(high) else -6.0, self.floor)
         if not math.isfinite(high):
             high = min(max(low, -7.0) + 13.0, self.ceiling + (self.ceiling - low) / self.steps)
         inner = low + (high - low) * np.cumsum(weights)[:-1] / weights.sum()
@@ -117,6 +125,8 @@ class Window:
         bounds[-1] -= self.high
         box = sparse.vstack([sparse.eye_array(count), -sparse.eye_array(count)]) if count else None
         kept = self.finite.copy()
+        if not kept[0] and math.isfinite(self.floor):
+            kept[0], bounds[0] = True, self.floor
         if not kept[-1] and math.isfinite(self.ceiling):
             kept[-1], bounds[-1] = True, -self.ceiling
         rows = sparse.csr_array(difference)[kept]

@@ -35,7 +35,7 @@ def step_on(
     hessian: Array,
     terms: tuple[Array, Array],
     constraints: tuple[Array, Array],
-    active: tuple[Array, Array],
+    active: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     damping: float,
 ) -> Step | None:
     """Return the step of the module's head, or None where the kinks and constraints are not those active after it.

@@ -79,7 +79,9 @@ class Epigraph:
         return new, found
 
 
-def trust_constr(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tuple[Array, Parts]:
+def trust_constr(
+    recorder: Recorder, z: Array, parts: Parts, tolerance: float, *, iterations: int = 2000
+) -> tuple[Array, Parts]:
     """Run SciPy's `trust-constr` on the smooth form from `z`; return the better of its answer and `z`."""
     form = Epigraph(recorder, z, parts)
     constraints: list[Any] = []
@@ -99,7 +101,7 @@ def trust_constr(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -
             hess=optimize.BFGS(exception_strategy="damp_update"),
             method="trust-constr",
             constraints=constraints,
-            options={"maxiter": 2000, "gtol": 1e-5 * tolerance, "xtol": 1e-14, "barrier_tol": 1e-5 * tolerance},
+            options={"maxiter": iterations, "gtol": 1e-5 * tolerance, "xtol": 1e-14, "barrier_tol": 1e-5 * tolerance},
         )
     return form.finish(answer.x, z, parts)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +20,23 @@ from numdiff.optimize.search.squares import trf
 
 Array = NDArray[np.float64]
 
-_SOLVERS = {"bfgs": bfgs, "newton": newton, "trf": trf, "trust-constr": trust_constr, "slsqp": slsqp}
+_SOLVERS: dict[str, Callable[[Recorder, Array, Parts, float], tuple[Array, Parts]]] = {
+    "bfgs": bfgs,
+    "newton": newton,
+    "trf": trf,
+    "trust-constr": trust_constr,
+    "trust-constr briefly": partial(trust_constr, iterations=150),
+    "slsqp": slsqp,
+}
 # What each method runs, in order, until the certificate holds. A second Newton measures the curvature afresh.
 _PLANS = {
-    "auto": ("newton", "newton", "trust-constr", "newton"),
+    "auto": ("newton", "newton"),
     "newton": ("newton", "newton"),
     "trf": ("trf", "newton"),
     "trust-constr": ("trust-constr",),
     "slsqp": ("slsqp",),
 }
+_LAST_RESORT = ("trust-constr briefly", "newton")
 _TIE = 1e-9
 
 
@@ -55,8 +65,9 @@ def minimize(
     callback
         Called with a `Progress` at every accepted iterate. What it raises ends the search.
     method
-        "auto" runs "newton" and, if its answer is not certified, "trust-constr" and "newton" again, and for a smooth
-        objective "bfgs" and "newton"; "trf" (sums of squares only) runs "newton" from its answer; "newton", "trust-constr" and "slsqp" run alone.
+        "auto" runs "newton", for a smooth objective after "bfgs", and, if no start's answer is certified, a few
+        iterations of "trust-constr" and "newton" from the lowest; "trf" (sums of squares only) runs "newton" from its
+        answer; "newton", "trust-constr" and "slsqp" run alone.
 
     Returns
     -------
@@ -83,10 +94,13 @@ def minimize(
     late = False
     for k, (point, parts) in enumerate(zip(points, first, strict=True)):
         recorder.begin(k, len(points))
-        end, late = _follow(recorder, point, parts, method, tolerance)
+        recorder.accept(point, parts)
+        end, late = _follow(recorder, (point, parts.objective), point, parts, _plan(method, parts), tolerance)
         ends.append(end)
         if late:
             break
+    if method == "auto" and not late and not any(certificate.certified for _, certificate in ends):
+        late = _retry(recorder, ends, tolerance)
     return _outcome(recorder, ends, len(points), late)
 
 
@@ -123,14 +137,17 @@ def _plan(method: str, parts: Parts) -> tuple[str, ...]:
 
 
 def _follow(
-    recorder: Recorder, point: Array, parts: Parts, method: str, tolerance: float
+    recorder: Recorder,
+    start: tuple[Array, float],
+    z: Array,
+    parts: Parts,
+    plan: Sequence[str],
+    tolerance: float,
 ) -> tuple[tuple[Start, Certificate], bool]:
-    """Run a method's solvers from one start until the certificate holds or time is up."""
-    recorder.accept(point, parts)
-    z, initial, late, used = point, parts.objective, False, []
-    certificate = None
-    for name in _plan(method, parts):
-        used.append(name)
+    """Run solvers from `z`, to which a start (with its F) has led, until the certificate holds or time is up."""
+    late, used, certificate = False, [], None
+    for name in plan:
+        used.append(name.split()[0])
         try:
             z, parts = _SOLVERS[name](recorder, z, parts, tolerance)
         except TimeUpError:
@@ -142,10 +159,28 @@ def _follow(
         if late or (certificate.certified and name != "trf"):
             break
     assert certificate is not None
-    label = "+".join(dict.fromkeys(used))
-    trace = np.array(recorder.trace)
-    end = Start(point, z, initial, parts.objective, certificate.certified, label, trace)
+    label, trace = "+".join(dict.fromkeys(used)), np.array(recorder.trace)
+    end = Start(start[0], z, start[1], parts.objective, certificate.certified, label, trace)
     return (end, certificate), late
+
+
+def _retry(recorder: Recorder, ends: list[tuple[Start, Certificate]], tolerance: float) -> bool:
+    """Follow the lowest end, which is not certified, by the last resort; return whether time is up."""
+    k = min(range(len(ends)), key=lambda k: ends[k][0].objective)
+    end = ends[k][0]
+    recorder.begin(k, len(ends))
+    recorder.trace = end.trace.tolist()
+    try:
+        parts = recorder.evaluate(end.z)
+    except TimeUpError:
+        return True
+    if parts is None:
+        return False
+    recorder.here = end.objective, end.z, parts
+    begun = end.start, end.initial_objective
+    (again, certificate), late = _follow(recorder, begun, end.z, parts, _LAST_RESORT, tolerance)
+    ends[k] = replace(again, method=f"{end.method}+{again.method}"), certificate
+    return late
 
 
 def _outcome(recorder: Recorder, ends: list[tuple[Start, Certificate]], count: int, late: bool) -> Outcome:

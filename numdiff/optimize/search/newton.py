@@ -61,7 +61,7 @@ class _State:
         return self.dual[: len(self.parts.absolute)]
 
     @property
-    def held(self) -> tuple[Array, Array]:
+    def held(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which terms the multipliers take to be at their kinks, and which constraints to be met."""
         count = len(self.parts.absolute)
         return np.abs(self.dual[:count]) < 1, self.dual[count:] > 0
