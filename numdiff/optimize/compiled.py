@@ -14,7 +14,7 @@ other z, and an optimizer does so at its result.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -42,7 +42,8 @@ class Trace:
     Parameters
     ----------
     method, schedule
-        What is laid out, and where; the method's parameters named in the window are replaced by traced ones.
+        What is laid out, and where; the method's parameters named in the window are replaced by traced ones. A function
+        of them makes the method instead.
     ends
         First and last level.
     window
@@ -65,21 +66,23 @@ class Trace:
 
     def __init__(
         self,
-        method: Method,
+        method: Method | Callable[..., Method],
         schedule: Schedule,
         ends: Ends,
         window: Window,
         options: Mapping[str, Any],
     ) -> None:
-        self.method, self.schedule, self.ends, self.window, self.options = method, schedule, ends, window, dict(options)
+        self.family, self.schedule, self.ends, self.window, self.options = method, schedule, ends, window, dict(options)
+        self.method = method if isinstance(method, Method) else self.method_at(window.generic().tolist())
         tape = Tape()
         self.variables = tuple(tape.variable(float(x)) for x in window.generic())
         try:
             self.scheme = self._layout(self.variables)
         except TypeError as error:
             raise ValueError(
-                f"the tableau of {method} is not a differentiable function of its levels on schedule {schedule.name} "
-                f"({error}); choose another method, or optimize one of the same order"
+                f"the tableau of {self.method} is not a differentiable function of its levels"
+                f"{' and ' + ', '.join(window.names) if window.names else ''} on schedule {schedule.name} ({error}); "
+                "choose another method or parameter"
             ) from error
 
     def _layout(self, z: Sequence[Any]) -> Scheme:
@@ -92,7 +95,7 @@ class Trace:
     def method_at(self, z: Sequence[Any]) -> Method:
         """Return the method with the parameters that `z` holds."""
         values = dict(zip(self.window.names, z[self.window.steps - 1 :], strict=True))
-        return with_parameters(self.method, values)
+        return with_parameters(self.family, values)
 
     def scheme_at(self, z: Array) -> Scheme:
         """Return the plain layout at `z`, in Python floats."""
@@ -158,14 +161,21 @@ def coefficients(scheme: Scheme) -> list[Any]:
     return [c for row in rows for c in row] + [x for level in levels for x in (level.alpha, level.sigma)]
 
 
-def with_parameters(method: Method, values: Mapping[str, Any]) -> Method:
+def with_parameters(method: Method | Callable[..., Method], values: Mapping[str, Any]) -> Method:
     """Return the method with fields replaced; a name may be that of the base's field, dotted: "base.beta".
+
+    A function is called with the values instead, by name.
 
     Raises
     ------
     ValueError
         If the method has no such parameter.
     """
+    if not isinstance(method, Method):
+        made = method(**values)
+        if not isinstance(made, Method):
+            raise TypeError(f"method must return a method such as nd.UniPC(3), got {made!r}")
+        return made
     for name, value in values.items():
         head, _, rest = name.partition(".")
         if not hasattr(method, "__dataclass_fields__") or head not in method.__dataclass_fields__:

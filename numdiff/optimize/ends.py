@@ -52,10 +52,11 @@ def end_levels(schedule: Schedule, t_start: float | None, t_end: float | None, f
 def gaps_of(gap: Any, low: float, high: float, steps: int, default: float) -> Array:
     """Return the minimum gaps, shape (steps,), of the argument `gap`: None, a number, or one for every step."""
     value = default if gap is None else gap
-    if isinstance(value, (bool, str)):
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
         raise TypeError(f"gap must be a number or {steps} numbers in half log-SNR, got {gap!r}")
     try:
-        gaps = np.broadcast_to(np.asarray(value, dtype=float), (steps,)).copy()
+        gaps = np.broadcast_to(array.astype(float), (steps,)).copy()
     except ValueError:
         raise ValueError(f"gap must be a number or have {steps} entries, one a step, got {gap!r}") from None
     if not np.all(np.isfinite(gaps)) or np.any(gaps < 0):
@@ -67,19 +68,45 @@ def gaps_of(gap: Any, low: float, high: float, steps: int, default: float) -> Ar
     return gaps
 
 
-def boxes(method: Method, names: Sequence[str], bounds: Mapping[str, tuple[float, float]]) -> tuple[Any, Any]:
+def names_of(optimize: Any) -> tuple[str, ...]:
+    """Return the names of the parameters to optimize, checked."""
+    names = (optimize,) if isinstance(optimize, str) else optimize
+    if (
+        not isinstance(names, (tuple, list))
+        or not all(isinstance(name, str) for name in names)
+        or len(set(names)) < len(names)
+    ):
+        raise TypeError(f'optimize must name parameters of the method, each once, such as ("beta",), got {optimize!r}')
+    return tuple(names)
+
+
+def boxes(method: Any, names: Sequence[str], bounds: Any) -> tuple[Any, Any]:
     """Return the lower and the upper bounds of the parameters."""
+    bounds = {} if bounds is None else bounds
+    if not isinstance(bounds, Mapping):
+        raise TypeError(f"bounds must be a dictionary of (low, high) pairs, got {bounds!r}")
     unknown = set(bounds) - set(names)
     if unknown:
         raise ValueError(f"bounds names {sorted(unknown)}, which optimize does not; add them there")
-    found = []
-    for name in names:
-        box = bounds.get(name) or BOXES.get(name.rpartition(".")[2])
-        if box is None:
-            raise ValueError(f"bounds must hold a (low, high) pair for the parameter {name!r} of {method}")
-        low, high = box
-        found.append((float(low), float(high)))
-    return tuple(low for low, _ in found), tuple(high for _, high in found)
+    pairs = [_box(method, name, bounds) for name in names]
+    return tuple(low for low, _ in pairs), tuple(high for _, high in pairs)
+
+
+def _box(method: Any, name: str, bounds: Mapping[str, Any]) -> tuple[float, float]:
+    box = bounds.get(name, BOXES.get(name.rpartition(".")[2]))
+    if box is None:
+        raise ValueError(f"bounds must hold a (low, high) pair for the parameter {name!r} of {_called(method)}")
+    try:
+        low, high = map(float, box)
+    except (TypeError, ValueError):
+        raise TypeError(f"bounds of {name!r} must be a pair of numbers (low, high), got {box!r}") from None
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"bounds of {name!r} must be finite, got {box!r}")
+    return low, high
+
+
+def _called(method: Any) -> str:
+    return str(method) if isinstance(method, Method) else getattr(method, "__name__", "the function")
 
 
 def listed(starts: Any) -> list[Any]:

@@ -11,8 +11,11 @@ together, of which the steps are certified and the list is not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from numdiff.optimize.result import TimeSteps
 
@@ -22,48 +25,66 @@ def lowered(points: int, steps: int) -> tuple[int, ...]:
     return tuple(min(points, n + 1, steps - n) for n in range(steps))
 
 
-def best_orders(
-    solve: Callable[[tuple[int, ...] | None, Any, float | None], TimeSteps],
-    value: Callable[[tuple[int, ...], TimeSteps], float],
-    points: int,
-    steps: int,
-    time_limit: float | None,
-) -> TimeSteps:
+def best_orders(job: Any, time_limit: float | None) -> TimeSteps:
     """Return the result with the best list of orders that single changes lead to.
 
     Parameters
     ----------
-    solve
-        ``solve(orders, starts, time_limit)`` optimizes the steps for a list, from the given starts (None: the usual).
-    value
-        ``value(orders, result)`` is the objective of a list at the steps of a result.
-    points
-        The highest order k.
-    steps
-        Number of steps N.
+    job
+        The `numdiff.optimize.job.Job`, whose ``solve(orders, time_limit, first)`` optimizes the steps of a list and
+        whose ``value(orders, result)`` is the objective of a list at the steps of a result.
     time_limit
-        Seconds for all of it, or None.
+        Seconds for all of it, or None. What it ends is marked so, and not certified: there may be a better list.
     """
-    began = time.perf_counter()
+    points, steps = job.points, job.window.steps
     full = tuple(min(points, n + 1) for n in range(steps))
-
-    def left() -> float | None:
-        return None if time_limit is None else max(0.0, time_limit - (time.perf_counter() - began))
-
-    best, orders = solve(full, None, left()), full
-    other = solve(lowered(points, steps), None, left())
-    if other.objective < best.objective * (1 - WORTH):
-        best, orders = other, lowered(points, steps)
-    while time_limit is None or left():
-        tried = {candidate: value(candidate, best) for candidate in _neighbours(orders, full)}
-        candidate = min(tried, key=lambda key: (tried[key], key), default=None)
+    clock = _Clock(time_limit)
+    first = best = job.solve(full, clock.left)
+    found = [first]
+    if not clock.over:
+        found.append(job.solve(lowered(points, steps), clock.left))
+        best = _better(best, found[-1])
+    while not clock.over:
+        candidate = min(
+            _neighbours(best.orders, full), key=lambda orders: (job.value(orders, best), orders), default=None
+        )
         if candidate is None:
             break
-        found = solve(candidate, [best], left())
-        if not found.objective < best.objective * (1 - WORTH):
+        found.append(job.solve(candidate, clock.left, [best]))
+        better = _better(best, found[-1])
+        if better is best:
             break
-        best, orders = found, candidate
-    return best
+        best = better
+    changes = {"status": "time limit", "certified": False, "message": f"time limit after {len(found)} lists of orders"}
+    return replace(
+        best,
+        initial_objective=first.initial_objective,
+        trace=np.concatenate([result.trace for result in found]),
+        evaluations=sum(result.evaluations for result in found),
+        seconds=time.perf_counter() - job.began,
+        **(changes if clock.over else {}),
+    )
+
+
+class _Clock:
+    """What is left of a time limit."""
+
+    def __init__(self, limit: float | None) -> None:
+        self.end = None if limit is None else time.perf_counter() + limit
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left, a little at least; None without a limit."""
+        return None if self.end is None else max(self.end - time.perf_counter(), 1e-3)
+
+    @property
+    def over(self) -> bool:
+        """Whether time is up."""
+        return self.end is not None and time.perf_counter() >= self.end
+
+
+def _better(best: TimeSteps, other: TimeSteps) -> TimeSteps:
+    return other if other.objective < best.objective * (1 - WORTH) else best
 
 
 WORTH = 1e-6

@@ -12,7 +12,8 @@ half log-SNRs lambda_1 < ... < lambda_{N-1} and then whatever else is optimized;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +52,12 @@ class Parts:
     absolute: Array = field(default_factory=_none)
     absolute_jacobian: Array = field(default_factory=_no_rows)
 
-    @property
+    @cached_property
     def objective(self) -> float:
         """F(z)."""
         return float(self.value + self.residuals @ self.residuals + np.abs(self.absolute).sum())
 
-    @property
+    @cached_property
     def smooth_gradient(self) -> Array:
         """Gradient of the smooth part, the sum of squares included, shape (n,)."""
         if not self.residuals.size:
@@ -71,3 +72,11 @@ class Problem(Protocol):
 
     def evaluate(self, z: Array) -> Parts:
         """Return the parts at `z`, which satisfies the window's constraints up to rounding."""
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise unless `value` is a share of the mean gap, at least 0 and below 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, a share of the mean gap, got {value!r}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must lie in [0, 1), a share of the mean gap, got {value!r}")

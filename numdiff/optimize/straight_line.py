@@ -56,10 +56,6 @@ class Group:
     b: NDArray[np.intp]
     extra: Any = None
 
-    def run(self, rows: Array) -> None:
-        """Fill rows start:stop of (1)."""
-        _RULES.get(self.rule, _run_function)(self, rows, rows[self.start : self.stop])
-
 
 def _run_add(group: Group, rows: Array, out: Array) -> None:
     np.add(rows.take(group.a, 0), rows.take(group.b, 0), out=out)
@@ -171,7 +167,8 @@ class Compiled:
         needed = _needed(tape, wanted)
         self.variables, self.outputs = len(inputs), len(wanted)
         plan = _Plan(tape, inputs, needed)
-        self._groups, places = plan.groups, plan.places
+        self._program = [(_RULES.get(group.rule, _run_function), group) for group in plan.groups]
+        places = plan.places
         reach = _reach(tape, inputs, needed)
         self._columns, self._width = _colours([reach[i] for i in wanted], self.variables)
         size = max(places.values()) + 1
@@ -206,8 +203,8 @@ class Compiled:
         """Return the rows (1) of the outputs, compressed: (q, 1 + p) at z, or (q, k, 1 + p) at k points (n, k)."""
         rows = self._start.copy() if z.ndim == 1 else np.repeat(self._start[:, None], z.shape[1], axis=1)
         rows[: self.variables, ..., 0] = z
-        for group in self._groups:
-            group.run(rows)
+        for run, group in self._program:
+            run(group, rows, rows[group.start : group.stop])
         return rows.take(self._wanted, 0)
 
 

@@ -8,10 +8,7 @@ for the search and `numdiff.optimize.objectives` for what can be minimized.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,21 +17,16 @@ from numdiff._names import suggest
 from numdiff.methods import Method
 from numdiff.methods import method as named_method
 from numdiff.optimize import ends
-from numdiff.optimize.compiled import Trace
+from numdiff.optimize.job import Job
 from numdiff.optimize.objectives import OBJECTIVES
-from numdiff.optimize.orders import best_orders, lowered
-from numdiff.optimize.problem import Problem
+from numdiff.optimize.orders import best_orders
 from numdiff.optimize.result import TimeSteps
-from numdiff.optimize.search import minimize
 from numdiff.optimize.window import Window
 from numdiff.schedules import Schedule
 
-MISMATCH = 1e-9
-"""Largest relative difference between traced and plain coefficients at a result that may be called certified."""
-
 
 def timesteps(
-    method: Method | str,
+    method: Method | str | Callable[..., Method],
     schedule: Schedule,
     steps: int,
     *,
@@ -57,7 +49,8 @@ def timesteps(
     Parameters
     ----------
     method
-        Any method, or the name of one.
+        Any method, the name of one, or a function that makes one of the parameters in `optimize`, by name:
+        ``lambda c2: nd.DPMSolverSingle(2, c2=c2)``.
     schedule
         The noise schedule.
     steps
@@ -73,19 +66,20 @@ def timesteps(
     optimize
         Numeric parameters of the method to optimize beside the steps: "beta", "base.beta", "c2", ...
     bounds
-        (low, high) of those parameters; needed for all but beta, c2 and c3.
+        {name: (low, high)} of those parameters; needed for all but beta, c2 and c3.
     orders, final
         As in `Method.discretize`; ``orders="lowered"`` is the published list 1, 2, ..., k, ..., k, ..., 2, 1, and
         "search" looks for the best one (`numdiff.optimize.orders`).
     starts
         Where the search starts: names of grids ("log-snr", "uniform-t", "quadratic", "karras"), earlier results, or
-        arrays of log-SNRs. By default the objective's own.
+        arrays of log-SNRs. By default the objective's own. Objectives have several minima, of which the lowest that is
+        found is returned: more starts may find a lower one.
     tolerance
         Of the first-order conditions, relative; see `numdiff.optimize.search`.
     time_limit
-        Seconds after which the best steps so far are returned, marked uncertified.
+        Seconds of search after which the best steps so far are returned, with status "time limit" and not certified.
     callback
-        Called with the search's progress.
+        Called with a `Progress` at every accepted iterate; what it raises ends the search.
 
     Returns
     -------
@@ -99,52 +93,31 @@ def timesteps(
         unknown names; for a method that cannot be laid out there or whose coefficients are not differentiable; for an
         objective that is not finite at a start.
     """
-    began = time.perf_counter()
-    method = named_method(method) if isinstance(method, str) else method
-    _check(method, schedule, steps)
+    if isinstance(method, str):
+        method = named_method(method)
+    _check(method, schedule, steps, final_zero)
     chosen = objective_of(objective)
     levels = ends.end_levels(schedule, t_start, t_end, final_zero)
     low, high = (float(level.log_snr) for level in levels)
     near, far = ends.finite_ends(low, high)
     gaps = ends.gaps_of(gap, low, high, steps, chosen.gap(far - near, steps))
-    names = _names(optimize)
-    last = schedule.log_snr(schedule.t_end if t_end is None else t_end) if final_zero else ends.DEEP
-    window = Window(
-        low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds or {}), -ends.DEEP, float(last)
+    names = ends.names_of(optimize)
+    first, last = (float(x if t is None else t) for t, x in ((t_start, schedule.T), (t_end, schedule.t_end)))
+    ceiling = float(schedule.log_snr(last)) if final_zero else ends.DEEP
+    window = Window(low, high, int(steps), gaps, names, *ends.boxes(method, names, bounds), -ends.DEEP, ceiling)
+    job = Job(
+        method,
+        schedule,
+        levels,
+        window,
+        chosen,
+        ends.listed(getattr(chosen, "starts", STARTS) if starts is None else starts),
+        {"t_start": first, "t_end": None if final_zero else last, "final": final},
+        {"tolerance": tolerance, "callback": callback},
     )
-    usual = ends.listed(getattr(chosen, "starts", STARTS) if starts is None else starts)
-    asked = {"t_start": _plain(t_start), "t_end": None if final_zero else _plain(t_end), "final": final}
-
-    def prepared(listed: tuple[int, ...] | None) -> tuple[Trace, Problem]:
-        return _prepared(chosen, method, schedule, levels, window, {"orders": listed, "final": final})
-
-    def solve(listed: tuple[int, ...] | None, begin: Any, seconds: float | None) -> TimeSteps:
-        trace, problem = prepared(listed)
-        begin = begin or [*getattr(problem, "starts", ()), *usual]  # a problem may know where it was before
-        points = ends.starting_points(begin, method, schedule, window)
-        outcome = minimize(problem, points, tolerance=tolerance, time_limit=seconds, callback=callback)
-        return _result(trace, problem, chosen, outcome, {**asked, "orders": listed}, began)
-
-    if orders != "search":
-        return solve(_orders(orders, method, steps), None, time_limit)
-
-    def value(listed: tuple[int, ...], found: TimeSteps) -> float:
-        z = np.append(found.log_snr[1:-1], list(found.parameters.values()))
-        return prepared(listed)[1].evaluate(z).objective
-
-    return best_orders(solve, value, method.points, steps, time_limit)
-
-
-def _orders(orders: Any, method: Method, steps: int) -> tuple[int, ...] | None:
-    if isinstance(orders, str):
-        if orders != "lowered":
-            suggest(orders, ("lowered", "search"), "orders")
-        return lowered(method.points, steps)
-    return None if orders is None else tuple(orders)
-
-
-def _plain(t: float | None) -> float | None:
-    return None if t is None else float(t)
+    if isinstance(orders, str) and orders == "search":
+        return best_orders(job, time_limit)
+    return job.solve(job.orders(orders), time_limit)
 
 
 STARTS = ("log-snr", "quadratic", "uniform-t")
@@ -165,93 +138,16 @@ def objective_of(objective: Any) -> Any:
     return objective
 
 
-def _check(method: Any, schedule: Any, steps: Any) -> None:
-    if not isinstance(method, Method):
-        raise TypeError(f"method must be a method such as nd.UniPC(3), or a method's name, got {method!r}")
+def _check(method: Any, schedule: Any, steps: Any, final_zero: Any) -> None:
+    if not isinstance(method, Method) and (isinstance(method, type) or not callable(method)):
+        raise TypeError(
+            f"method must be a method such as nd.UniPC(3), a method's name, or a function making one, got {method!r}"
+        )
     if not isinstance(schedule, Schedule):
         raise TypeError(f"schedule must be a noise schedule such as nd.schedules.VPLinear(), got {schedule!r}")
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)):
         raise TypeError(f"steps must be a whole number, at least 2, got {steps!r}")
+    if not isinstance(final_zero, (bool, np.bool_)):
+        raise TypeError(f"final_zero must be True or False, got {final_zero!r}")
     if steps < 2:
         raise ValueError(f"steps must be at least 2, got {steps}: with one step there is nothing to place")
-
-
-def _names(optimize: Any) -> tuple[str, ...]:
-    if isinstance(optimize, str):
-        optimize = (optimize,)
-    names = tuple(optimize)
-    if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f'optimize must name parameters of the method, each once, such as ("beta",), got {optimize!r}')
-    return names
-
-
-def _prepared(
-    chosen: Any, method: Method, schedule: Schedule, levels: Any, window: Window, options: Mapping[str, Any]
-) -> tuple[Trace, Problem]:
-    """Return the trace and the problem; those of frozen arguments are kept for the next call."""
-    box = (window.low, window.high, window.steps, tuple(window.gaps), window.names, window.lower, window.upper)
-    box += (window.floor, window.ceiling)
-    try:
-        return _kept(chosen, method, schedule, levels, box, tuple(options.items()))
-    except TypeError:  # an argument cannot be hashed: an array, say
-        return _prepare(chosen, method, schedule, levels, window, options)
-
-
-@lru_cache(maxsize=32)
-def _kept(chosen: Any, method: Method, schedule: Schedule, levels: Any, box: Any, options: Any) -> tuple[Trace, Any]:
-    low, high, steps, gaps, *rest = box
-    window = Window(low, high, steps, np.array(gaps), *rest)
-    return _prepare(chosen, method, schedule, levels, window, dict(options))
-
-
-def _prepare(chosen: Any, method: Method, schedule: Schedule, levels: Any, window: Window, options: Any) -> Any:
-    trace = Trace(method, schedule, levels, window, options)
-    return trace, chosen.problem(trace)
-
-
-def _result(
-    trace: Trace, problem: Problem, chosen: Any, outcome: Any, asked: Mapping[str, Any], began: float
-) -> TimeSteps:
-    z, inner = outcome.z, trace.window.steps - 1
-    off = trace.mismatch(z)
-    status, message = outcome.status, outcome.message
-    if off > MISMATCH:
-        status = "mismatch"
-        message = (
-            f"the coefficients of {trace.method} at these steps differ by {off:.1e} from the function that was "
-            "optimized: they are no smooth function of the steps"
-        )
-    errors = getattr(problem, "errors", None)
-    return TimeSteps(
-        trace.method,
-        trace.schedule,
-        chosen.name,
-        trace.window.nodes(z),
-        outcome.objective,
-        outcome.initial_objective,
-        status,
-        message,
-        outcome.certified and off <= MISMATCH,
-        outcome.optimality,
-        parameters=dict(zip(trace.window.names, z[inner:].tolist(), strict=True)),
-        objective_options=_options_of(chosen),
-        gap=_one_or_all(trace.window.gaps[trace.window.finite]),
-        certificate=outcome.certificate,
-        trace=outcome.trace,
-        errors=errors(z) if errors else None,
-        evaluations=outcome.evaluations,
-        evaluate=lambda x: problem.evaluate(x).objective,
-        seconds=time.perf_counter() - began,
-        **asked,
-    )
-
-
-def _one_or_all(gaps: Any) -> Any:
-    return float(gaps[0]) if gaps.size and np.ptp(gaps) == 0 else gaps
-
-
-def _options_of(chosen: Any) -> dict[str, Any]:
-    """Return the options of an objective that can be written down; the rest by their type."""
-    found = {item.name: getattr(chosen, item.name) for item in fields(chosen)} if is_dataclass(chosen) else {}
-    plain = (str, int, float, bool, tuple, type(None))
-    return {name: x if isinstance(x, plain) else type(x).__name__ for name, x in found.items()}

@@ -159,6 +159,80 @@ def test_a_noise_level_with_a_window_is_no_smooth_function_and_says_so():
     assert not result.certified
 
 
+def test_a_branch_on_a_traced_number_is_found_out():
+    """max() compares the values of the trace and keeps one step, so what is minimized is not the function."""
+    result = nd.optimize.timesteps(METHOD, SCHEDULE, 6, objective=nd.optimize.Residuals(lambda s: [max(even(s))]))
+    assert result.status == "mismatch"
+    assert not result.certified
+
+
+def test_a_function_that_changes_is_called_anew():
+    weight = [1.0]
+    objective = nd.optimize.Residuals(lambda scheme: [weight[0] * even(scheme)[0], *even(scheme)[1:]])
+    before = nd.optimize.timesteps(METHOD, SCHEDULE, 4, objective=objective)
+    weight[0] = 3.0
+    after = np.diff(nd.optimize.timesteps(METHOD, SCHEDULE, 4, objective=objective).log_snr)
+    np.testing.assert_allclose(np.diff(before.log_snr), np.ptp(before.log_snr) / 4, atol=1e-8)
+    np.testing.assert_allclose(after / after[1], [1 / 9, 1, 1, 1], atol=1e-8)
+
+
+def test_ends_are_exactly_those_asked_for():
+    for schedule in (SCHEDULE, nd.schedules.EDM(), nd.schedules.SubVP()):
+        times = nd.optimize.timesteps(METHOD, schedule, 4, objective=EVEN).times
+        assert (times[0], times[-1]) == (schedule.T, schedule.t_end)
+
+
+def test_parameters_stay_in_their_box():
+    method = nd.GHVB(2, 0.8)
+    lowest = nd.optimize.Residuals(lambda scheme: [*even(scheme), scheme.method.beta])
+    result = nd.optimize.timesteps(method, SCHEDULE, 5, objective=lowest, optimize="beta", bounds={"beta": (0.2, 0.6)})
+    assert result.parameters["beta"] == 0.2
+    assert result.certified
+
+
+def test_a_function_makes_methods_with_free_coefficients():
+    """(c_2 - 0.4)^2 over single-step methods whose node is free."""
+
+    def node(scheme):
+        here, stage = scheme.tableaus[0].levels
+        step = scheme.levels[1].log_snr - here.log_snr
+        return [*even(scheme), 3 * ((stage.log_snr - here.log_snr) / step - 0.4)]
+
+    result = nd.optimize.timesteps(
+        lambda c2: nd.DPMSolverSingle(2, c2=c2), SCHEDULE, 5, objective=nd.optimize.Residuals(node), optimize="c2"
+    )
+    assert result.parameters["c2"] == pytest.approx(0.4, abs=1e-8)
+    assert result.scheme().nfe == 10
+    assert result.certified
+
+
+def test_an_order_search_is_no_worse_than_the_lists_it_begins_with_and_keeps_the_whole_record():
+    options = {"objective": "paper", "starts": ["log-snr"]}
+    found = nd.optimize.timesteps(METHOD, SCHEDULE, 6, orders="search", **options)
+    first = nd.optimize.timesteps(METHOD, SCHEDULE, 6, **options)
+    for orders in (None, "lowered", found.orders):
+        one = nd.optimize.timesteps(METHOD, SCHEDULE, 6, orders=orders, **options)
+        assert found.objective <= one.objective * (1 + 1e-6)
+    assert found.initial_objective == first.initial_objective
+    assert found.evaluations > first.evaluations
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 0.01, 0.03])
+def test_an_order_search_out_of_time_says_so(seconds):
+    result = nd.optimize.timesteps(
+        nd.DPMSolverPP(3), SCHEDULE, 14, objective="paper", orders="search", time_limit=seconds
+    )
+    assert result.status == "time limit"
+    assert not result.certified
+    assert np.isfinite(result.objective)
+
+
+def test_steps_that_merge_without_a_gap_are_an_error():
+    every = nd.optimize.Residuals(lambda scheme: [level.log_snr + 5.1 for level in scheme.levels[1:-1]])
+    with pytest.raises(ValueError, match=r"gap: nodes \d and \d merged"):
+        nd.optimize.timesteps(METHOD, SCHEDULE, 5, objective=every, gap=0.0)
+
+
 REFUSED = {
     "steps 1": ({"steps": 1}, ValueError, "steps must be at least 2, got 1"),
     "steps 2.5": ({"steps": 2.5}, TypeError, "steps must be a whole number"),
@@ -188,6 +262,15 @@ REFUSED = {
     "a start's order": ({"starts": [[0, 1, 3, 2, 4]]}, ValueError, "starts\\[0\\] must rise"),
     "time limit": ({"time_limit": -1}, ValueError, "time_limit must be a positive number"),
     "tolerance": ({"tolerance": 0}, ValueError, "tolerance must be positive"),
+    "final_zero": ({"final_zero": "no"}, TypeError, "final_zero must be True or False"),
+    "orders of a wrong kind": ({"orders": 3}, TypeError, "orders must be a list of whole numbers"),
+    "orders' name": ({"orders": "serach"}, ValueError, "orders 'serach'.*search"),
+    "optimize of a wrong kind": ({"optimize": 3}, TypeError, "optimize must name parameters"),
+    "box of a wrong kind": ({"optimize": "beta", "bounds": {"beta": 1}}, TypeError, "bounds of 'beta' must be a pair"),
+    "box of three": ({"optimize": "beta", "bounds": {"beta": (0, 1, 2)}}, TypeError, "bounds of 'beta' must be a pair"),
+    "bounds of a wrong kind": ({"bounds": 3}, TypeError, "bounds must be a dictionary"),
+    "gap of a wrong kind": ({"gap": {}}, TypeError, "gap must be a number"),
+    "a function that makes no method": ({"method": lambda: 3}, TypeError, "method must return a method"),
     "method": ({"method": 3}, TypeError, "method must be a method"),
     "schedule": ({"schedule": "vp"}, TypeError, "schedule must be a noise schedule"),
     "orders": ({"orders": (1, 2, 3)}, ValueError, "orders"),

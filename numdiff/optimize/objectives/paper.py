@@ -36,7 +36,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numdiff.elementary import Number, sqrt, vanishes
 from numdiff.level import Level
@@ -142,7 +141,7 @@ class PaperProblem:
     def __init__(self, trace: Trace, norms: Sequence[Sequence[Any]], shared: Sequence[Any]) -> None:
         self.window, self.trace = trace.window, trace
         self._compiled = trace.compile([*(x for group in norms for x in group), *shared])
-        self._starts = np.cumsum([0, *map(len, norms)])[:-1]
+        self._groups = np.repeat(np.eye(len(norms)), [len(group) for group in norms], axis=1)
         self._count = sum(map(len, norms))
 
     def evaluate(self, z: Array) -> Parts:
@@ -154,7 +153,7 @@ class PaperProblem:
         return [self._parts(*found) for found in zip(*self._compiled.many(points), strict=True)]
 
     def _parts(self, values: Array, jacobian: Array) -> Parts:
-        value, gradient = _norms(values[: self._count], jacobian[: self._count], self._starts)
+        value, gradient = _norms(values[: self._count], jacobian[: self._count], self._groups)
         return Parts(
             gradient=gradient,
             value=value,
@@ -163,11 +162,10 @@ class PaperProblem:
         )
 
 
-def _norms(values: Array, jacobian: Array, starts: NDArray[np.intp]) -> tuple[float, Array]:
-    """Return the sum of the 2-norms of consecutive groups and its gradient, 0 for a group that is 0."""
-    lengths = np.sqrt(np.add.reduceat(values * values, starts))
-    sizes = np.diff([*starts, len(values)])
-    directions = values / np.repeat(np.where(lengths > 0, lengths, 1.0), sizes)
+def _norms(values: Array, jacobian: Array, groups: Array) -> tuple[float, Array]:
+    """Return the sum of the 2-norms of groups, rows of 0 and 1, and its gradient, 0 for a group that is 0."""
+    lengths = np.sqrt(groups @ (values * values))
+    directions = values / (np.maximum(lengths, 1e-300) @ groups)
     return float(lengths.sum()), directions @ jacobian
 
 

@@ -119,6 +119,7 @@ class Probe:
     minimum_gap: float = 0.05
 
     name = "probe"
+    kept = False  # its model and noises may be large, and a network may be trained on between calls
     starts = ("log-snr", "quadratic")
 
     def __post_init__(self) -> None:

@@ -51,14 +51,14 @@ def step_on(
     active
         Which terms are at their kinks (q,), and which constraints are met (m,), as booleans.
     damping
-        Eigenvalues of the reduced Hessian are raised to it.
+        Positive; eigenvalues of the reduced Hessian are raised to it.
     """
     (kinks, jacobian), (slack, matrix), (bent, met) = terms, constraints, active
     held = np.concatenate([jacobian[bent], matrix[met]])
     count, size = held.shape
     if count > size:
         return None
-    signs = np.where(bent, 0.0, np.sign(kinks))
+    signs = np.where(bent, 0.0, np.where(kinks < 0, -1.0, 1.0))
     pull = gradient + signs @ jacobian
     basis, triangle = np.linalg.qr(held.T, "complete") if count else (np.eye(size), np.zeros((0, 0)))
     triangle = triangle[:count]
@@ -69,10 +69,9 @@ def step_on(
     if count:
         move = across @ lapack.dtrtrs(triangle, -np.concatenate([kinks[bent], slack[met]]), trans=1)[0]
     move = move + _free(hessian, pull + hessian @ move, along, damping)
-    weights, forces = signs, np.zeros(len(slack))
+    weights, forces = signs.copy(), np.zeros(len(slack))
     if count:
         found = lapack.dtrtrs(triangle, -(across.T @ (pull + hessian @ move)))[0]
-        weights = weights.copy()
         weights[bent], forces[met] = found[: bent.sum()], -found[bent.sum() :]
     after = kinks + jacobian @ move
     room = slack + matrix @ move

@@ -50,6 +50,7 @@ class Curvature:
         self.where = np.argsort(~pattern, axis=1, kind="stable")[:, :width]
         self.mask = np.take_along_axis(pattern, self.where, axis=1)
         self.flat = (self.where[:, :, None] * size + self.where[:, None, :]).ravel()
+        self.places = size * np.arange(count)[:, None] + self.where
         self.pattern = pattern
         self.smooth = np.zeros((size, size))
         self.terms = np.zeros((count, width, width))
@@ -71,7 +72,7 @@ class Curvature:
         if not after.absolute.size:
             return smooth, np.zeros((0, 0))
         rows = after.absolute_jacobian - before.absolute_jacobian
-        return smooth, np.take_along_axis(rows, self.where, axis=1) * self.mask
+        return smooth, rows.take(self.places) * self.mask
 
     def update(self, before: Parts, after: Parts, step: Array) -> None:
         """Correct every block by what the gradients did over `step`."""
@@ -84,12 +85,11 @@ class Curvature:
         if not rows.size:
             return
         moves = step[self.where] * self.mask
-        over = rows - np.einsum("qij,qj->qi", self.terms, moves)
-        slopes = np.einsum("qi,qi->q", over, moves)
-        sizes = np.sqrt(np.einsum("qi,qi->q", over, over) * np.einsum("qi,qi->q", moves, moves))
-        good = np.abs(slopes) > _SKIP * sizes + 1e-300
-        over = over[good]
-        self.terms[good] += over[:, :, None] * (over / slopes[good, None])[:, None, :]
+        over = rows - (self.terms @ moves[:, :, None])[:, :, 0]
+        slopes = (over * moves).sum(axis=1)
+        sizes = np.sqrt((over * over).sum(axis=1) * (moves * moves).sum(axis=1))
+        slopes[np.abs(slopes) <= _SKIP * sizes + 1e-300] = np.inf  # no correction
+        self.terms += over[:, :, None] * (over / slopes[:, None])[:, None, :]
 
     def probe(self, recorder: Recorder, z: Array, parts: Parts) -> bool:
         """Measure all blocks at `z` by differences; False, and nothing changed, where a neighbour has no value."""

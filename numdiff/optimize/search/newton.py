@@ -6,21 +6,23 @@ linear constraints, so that iterates stay feasible and F is its own merit functi
     m(d) = value + g^T d + d^T H d / 2 + sum_i |a_i + A_i d|,      matrix @ (z + d) >= bounds,
 
 with H the Hessian of the Lagrangian value + r^T r + sum w_i a_i at the multipliers of the model before (see
-`curvature`), its eigenvalues raised to at least a damping. A step is taken where F falls by a tenth of what m promised,
-and the damping is then lowered; it is raised where F did worse. A term at its kink grows by its own curvature,
-|a_i(z + d)| ~ |d|^2, which can reject every full step (Maratos); so a rejected step is tried once more with the terms
-replaced by a(z + d) - A d. Once active kinks and constraints are found the step is Newton's on what they leave free,
-often nothing at all. When the decrease promised is below rounding, F cannot judge steps, and they are taken while they
-shrink.
+`curvature`), its eigenvalues raised to at least a damping (`quadratic`). Once the same kinks and constraints were
+active twice running, the step is Newton's on what they leave free, and only the eigenvalues there are raised
+(`active`). A sum of squares uses H or its part 2 J^T J alone, whichever foretold the last step better (Dennis, Gay and
+Welsch 1981). A step is taken where F falls by a tenth of what m promised, and the damping is then lowered; it is raised
+where F did worse. A term at its kink grows by its own curvature, |a_i(z + d)| ~ |d|^2, which can reject every full step
+(Maratos); so a rejected step is tried once more with the terms replaced by a(z + d) - A d. When the decrease promised
+is below rounding, F cannot judge steps, and they are taken while they shrink, with the curvature measured afresh.
 
 References: Fletcher, Practical Methods of Optimization, 2nd ed., Section 14.4; Lewis and Wright, Math. Program. 158
-(2016) 501-546.
+(2016) 501-546; Dennis, Gay and Welsch, ACM Trans. Math. Softw. 7 (1981) 348-368.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +38,11 @@ Array = NDArray[np.float64]
 _ITERATIONS = 300
 _FIRST, _LEAST = 1e-3, 1e-6  # damping over the largest eigenvalue, at the start and at least
 _RAISE, _LOWER = (4.0, 30.0), 2.0  # factors of the damping: at least and at most after a failure, and after success
-_SETTLED = 1e-9  # length of a step, in typical lengths, that ends the search
+_SETTLED = 1e-8  # length of a step, in typical lengths, that ends the search
 _ROUNDING = 1e-13
-_FRESH = 10
+_FRESH = 20  # steps at least between two measurements of the curvature, which may cost as much as they did
+_DOUBTS, _LOCAL = 3, 1e-2  # or after so many steps, shorter than this, that did not do what was foretold
+_SHORT = 1e-6  # steps shorter than this, in typical lengths, say more about rounding than about curvature
 
 
 @dataclass(eq=False)
@@ -55,6 +59,8 @@ class _State:
     top: float = 0.0
     active: bytes = b""
     steady: bool = False
+    full: bool = True
+    doubts: int = 0
 
     @property
     def weights(self) -> Array:
@@ -81,6 +87,7 @@ def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tupl
     # A linear program has no curvature of its own; the damping is then relative to that of F over a typical length.
     size = recorder.scale(parts)
     state.floor = 1e-3 * size / float(recorder.unit.max()) ** 2
+    squares = parts.residuals.size > 0
     for _ in range(_ITERATIONS):
         model = _Model(recorder, state, curvature)
         step = model.step(state.parts.absolute)
@@ -89,9 +96,11 @@ def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tupl
         creeps = state.creeps
         if not _advance(recorder, state, model, curvature, step):
             break
-        # Corrections of long steps do not add up to Newton's own: measured afresh at no more than the steps' own cost.
-        if curvature.age >= max(curvature.cost, _FRESH) or (curvature.age and state.creeps > creeps):
-            curvature.probe(recorder, state.z, state.parts)
+        aged = not squares and (curvature.age >= max(curvature.cost, _FRESH) or state.doubts > _DOUBTS)
+        if aged or (curvature.age and state.creeps > creeps):
+            state.full, state.doubts = curvature.probe(recorder, state.z, state.parts), 0
+            if state.creeps == 1:  # the length of a step by old curvature, damped, is no measure of Newton's own
+                state.last, state.damping = np.inf, 0.0
     return state.z, state.parts
 
 
@@ -115,7 +124,9 @@ class _Model:
 
     def __init__(self, recorder: Recorder, state: _State, curvature: Curvature) -> None:
         self.state = state
-        self.hessian = curvature.total(state.weights) + gauss_newton(state.parts)
+        self.rest = curvature.total(state.weights)
+        self.squares: Any = gauss_newton(state.parts)
+        self.hessian = np.asarray(self.rest + self.squares if state.full else self.squares)
         self.jacobian = state.parts.absolute_jacobian if state.parts.absolute.size else np.zeros((0, len(state.z)))
         self.constraints = recorder.matrix @ state.z - recorder.window.bounds, recorder.matrix
         self.gradient = state.parts.smooth_gradient
@@ -130,11 +141,17 @@ class _Model:
         state.damping = _FIRST * state.top if state.damping < 0 else max(state.damping, least * state.top)
         return np.maximum(values, state.damping), vectors
 
+    def rest_helps(self, move: Array, change: float) -> bool:
+        """Whether the curvature beyond 2 J^T J brings the model nearer to what F did over a move."""
+        left = change - self.gradient @ move - 0.5 * move @ self.squares @ move
+        return bool(abs(left - 0.5 * move @ self.rest @ move) <= abs(left))
+
     def step(self, terms: Array) -> Step:
         """Minimize the model, the terms replaced by these."""
         state, pair = self.state, (terms, self.jacobian)
         if state.steady:
-            found = step_on(self.gradient, self.hessian, pair, self.constraints, state.held, state.damping)
+            least = max(state.damping, 1e-3 * _LEAST * state.top, 1e-300)
+            found = step_on(self.gradient, self.hessian, pair, self.constraints, state.held, least)
             if found is not None:
                 return found
         return minimize_model(self.gradient, self.spectrum, pair, self.constraints, state.dual)
@@ -166,8 +183,10 @@ def _advance(recorder: Recorder, state: _State, model: _Model, curvature: Curvat
     value, noise = state.parts.objective, _noise(recorder, state.parts)
     move = _inside(recorder, state.z, step.move)
     trial = recorder.evaluate(state.z + move)
-    if trial is not None and np.abs(move / recorder.unit).max() > 1e-7:
+    if trial is not None and np.abs(move / recorder.unit).max() > _SHORT:
         curvature.update(state.parts, trial, move)
+    if trial is not None and trial.residuals.size:
+        state.full = model.rest_helps(move, trial.objective - value)
     if step.decrease <= noise:
         return _creep(recorder, state, step, move, trial, noise)
     gain = value - trial.objective if trial is not None else -np.inf
@@ -183,6 +202,8 @@ def _advance(recorder: Recorder, state: _State, model: _Model, curvature: Curvat
         state.steady = False
         state.damping = max(_RAISE[0] * state.damping, min(0.5 * excess, _RAISE[1] * state.damping))
         return bool(state.damping < 1e12 * state.top)
+    if abs(gain - step.decrease) > 0.2 * step.decrease and np.abs(move / recorder.unit).max() < _LOCAL:
+        state.doubts += 1  # so short a step should have done what a quadratic foretold
     if gain > 0.7 * step.decrease:
         state.damping /= _LOWER
     _take(recorder, state, move, trial)
