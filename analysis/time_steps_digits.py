@@ -34,6 +34,7 @@ METHODS: dict[str, nd.Method] = {
     "DPM-Solver++ 3 exact": nd.DPMSolverPP(3),
     "UniPC3": nd.UniPC(3),
     "GHVB3(0.8)": nd.GHVB(3, Fraction(4, 5)),
+    "GHVB2(0.8) data": nd.GHVB(2, Fraction(4, 5), nd.DATA_LOG_SNR),
     "HB(DPM-Solver++ 2, 0.8)": nd.HeavyBall(nd.DPMSolverPP(2), Fraction(4, 5)),
 }
 NFES = (5, 6, 8, 10, 15, 20)
@@ -52,13 +53,14 @@ def published(p: int, n: int) -> np.ndarray:
     return np.array([SCHEDULE.T, *(float(SCHEDULE.time(value)) for value in log_snr[1:-1]), CLEAN])
 
 
-def data_free(objective: str, low: bool = False) -> steps.Steps:
-    """Return the rule that lays methods out on the steps that minimize an objective."""
+def data_free(objective: str, orders: str | None = None, damping: bool = False) -> steps.Steps:
+    """Return the rule that lays methods out on the steps that minimize an objective, the order list and damping too."""
 
     @cache
     def rule(method: nd.Method, n: int) -> Any:
-        orders = "lowered" if low else None
-        return nd.optimize.timesteps(method, SCHEDULE, n, objective=objective, t_end=CLEAN, orders=orders).scheme()
+        names = ("beta",) if damping and isinstance(method, (nd.GHVB, nd.HeavyBall)) else ()
+        options: dict[str, Any] = {"objective": objective, "t_end": CLEAN, "orders": orders, "optimize": names}
+        return nd.optimize.timesteps(method, SCHEDULE, n, time_limit=20.0, **options).scheme()
 
     return rule
 
@@ -68,10 +70,11 @@ BASELINES: dict[str, steps.Steps] = {
     "paper, p = 2": lambda method, n: published(2, n),
     "paper, p = 1": lambda method, n: published(1, n),
 }
-OURS: dict[str, steps.Steps] = {}
-for _name in ("mixture-bank",):
-    if _name in nd.optimize.OBJECTIVES:
-        OURS |= {_name: data_free(_name), f"{_name}, lowered": data_free(_name, low=True)}
+OURS: dict[str, steps.Steps] = {
+    "mixture-bank": data_free("mixture-bank"),
+    "mixture-bank, lowered": data_free("mixture-bank", "lowered"),
+    "mixture-bank, orders and beta": data_free("mixture-bank", "search", True),
+}
 NAMES = [*BASELINES, *OURS]
 
 

@@ -5,7 +5,8 @@
 The mixtures of `numdiff.study.steps.unseen`, on which nothing was tuned; 2048 noises each; the distance of every image
 from the exact one. Every entry makes the same number of model evaluations. A baseline may keep the full order to the
 end or lower it there, as published samplers do (1, 2, 3, ..., 3, 2, 1): of the two it is given the one that serves it
-better on these very mixtures. The optimized steps are given no such choice.
+better on these very mixtures. The optimized steps are given no such choice: "mixture-bank" has full orders; "orders"
+means that the objective chooses the list, and "orders and beta" the damping of GHVB and heavy ball as well.
 
 A gain is the ratio of a baseline's error to that of the optimized steps (above 1: the optimized steps are better), a
 geometric mean over the mixtures, with a 95 % interval from a bootstrap over the noises that is paired: every grid sees
@@ -38,6 +39,10 @@ METHODS: dict[str, nd.Method] = {
     "GHVB2(0.8) data": nd.GHVB(2, BETA, nd.DATA_LOG_SNR),
     "HB(DPM-Solver++ 2, 0.8)": nd.HeavyBall(nd.DPMSolverPP(2), BETA),
 }
+DAMPED = tuple(method for method in METHODS.values() if isinstance(method, (nd.GHVB, nd.HeavyBall)))
+"""The methods that have a damping."""
+LIMIT = 20.0
+"""Seconds for one optimization."""
 WHAT = ("rms", "median")
 LEAST = 8
 """Budgets from which gains are averaged."""
@@ -71,17 +76,30 @@ def _times(log_snr: np.ndarray) -> np.ndarray:
 
 
 @cache
-def optimized(objective: str, method: nd.Method, n: int, low: bool = False) -> Any:
-    """Return the result of an objective that knows no data, for full or for lowered orders."""
-    orders = "lowered" if low else None
-    return nd.optimize.timesteps(method, SCHEDULE, n, objective=objective, t_end=CLEAN, orders=orders)
+def optimized(objective: str, method: nd.Method, n: int, orders: str | None = None, damping: bool = False) -> Any:
+    """Return the result of an objective that knows no data, for a kind of order list, the damping optimized or not."""
+    names = ("beta",) if damping and method in DAMPED else ()
+    return nd.optimize.timesteps(
+        method, SCHEDULE, n, objective=objective, t_end=CLEAN, orders=orders, optimize=names, time_limit=LIMIT
+    )
 
 
-def probe(case: steps.Case, method: nd.Method, n: int, low: bool = False) -> Any:
-    """Return the scheme that is best on a sixteenth as many noises of a mixture, drawn from another seed."""
-    objective = Probe(case.mixture, points=case.points // 16, seed=7)
-    orders = "lowered" if low else None
-    return nd.optimize.timesteps(method, SCHEDULE, n, objective=objective, t_end=CLEAN, orders=orders).scheme()
+def probe(case: steps.Case, method: nd.Method, n: int, first: str = "lowered") -> Any:
+    """Return the scheme that is best on an eighth as many noises of a mixture, drawn from another seed.
+
+    With "bank" for `first` the order list and the damping are those that the mixture bank finds, and the damping is
+    then optimized with the steps.
+    """
+    objective = Probe(case.mixture, points=case.points // 8, seed=7)
+    options: dict[str, Any] = {"objective": objective, "t_end": CLEAN, "time_limit": LIMIT}
+    if first == "lowered":
+        return nd.optimize.timesteps(method, SCHEDULE, n, orders="lowered", **options).scheme()
+    found = optimized("mixture-bank", method, n, "search", True)
+    names = tuple(found.parameters)
+    starts = [found, "log-snr", "quadratic"]
+    return nd.optimize.timesteps(
+        found.tuned, SCHEDULE, n, orders=found.orders, optimize=names, starts=starts, **options
+    ).scheme()
 
 
 BASELINES: dict[str, steps.Steps] = {
@@ -95,17 +113,20 @@ BASELINES: dict[str, steps.Steps] = {
 }
 
 
-def data_free(objective: str, low: bool = False) -> steps.Steps:
+def data_free(objective: str, orders: str | None = None, damping: bool = False) -> steps.Steps:
     """Return the rule that lays methods out on the steps that minimize an objective."""
-    return lambda method, n: optimized(objective, method, n, low).scheme()
+    return lambda method, n: optimized(objective, method, n, orders, damping).scheme()
 
 
-OURS: dict[str, steps.Steps] = {}
-for _name in ("mixture-bank", "gaussian"):
-    if _name in nd.optimize.OBJECTIVES:
-        OURS |= {_name: data_free(_name), f"{_name}, lowered": data_free(_name, low=True)}
-"""Optimized steps that know the method and the schedule, not the data."""
-AWARE: dict[str, Any] = {"probe": probe, "probe, lowered": partial(probe, low=True)}
+OURS: dict[str, steps.Steps] = {
+    "mixture-bank": data_free("mixture-bank"),
+    "mixture-bank, lowered": data_free("mixture-bank", "lowered"),
+    "mixture-bank, orders": data_free("mixture-bank", "search"),
+    "mixture-bank, orders and beta": data_free("mixture-bank", "search", True),
+    "gaussian": data_free("gaussian"),
+}
+"""Optimized steps that know the method and the schedule, not the data; with the order list; with the damping too."""
+AWARE: dict[str, Any] = {"probe, lowered": probe, "probe, orders and beta": partial(probe, first="bank")}
 """Optimized steps that know the mixture too: ``steps(case, method, n)``."""
 BEST = "best simple grid"
 GROUPS = {
@@ -115,7 +136,7 @@ GROUPS = {
     BEST: tuple(steps.SIMPLE),
 }
 """What the optimized steps are compared with: the best of a group, by its mean error at that budget."""
-SHOWN = (*steps.SIMPLE, "AYS minimum", "paper, p = 2 from log-SNR", *list(OURS)[:2])
+SHOWN = (*steps.SIMPLE, "paper, p = 2 from log-SNR", "mixture-bank", "mixture-bank, orders and beta")
 """Lines of the figure."""
 
 # --- the errors -------------------------------------------------------------------------------------------------------
@@ -125,10 +146,11 @@ def compute(fast: bool) -> dict[str, Any]:
     """Return errors, gains and counts by method, grid, budget and mixture, without and with knowledge of the data."""
     cases = steps.unseen(256 if fast else steps.POINTS)[: 2 if fast else None]
     names, count = list(METHODS)[: 2 if fast else None], 200 if fast else 1000
+    aware = names[:1] if fast else [names[0], names[1], names[3]]
     return {
         "reference errors": {case.name: float(case.reference[1].max()) for case in cases},
         "data-free": _study(names, (6, 8) if fast else steps.NFES, cases, OURS, {}, count),
-        "data-aware": _study(names[:2], (8,) if fast else (8, 12), cases, {}, AWARE, count),
+        "data-aware": _study(aware, (8,) if fast else (8, 12), cases, {}, AWARE, count),
     }
 
 
