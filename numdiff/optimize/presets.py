@@ -8,7 +8,8 @@ One JSON file a family of schedules, in the folder ``presets`` beside this modul
     provenance          versions that it was made with
     schedule, t_start, t_end, final_zero, objective    what was asked of `timesteps`
     methods             for each solver its fields, and for each N the interior half log-SNRs
-                        lambda_1 < ... < lambda_{N-1}, the objective before and after, and the certificate's outcome
+                        lambda_1 < ... < lambda_{N-1}, orders and parameters, the objective before and after, and the
+                        certificate's outcome
 
 The ends lambda_0 and lambda_N follow from t_start, t_end and final_zero. Log-SNRs have 10 significant digits, far more
 than the 1e-6 to which two machines agree.
@@ -27,6 +28,7 @@ from typing import Any
 from numdiff._files import write_atomically
 from numdiff._names import suggest
 from numdiff.export.nodes import Node
+from numdiff.formulations import DATA_LOG_SNR
 from numdiff.methods import DDIM, GHVB, DPMSolverPP, HeavyBall, Heun, Method, UniPC
 from numdiff.methods import method as named_method
 from numdiff.optimize import documents
@@ -64,16 +66,28 @@ FAMILIES = {
 }
 """The families by name; SDXL's table is Stable Diffusion's, and so is its file."""
 
-METHODS: dict[str, Callable[[], Method]] = {
-    "dpmpp-2m": lambda: DPMSolverPP(2, rule="half"),
-    "dpmpp-3m": lambda: DPMSolverPP(3),
-    "unipc-3": lambda: UniPC(3),
-    "ghvb-2": lambda: GHVB(2, 0.8),
-    "hb-dpmpp-2": lambda: HeavyBall(DPMSolverPP(2), 0.8),
-    "ddim": DDIM,
-    "heun": Heun,
+@dataclass(frozen=True)
+class Solver:
+    """A method, its list of orders and the parameters that are optimized with its steps, as `timesteps` takes them."""
+
+    make: Callable[[], Method]
+    orders: str | None = "lowered"
+    optimize: tuple[str, ...] = ()
+    most: int = STEPS[-1]
+
+
+METHODS = {
+    "dpmpp-2m": Solver(lambda: DPMSolverPP(2, rule="half")),
+    "dpmpp-3m": Solver(lambda: DPMSolverPP(3)),
+    "unipc-3": Solver(lambda: UniPC(3)),
+    "ghvb-2": Solver(lambda: GHVB(2, 0.8)),
+    "ghvb-2-tuned": Solver(lambda: GHVB(2, 0.8, DATA_LOG_SNR), "search", ("beta",), 20),
+    "hb-dpmpp-2": Solver(lambda: HeavyBall(DPMSolverPP(2), 0.8)),
+    "ddim": Solver(DDIM, None),
+    "heun": Solver(Heun, None),
 }
-"""The solvers by name: DPM-Solver++(2M) as published, and the exact members of their families."""
+"""The solvers by name: DPM-Solver++(2M) as published, and the exact members of their families, with the published order
+lists 1, 2, 3, ..., 3, 2, 1, as diffusers runs them; in "ghvb-2-tuned" list and damping are optimized too."""
 
 
 def presets() -> list[tuple[str, str, tuple[int, ...]]]:
@@ -94,7 +108,7 @@ def preset(name: str, steps: int, method: Method | str = "dpmpp-3m", *, folder: 
     name
         A family: "vp-linear", "stable-diffusion", "sdxl", "edm", "flow", "flow-shift-3".
     steps
-        Number of steps: 4 to 20, 25, 30 or 50.
+        Number of steps: 4 to 20, 25, 30 or 50 ("ghvb-2-tuned": 4 to 20).
     method
         A solver's name among `METHODS`, or any method (or a method's name) that is one of them.
     folder
@@ -200,9 +214,13 @@ def _generated(name: str, methods: list[str], steps: Sequence[int], optimizer: A
     asked = {"t_start": schedule.T, "t_end": schedule.t_end, "final_zero": family.final_zero}
     found: dict[str, dict[int, TimeSteps]] = {key: {} for key in methods}
     for key, n in itertools.product(methods, steps):
+        solver = METHODS[key]
+        if n > solver.most:
+            continue
         if progress is not None:
             progress(f"{name}, {key}, {n} steps")
-        found[key][n] = optimizer(METHODS[key](), schedule, n, **asked)
+        options = {"orders": solver.orders, "optimize": solver.optimize, **asked}
+        found[key][n] = optimizer(solver.make(), schedule, n, **options)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -221,13 +239,13 @@ def _generated(name: str, methods: list[str], steps: Sequence[int], optimizer: A
 
 def _block(key: str, results: dict[int, TimeSteps]) -> str:
     """Return the results of one solver as JSON, one number of steps a line."""
-    method = documents.dumps(documents.write_method(METHODS[key]()))
+    method = documents.dumps(documents.write_method(METHODS[key].make()))
     lines = [f'    "{n}": {documents.dumps(_entry(result))}' for n, result in results.items()]
     return f'  "{key}": {{"method": {method}, "steps": {{\n' + ",\n".join(lines) + "\n  }}"
 
 
 _NUMBERS = ("objective", "initial_objective", "optimality")
-_ENTRY = (*_NUMBERS, "certified", "status", "message", "log_snr")
+_ENTRY = (*_NUMBERS, "certified", "status", "message", "orders", "parameters", "log_snr")
 
 
 def _entry(result: TimeSteps) -> dict[str, Any]:
@@ -238,6 +256,8 @@ def _entry(result: TimeSteps) -> dict[str, Any]:
         "certified": bool(result.certified),
         "status": result.status,
         "message": result.message,
+        "orders": None if result.orders is None else list(result.orders),
+        "parameters": {name: _rounded(x, DIGITS) for name, x in result.parameters.items()},
         "log_snr": inner,
     }
 
@@ -263,7 +283,7 @@ class _Table:
 
     def result(self, key: str, entry: dict[str, Any]) -> TimeSteps:
         low, high = self.ends
-        values = {name: value for name, value in entry.items() if name != "log_snr"}
+        values = {name: value for name, value in entry.items() if name not in ("log_snr", "orders")}
         return TimeSteps(
             method=self.solvers[key],
             schedule=self.schedule,
@@ -272,6 +292,7 @@ class _Table:
             t_start=self.times[0],
             t_end=self.times[1],
             provenance=self.provenance,
+            orders=None if entry["orders"] is None else tuple(entry["orders"]),
             **values,
         )
 
@@ -316,7 +337,7 @@ def _key(method: Method | str) -> str:
             suggest(method, METHODS, "method of the presets")
     if not isinstance(method, Method):
         raise TypeError(f"method must be a method such as nd.UniPC(3), or a method's name, got {method!r}")
-    for key, make in METHODS.items():
-        if make() == method:
+    for key, solver in METHODS.items():
+        if solver.make() == method:
             return key
     raise ValueError(f"no preset for {method}; there are {', '.join(METHODS)}; use nd.optimize.timesteps")

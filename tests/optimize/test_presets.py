@@ -98,7 +98,8 @@ def test_the_real_optimizer_makes_them(tmp_path):
     for method in ("dpmpp-2m", "dpmpp-3m"):
         for steps in (5, 10):
             found = preset("vp-linear", steps, method, folder=tmp_path)
-            fresh = paper(METHODS[method](), found.schedule, steps, starts=["log-snr"])
+            solver = METHODS[method]
+            fresh = paper(solver.make(), found.schedule, steps, orders=solver.orders, starts=["log-snr"])
             assert found.certified
             assert fresh.certified
             assert found.objective_name == "paper"
