@@ -10,16 +10,19 @@ import pytest
 
 import numdiff as nd
 from numdiff.optimize import presets as module
+from numdiff.optimize.orders import lowered
 from numdiff.optimize.presets import FAMILIES, METHODS, STEPS, preset, regenerate
 from numdiff.optimize.result import TimeSteps
 from numdiff.optimize.timesteps import timesteps
 
 
-def evenly(method, schedule, steps, *, t_start, t_end, final_zero):
+def evenly(method, schedule, steps, *, t_start, t_end, final_zero, orders=None, optimize=()):
     """An optimizer that puts nodes evenly between what is finite of the ends, with digits to round."""
     low, high = schedule.log_snr(t_start), math.inf if final_zero else schedule.log_snr(t_end)
     inner = np.linspace(max(low, -5), min(high, 5), steps + 1)[1:-1] + math.pi * 1e-12
-    return TimeSteps(method, schedule, "even", [low, *inner, high], 1 / 3, 2.0, "converged", "", True, 1e-9)
+    listed = lowered(method.points, steps) if orders else None
+    options = {"orders": listed, "parameters": dict.fromkeys(optimize, 0.7)}
+    return TimeSteps(method, schedule, "even", [low, *inner, high], 1 / 3, 2.0, "converged", "", True, 1e-9, **options)
 
 
 @pytest.fixture
@@ -30,9 +33,11 @@ def folder(tmp_path):
 
 def test_every_preset_is_found_and_runs(folder):
     for name, family in FAMILIES.items():
-        for key, make in METHODS.items():
+        for key, solver in METHODS.items():
             found = preset(name, 6, key, folder=folder)
-            assert found.method == make()
+            assert found.method == solver.make()
+            assert found.orders == (lowered(found.method.points, 6) if solver.orders else None)
+            assert found.parameters == dict.fromkeys(solver.optimize, 0.7)
             assert found.schedule == family.make()
             assert found.scheme().steps == 6
             assert (found.log_snr[-1] == math.inf) == family.final_zero
@@ -68,7 +73,7 @@ def test_the_list_names_every_preset(folder, monkeypatch):
     monkeypatch.setattr(module, "FOLDER", folder)
     listed = module.presets()
     assert [(name, key) for name, key, _ in listed] == [(name, key) for name in FAMILIES for key in METHODS]
-    assert {steps for *_, steps in listed} == {STEPS}
+    assert all(steps == tuple(n for n in STEPS if n <= METHODS[key].most) for _, key, steps in listed)
 
 
 def test_files_repeat_and_say_where_they_come_from(folder, tmp_path):
@@ -77,7 +82,7 @@ def test_files_repeat_and_say_where_they_come_from(folder, tmp_path):
     regenerate(folder, ["edm"], optimizer=evenly, progress=lines.append)
     assert (folder / "edm.json").read_bytes() == before
     assert lines[0] == "edm, dpmpp-2m, 4 steps"
-    assert len(lines) == len(METHODS) * len(STEPS)
+    assert len(lines) == sum(n <= solver.most for solver in METHODS.values() for n in STEPS)
     document = json.loads(before)
     assert "nd.optimize.regenerate" in document["regenerate"]
     assert set(document["provenance"]) == {"numdiff", "numpy", "scipy"}
@@ -99,7 +104,7 @@ def test_the_real_optimizer_makes_them(tmp_path):
         for steps in (5, 10):
             found = preset("vp-linear", steps, method, folder=tmp_path)
             solver = METHODS[method]
-            fresh = paper(solver.make(), found.schedule, steps, orders=solver.orders, starts=["log-snr"])
+            fresh = paper(solver.make(), found.schedule, steps, orders=solver.orders, starts=["quadratic"])
             assert found.certified
             assert fresh.certified
             assert found.objective_name == "paper"
