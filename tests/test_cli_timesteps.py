@@ -70,6 +70,17 @@ def test_parameters_orders_and_starts_reach_the_optimizer(capsys):
     assert "\norders 1,1,2,2,1\n" in answer(capsys, *options, "--orders", "1,1,2,2,1")
 
 
+def test_bounds_and_tolerance_reach_the_optimizer(capsys):
+    options = ("timesteps", "ghvb", "--order", "2", "--beta", "0.8", "--steps", "5", "--objective", "paper")
+    inside = answer(capsys, *options, "--optimize", "beta", "--bounds", "beta=0.75:0.8")
+    assert 0.75 <= float(inside.split("beta = ")[1].split()[0].rstrip(",")) <= 0.8
+    velocity = ("timesteps", "filtered-adams", "--order", "2", "--beta", "0.8", "--objective", "paper")
+    tuned = answer(capsys, *velocity, "--optimize", "momentum", "--bounds", "momentum=0:0.1")
+    assert "paper, momentum = " in tuned
+    rough, fine = (answer(capsys, *PAPER, "--tolerance", x, "--form", "json") for x in ("1e-2", "1e-10"))
+    assert len(json.loads(rough)["trace"]) < len(json.loads(fine)["trace"])
+
+
 def test_a_time_limit_prints_the_best_so_far_and_warns(capsys):
     code, out, err = run(
         capsys, "timesteps", "dpmpp3", "--steps", "80", "--objective", "paper", "--time-limit", "0.001"
@@ -95,7 +106,15 @@ def test_progress_goes_to_standard_error(capsys, result):
         (("--orders", "a,b"), "--orders must be whole numbers"),
         (("--gap", "9"), "gap: 6 gaps"),
         (("--t-end", "2"), "t_end = 2.0 lies outside"),
-        (("--optimize", "gamma"), "bounds must hold"),
+        (("--optimize", "gamma"), "--optimize gamma needs the range of gamma too, by --bounds NAME=LOW:HIGH"),
+        (("--bounds", "gamma=0:1"), "--bounds gamma belongs to --optimize gamma, which is missing"),
+        (("--bounds", "gamma"), "'gamma' is not NAME=LOW:HIGH"),
+        (("--bounds", "gamma=1"), "the range of gamma is '1' and not LOW:HIGH"),
+        (("--bounds", "gamma=1:0"), "must have LOW below HIGH"),
+        (("--bounds", "gamma=0:x"), "'x' is not a number"),
+        (("--optimize", "gamma", "--bounds", "gamma=0:1", "--bounds", "gamma=0:2"), "gives a parameter twice"),
+        (("--tolerance", "-1"), "tolerance must be positive"),
+        (("--objective", "ays", "--final-zero"), "leave out --final-zero and give --t-end"),
         (("--start", "nowhere"), "unknown start"),
         (("--form", "lists"), "form"),
         (("--out", "steps.txt"), "--out"),

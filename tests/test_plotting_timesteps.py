@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import numdiff as nd
 from numdiff import plotting
+from numdiff.optimize import TimeSteps
 
 LAM = np.array([-5.0, -2.0, 0.0, 3.0, np.inf])
 
@@ -51,6 +53,29 @@ def test_traces_count_iterations():
     assert plotting.objective_trace({"a": [1.0, -1.0]}, logy=False).get_yscale() == "linear"
 
 
+def test_points_of_objective_against_error_are_not_joined():
+    ax = plotting.objective_against_error({"good": ([1e-3, 1e-2, 0.1], [2e-3, 3e-2, 0.2]), "bad": ([1, 2], [2.0, -1])})
+    good, bad = ax.get_lines()
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert good.get_linestyle() == "None"
+    assert good.get_marker() not in ("", "None", None)
+    assert good.get_xydata().tolist() == [[1e-3, 2e-3], [1e-2, 3e-2], [0.1, 0.2]]
+    assert np.isnan(bad.get_ydata()[1])  # no place on a logarithmic axis
+    plain = plotting.objective_against_error({"a": ([1.0], [1.0])}, logx=False, logy=False)
+    assert (plain.get_xscale(), plain.get_yscale()) == ("linear", "linear")
+
+
+def test_results_are_read_off():
+    result = TimeSteps(nd.UniPC(3), nd.schedules.Flow(), "paper", LAM, 1.0, 8.0, "", "", True, 0.0, trace=[8.0, 1.0])
+    (line,) = plotting.sigma_per_step({"a": result}).get_lines()
+    np.testing.assert_array_equal(line.get_ydata(), [*np.exp(-LAM[:-1]), np.nan])
+    (line,) = plotting.step_density({"a": result}).get_lines()
+    (expected,) = plotting.step_density({"a": LAM}).get_lines()
+    np.testing.assert_array_equal(line.get_xydata(), expected.get_xydata())
+    (line,) = plotting.objective_trace({"a": result}).get_lines()
+    assert line.get_ydata().tolist() == [8.0, 1.0]
+
+
 def test_given_axes_are_used_and_everything_draws():
     axes = plotting.figure(1, 5, 15, 3)[0]
     assert plotting.sigma_per_step({"a": [2.0, 1.0]}, axes[0]) is axes[0]
@@ -67,6 +92,7 @@ def test_given_axes_are_used_and_everything_draws():
         (lambda: plotting.sigma_per_step({"a": [1.0]}), "'a' must be one-dimensional with at least two nodes"),
         (lambda: plotting.step_density({"a": [0.0, 0.0]}), "'a' must rise strictly"),
         (lambda: plotting.error_per_mode({"a": ([1, 2], [1.0])}), "one length"),
+        (lambda: plotting.objective_against_error({"a": ([1, 2], [1.0])}), "one length"),
         (lambda: plotting.error_bands({"a": ([1, 2], [1, 2], [0], [2, 3])}), "four sequences of 'a'"),
         (lambda: plotting.error_bands({"a": ([1, 2], [1, 2], [0, 3], [2, 3])}), "must hold its error"),
     ],

@@ -24,13 +24,15 @@ def run(options: argparse.Namespace) -> None:
         method,
         schedule,
         options.steps,
-        objective=_objective(options.objective),
+        objective=_objective(options),
         t_start=options.t_start,
         t_end=options.t_end,
         final_zero=options.final_zero,
         final=options.final,
         gap=options.gap,
         optimize=options.optimize,
+        bounds=_bounds(options),
+        tolerance=options.tolerance,
         orders=_orders(options.orders),
         starts=options.start,
         time_limit=options.time_limit,
@@ -53,10 +55,15 @@ def _schedule(options: argparse.Namespace) -> Any:
     return schedules.get("flow", shift=options.shift)
 
 
-def _objective(text: str) -> Any:
-    name, _, rest = text.partition(":")
+def _objective(options: argparse.Namespace) -> Any:
+    name, _, rest = options.objective.partition(":")
+    if name == "ays" and options.final_zero:
+        raise UsageError(
+            "the AYS bound is infinite at sigma = 0; leave out --final-zero and give --t-end, or use Python: "
+            "nd.optimize.timesteps(..., objective=nd.optimize.AYS(clean=...), final_zero=True)"
+        )
     if name != "probe":
-        return text
+        return options.objective
     from numdiff import optimize, problems
     from numdiff._names import suggest
 
@@ -64,6 +71,22 @@ def _objective(text: str) -> Any:
     if rest not in known:
         suggest(rest or "(none)", known, "mixture behind probe:")
     return optimize.Probe(known[rest])
+
+
+def _bounds(options: argparse.Namespace) -> dict[str, tuple[float, float]]:
+    """Return the boxes of the parameters; every one that has no usual box must be given."""
+    from numdiff.optimize.ends import BOXES
+
+    found = dict(options.bounds)
+    if len(found) < len(options.bounds):
+        raise UsageError("--bounds gives a parameter twice")
+    for name in options.optimize:
+        if name not in found and name.rpartition(".")[2] not in BOXES:
+            raise UsageError(f"--optimize {name} needs the range of {name} too, by --bounds NAME=LOW:HIGH")
+    unknown = sorted(set(found) - set(options.optimize))
+    if unknown:
+        raise UsageError(f"--bounds {unknown[0]} belongs to --optimize {unknown[0]}, which is missing")
+    return found
 
 
 def _orders(text: str | None) -> Any:

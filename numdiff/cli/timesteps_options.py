@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from typing import Any
 
 from numdiff import schedules
@@ -66,8 +67,8 @@ def _objective(group: Any) -> None:
         "--objective",
         default="mixture-bank",
         metavar="NAME",
-        help="mixture-bank, gaussian, paper, ays, or probe:MIXTURE with a mixture of nd.problems.mixtures() (default "
-        "mixture-bank)",
+        help="mixture-bank, gaussian, paper, ays (not with --final-zero), or probe:MIXTURE with a mixture of "
+        "nd.problems.mixtures() (default mixture-bank)",
     )
     group.add_argument(
         "--gap", type=values.real, metavar="G", help="smallest step in half log-SNR (default: by objective)"
@@ -76,9 +77,38 @@ def _objective(group: Any) -> None:
         "--optimize", action="append", default=[], metavar="NAME", help="optimize this parameter of METHOD too, as beta"
     )
     group.add_argument(
+        "--bounds",
+        type=bounds,
+        action="append",
+        default=[],
+        metavar="NAME=LOW:HIGH",
+        help="where --optimize NAME may go, as in momentum=-0.2:0.5 (needed for all but beta, c2 and c3)",
+    )
+    group.add_argument(
+        "--tolerance",
+        type=values.real,
+        default=1e-8,
+        metavar="X",
+        help="of the optimality conditions, relative (default 1e-8)",
+    )
+    group.add_argument(
         "--start", action="append", metavar="GRID", help="start the search from this grid; may be given several times"
     )
     group.add_argument(
         "--time-limit", type=values.real, metavar="S", help="seconds after which to stop with the best so far"
     )
     group.add_argument("--progress", action="store_true", help="report the search on standard error")
+
+
+def bounds(text: str) -> tuple[str, tuple[float, float]]:
+    """Return (name, (low, high)) from "name=low:high"."""
+    name, equals, box = text.partition("=")
+    low, colon, high = box.partition(":")
+    if not (equals and name.strip()):
+        raise ArgumentTypeError(f"{text!r} is not NAME=LOW:HIGH, as in c2=0.3:0.7")
+    if not colon:
+        raise ArgumentTypeError(f"the range of {name.strip()} is {box!r} and not LOW:HIGH; write NAME=LOW:HIGH")
+    pair = values.real(low.strip()), values.real(high.strip())
+    if not pair[0] < pair[1]:
+        raise ArgumentTypeError(f"the range of {name.strip()}, {box!r}, must have LOW below HIGH")
+    return name.strip().replace("-", "_"), pair

@@ -24,10 +24,13 @@ from numdiff.export import values
 from numdiff.export.documents import SIZE
 from numdiff.export.nodes import Node
 from numdiff.methods import Method
+from numdiff.methods.base import FINALS, STARTS
 from numdiff.optimize.result import TimeSteps
 from numdiff.schedules import Schedule
 
 FORMAT, VERSION = "numdiff time steps", 1
+CLOSE = 1e-6
+"""Largest difference of the log-SNRs of one time on two machines."""
 _ODD = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
 _APART = ("method", "schedule", "evaluate")
 _PLAIN = tuple(item.name for item in dataclasses.fields(TimeSteps) if item.name not in _APART)
@@ -78,9 +81,12 @@ def from_json(text: str) -> TimeSteps:
     read["orders"] = None if orders is None else tuple(orders)
     read["errors"] = None if read["errors"] is None else {k: np.asarray(v) for k, v in read["errors"].items()}
     try:
-        return TimeSteps(method=read_method(entries["method"]), schedule=read_schedule(entries["schedule"]), **read)
+        found = TimeSteps(method=read_method(entries["method"]), schedule=read_schedule(entries["schedule"]), **read)
     except TypeError as error:
         raise ValueError(str(error)) from error
+    _check_orders(found, entries["orders"])
+    _check_ends(found, entries)
+    return found
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -113,6 +119,32 @@ def _check(read: Mapping[str, Any], entries: Mapping[str, Node]) -> None:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
             entries[name].fail(f"must be {wanted}")
+    entries["start"].one_of(STARTS)
+    entries["final"].one_of(FINALS)
+
+
+def _check_orders(result: TimeSteps, node: Node) -> None:
+    """Refuse orders that the method would refuse."""
+    if result.orders is None:
+        return
+    try:
+        result.method.check_orders(result.orders, result.steps)
+    except (TypeError, ValueError) as error:
+        node.fail(f"must suit the method ({error})")
+
+
+def _check_ends(result: TimeSteps, entries: Mapping[str, Node]) -> None:
+    """Refuse first and last times that are none, or those of other log-SNRs."""
+    schedule = result.schedule
+    for name, at in (("t_start", 0), ("t_end", -1)):
+        time, end = getattr(result, name), float(result.log_snr[at])
+        if time is None:
+            continue
+        if not 0 <= time <= schedule.T:
+            entries[name].fail(f"must be null or a time from 0 to {schedule.T:g}")
+        found = float(schedule.log_snr(float(time)))
+        if found != end and not abs(found - end) <= CLOSE:
+            entries[name].fail(f"must be the time of log_snr[{at}] = {end:.9g}, and not of {found:.9g}")
 
 
 # --- shared with the presets ------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ NEARLY = 5.0
 DEEP = 10.0
 """Half log-SNR that no level beside an infinite end passes: beyond, a sample is noise or data but for e^-20."""
 
-BOXES: dict[str, tuple[float, float]] = {"beta": (0.05, 1.5), "c2": (0.05, 0.95), "c3": (0.05, 0.95)}
+BOXES: dict[str, tuple[float, float]] = {"beta": (0.05, 1.95), "c2": (0.05, 0.95), "c3": (0.05, 0.95)}
 """Boxes of parameters that `timesteps` can optimize without being told one."""
 
 

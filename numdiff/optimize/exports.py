@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from numdiff.methods.checks import choice
 from numdiff.optimize.result import Rounding, TimeSteps
+from numdiff.optimize.rounding import SAME_END
 
 Array = NDArray[np.float64]
 
@@ -33,8 +34,6 @@ CONVENTIONS = (None, "k-diffusion", "flow")
 FORMATS = ("comma", "comfyui", "python")
 _CLOSE = 1e-5
 """Relative error of sigmas that float32 and a handful of operations on them leave, 1e-7 each."""
-_SAME_END = 1e-3
-"""Relative difference of two last sigmas that name one entry; float32 tables differ from exact ones by 1e-4 there."""
 
 
 def sigmas(result: TimeSteps, *, convention: str | None = None, final_zero: bool = False) -> Array:
@@ -110,14 +109,16 @@ def text(values: Any, form: str = "comma", *, digits: int = 9) -> str:
 
 
 def diffusers_rounding(result: TimeSteps, scheduler: Any) -> Rounding:
-    """Return what becomes of the steps at the nearest entries of the scheduler's own table.
+    """Return what becomes of the steps at entries of the scheduler's own table (`numdiff.optimize.rounding`).
+
+    A node beyond the table is moved to its end, which `shift` says; `diffusers_arguments` and `install` refuse it.
 
     Raises
     ------
     TypeError
         If the scheduler has no table of noise levels.
     ValueError
-        If two nodes fall on one entry.
+        If there are more steps than entries.
     """
     return result.rounded_to(_table(scheduler))
 
@@ -138,20 +139,21 @@ def diffusers_arguments(result: TimeSteps, scheduler: Any, *, kind: str | None =
     -------
     dict
         ``{"sigmas": [...]}`` or ``{"timesteps": [...]}``: ``pipe(prompt, **arguments)`` or
-        ``scheduler.set_timesteps(**arguments)``. The scheduler then runs on the nodes of the result (on their nearest
-        entries: `diffusers_rounding`), which was checked on a copy of it.
+        ``scheduler.set_timesteps(**arguments)``. The scheduler then runs on the nodes of the result (timesteps: on
+        the entries of `diffusers_rounding`), which was checked on a copy of it.
 
     Raises
     ------
     TypeError
         If `scheduler` has no ``set_timesteps`` and sigmas.
     ValueError
-        If the scheduler ends at the clean end and the result does not, or the other way round, or no arguments make it
-        run on these steps; the message says what remains.
+        If the scheduler ends at the clean end and the result does not, or the other way round, if a node lies beyond
+        the scheduler's table, or if no arguments make it run on these steps; the message says what remains.
     """
     _check_scheduler(scheduler)
     choice("kind", kind, (None, "sigmas", "timesteps"))
     _check_end(result, scheduler)
+    _check_inside(result, scheduler, rounded=kind == "timesteps")
     accepted = inspect.signature(scheduler.set_timesteps).parameters
     reasons = []
     for name in ("sigmas", "timesteps") if kind is None else (kind,):
@@ -171,7 +173,9 @@ def diffusers_arguments(result: TimeSteps, scheduler: Any, *, kind: str | None =
     )
 
 
-def install(scheduler: Any, result: TimeSteps, *, device: Any = None, rounded: bool = False) -> Rounding | None:
+def install(
+    scheduler: Any, result: TimeSteps, *, device: Any = None, rounded: bool = False, **options: Any
+) -> Rounding | None:
     """Call the scheduler's ``set_timesteps`` and put the optimized steps in place of what it chose.
 
     Parameters
@@ -184,8 +188,11 @@ def install(scheduler: Any, result: TimeSteps, *, device: Any = None, rounded: b
     device
         Where ``timesteps`` shall live.
     rounded
-        Whether the nodes are moved to the nearest entries of the scheduler's table, for a network that indexes with
-        its time. Otherwise nothing is rounded, and timesteps may lie between entries.
+        Whether the nodes are moved to entries of the scheduler's table (`diffusers_rounding`), for a network that
+        indexes with its time. Otherwise nothing is rounded, and timesteps may lie between entries.
+    **options
+        Passed to ``set_timesteps``, such as ``mu``; a scheduler with dynamic shifting that needs a ``mu`` gets one,
+        without effect, since its sigmas are replaced.
 
     Returns
     -------
@@ -197,8 +204,8 @@ def install(scheduler: Any, result: TimeSteps, *, device: Any = None, rounded: b
     TypeError
         If the scheduler does not run on a list of sigmas, or has no table to round to.
     ValueError
-        If the result ends at the clean end and the scheduler does not; if two nodes fall on one entry, or one lies
-        beyond the table and is not rounded; if the first sigma is infinite.
+        If the result ends at the clean end and the scheduler does not; if a node lies beyond the scheduler's table,
+        where its network was not trained; if the first sigma is infinite.
 
     Notes
     -----
@@ -210,14 +217,13 @@ def install(scheduler: Any, result: TimeSteps, *, device: Any = None, rounded: b
     _check_scheduler(scheduler)
     if result.log_snr[-1] == math.inf:  # a list that was not made for it meets log(0) there
         _check_end(result, scheduler)
-    if not rounded and not _is_flow(scheduler):
-        _check_inside(result, _table(scheduler))
+    _check_inside(result, scheduler, rounded=rounded)
     rounding = diffusers_rounding(result, scheduler) if rounded else None
     lam = result.log_snr if rounding is None else rounding.log_snr
     levels, times = _scales(lam, scheduler), _model_times(lam, scheduler, result)
     if rounding is not None:
         times[: result.steps] = rounding.timesteps
-    scheduler.set_timesteps(result.steps, device=device)
+    scheduler.set_timesteps(result.steps, device=device, **_needed(scheduler) | options)
     repeated = _is_interleaved(scheduler, result.steps)
     if repeated:  # two evaluations a step: 0, 1, 1, 2, 2, ...; none at the clean end
         levels, times = (np.append(x[:1], np.repeat(x[1:], 2)) for x in (levels, times))
@@ -291,22 +297,30 @@ def _model_times(lam: Array, scheduler: Any, result: TimeSteps) -> Array:
     return np.interp(-lam, -table, np.arange(len(table), dtype=float))
 
 
-def _check_inside(result: TimeSteps, table: Array) -> None:
-    finite = np.isfinite(result.log_snr)
-    outside = finite & ((result.log_snr > table[0] + _SAME_END) | (result.log_snr < table[-1] - _SAME_END))
+def _check_inside(result: TimeSteps, scheduler: Any, *, rounded: bool) -> None:
+    """Refuse nodes beyond the table; rounded ones beyond by more than half its last spacing, as far as others move."""
+    if _is_flow(scheduler):
+        return
+    table = _table(scheduler)
+    high, low = (0.5 * abs(np.diff(table)[[0, -1]]) if rounded else np.full(2, SAME_END)).tolist()
+    outside = (result.log_snr > table[0] + high) | (result.log_snr < table[-1] - low)
+    outside &= np.isfinite(result.log_snr)
     if outside.any():
         i = int(np.argmax(outside))
         raise ValueError(
             f"node {i} has log-SNR {result.log_snr[i]:.6g}, beyond the scheduler's table, {table[-1]:.6g} to "
-            f"{table[0]:.6g}, where its network was not trained; optimize with t_start and t_end inside, or pass "
-            "rounded=True"
+            f"{table[0]:.6g}, where its network was not trained; optimize with t_start and t_end inside"
         )
+
+
+def _needed(scheduler: Any) -> dict[str, float]:
+    """Return what ``set_timesteps`` cannot do without: mu where the shift depends on the size of the image."""
+    return {"mu": 1.0} if getattr(scheduler.config, "use_dynamic_shifting", False) else {}
 
 
 def _ends_clean(scheduler: Any, steps: int) -> bool:
     trial = copy.deepcopy(scheduler)
-    options = {"mu": 1.0} if getattr(scheduler.config, "use_dynamic_shifting", False) else {}
-    trial.set_timesteps(steps, **options)
+    trial.set_timesteps(steps, **_needed(scheduler))
     return float(trial.sigmas[-1]) == 0
 
 
@@ -349,9 +363,8 @@ def _entries(result: TimeSteps, scheduler: Any) -> tuple[Array, list[list[int]]]
 def _refused(scheduler: Any, arguments: dict[str, Any], wanted: Array) -> str | None:
     """Return why a copy of the scheduler does not run on the sigmas wanted, or None."""
     trial = copy.deepcopy(scheduler)
-    options = {"mu": 1.0} if getattr(scheduler.config, "use_dynamic_shifting", False) else {}
     try:
-        trial.set_timesteps(**arguments, **options)
+        trial.set_timesteps(**arguments, **_needed(scheduler))
     except (ValueError, TypeError, IndexError) as error:
         return str(error).splitlines()[0]
     found = trial.sigmas.detach().cpu().double().numpy()
@@ -359,7 +372,7 @@ def _refused(scheduler: Any, arguments: dict[str, Any], wanted: Array) -> str | 
         found = np.append(found[:1], found[1::2])  # two evaluations a step
     if found.shape != wanted.shape:
         return f"{len(found)} sigmas for {len(wanted)} nodes"
-    allowed = np.append(np.full(len(wanted) - 1, _CLOSE), _SAME_END) * wanted
+    allowed = np.append(np.full(len(wanted) - 1, _CLOSE), SAME_END) * wanted
     worst = int(np.argmax(np.abs(found - wanted) - allowed))
     if abs(found[worst] - wanted[worst]) <= allowed[worst]:
         return None

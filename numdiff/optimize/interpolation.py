@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numdiff.methods.checks import choice
-from numdiff.optimize.result import TimeSteps, nodes
+from numdiff.optimize.nodes import nodes
+from numdiff.optimize.result import TimeSteps
 
 Array = NDArray[np.float64]
 
@@ -58,7 +59,8 @@ def interpolate(log_snr: Any, steps: int, *, infinite: str = "split") -> Any:
     Raises
     ------
     TypeError, ValueError
-        For a table that does not rise, fewer than two steps, or too few to keep the infinite ends.
+        For a table that does not rise, fewer than two steps, or too few to keep the infinite ends; of a `TimeSteps`
+        also where its method cannot be laid out on so few.
     """
     if isinstance(log_snr, TimeSteps):
         return _result(log_snr, interpolate(log_snr.log_snr, steps, infinite=infinite))
@@ -76,7 +78,12 @@ def _result(result: TimeSteps, table: Array) -> TimeSteps:
     unknown = {"objective": math.nan, "initial_objective": math.nan, "optimality": math.nan, "certified": False}
     nothing = {"orders": None, "gap": None, "certificate": None, "errors": None, "evaluate": None, "trace": np.zeros(0)}
     message = f"interpolated from {result.steps} steps"
-    return replace(result, log_snr=table, status="interpolated", message=message, **unknown, **nothing)  # type: ignore[arg-type]  # by name
+    found = replace(result, log_snr=table, status="interpolated", message=message, **unknown, **nothing)  # type: ignore[arg-type]  # by name
+    try:
+        found.scheme()
+    except ValueError as error:
+        raise ValueError(f"steps = {len(table) - 1} does not suit the method of the result: {error}") from error
+    return found
 
 
 def _kept(table: Array, steps: int) -> Array:

@@ -66,7 +66,11 @@ class Parts:
 
 
 class Problem(Protocol):
-    """An objective over a window."""
+    """An objective over a window.
+
+    It may have a method ``evaluate_many(points: Array) -> list[Parts]`` for several z at once, shape (k, n), which is
+    what curvature is measured from.
+    """
 
     window: Window
 

@@ -4,9 +4,9 @@ A result holds N + 1 half log-SNRs lambda_0 < ... < lambda_N, lambda = log(alpha
 may be infinite (alpha = 0, sigma = 0). Everything else about the steps follows from them and the schedule: the times
 t(lambda), the scales alpha and sigma, the grid that `Method.discretize` takes, and the scheme.
 
-Rounding. A network trained on a table of noise levels may be asked only at its entries. Each step then begins at the
-entry nearest in log-SNR, and the objective F, which was minimal before, becomes F(rounded)/F times what it was: the
-cost of rounding, which `TimeSteps.rounding` reports. Two steps that fall on one entry are an error, not a shorter grid.
+Rounding. A network trained on a table of noise levels may be asked only at its entries. Each step then begins at an
+entry of its own, near in log-SNR (`numdiff.optimize.rounding`), and the objective F, which was minimal before, becomes
+F(rounded)/F times what it was: the cost of rounding, which `TimeSteps.rounding` reports.
 
 A result is certified where a check of the Karush-Kuhn-Tucker conditions that does not trust the optimizer holds; else
 `message` says why it is not. `to_json` writes the numbers so that they come back bit for bit; the objective's own code
@@ -30,7 +30,11 @@ from numpy.typing import NDArray
 from numdiff._files import write_atomically
 from numdiff.level import Level
 from numdiff.methods import Method, Scheme
-from numdiff.schedules import Discrete, Schedule
+from numdiff.optimize.nodes import frozen, nodes
+from numdiff.optimize.rounding import SAME_END, Rounding, assign, moves, schedule_table, table_of
+from numdiff.schedules import Schedule
+
+__all__ = ["Rounding", "TimeSteps", "nodes", "versions"]
 
 Array = NDArray[np.float64]
 
@@ -44,29 +48,6 @@ def versions() -> dict[str, str]:
     return {"numdiff": numdiff.__version__, "numpy": np.__version__, "scipy": scipy.__version__}
 
 
-@dataclass(frozen=True, eq=False)
-class Rounding:
-    """Steps moved to the nearest entries of a table.
-
-    Parameters
-    ----------
-    timesteps
-        The entries at which the N steps begin, falling strictly, shape (N,).
-    log_snr
-        Half log-SNR of all N + 1 nodes after rounding; an infinite end stays.
-    shift
-        The largest move of a node in half log-SNR.
-    objective
-        The objective there, or None where the result cannot evaluate it. The ends are fixed in the objective: a move
-        of an end is in `shift` and not in `objective`.
-    """
-
-    timesteps: NDArray[np.int64]
-    log_snr: Array
-    shift: float
-    objective: float | None
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class TimeSteps:
     """Optimized time steps of a method on a schedule.
@@ -74,7 +55,8 @@ class TimeSteps:
     Parameters
     ----------
     method, schedule
-        What the steps are for; `method` is as it was given, `tuned` has the optimized parameters.
+        What the steps are for; `method` is as it was given, `tuned` has the optimized parameters. Where a function of
+        them was given, `method` is what it returns at the optimum.
     objective_name
         Which objective was minimized.
     log_snr
@@ -92,7 +74,7 @@ class TimeSteps:
     start, final, orders
         Arguments of `Method.discretize`.
     parameters
-        Optimized parameters of the method by name ("beta", or "base.order" of a part).
+        Optimized parameters by name ("beta", or "base.beta" of a part), or of the function that was given.
     objective_options
         Options of the objective.
     gap
@@ -106,7 +88,8 @@ class TimeSteps:
     seconds, evaluations
         What the search took.
     evaluate
-        The objective as a function of (lambda_1, ..., lambda_{N-1}, parameters); None in a result that was read.
+        The objective as a function of (lambda_1, ..., lambda_{N-1}, parameters); see `value`. None in a result that
+        was read from a file or a pickle, which hold numbers and no code.
     provenance
         Versions that it was made with.
 
@@ -145,7 +128,18 @@ class TimeSteps:
     def __post_init__(self) -> None:
         """Check the nodes and keep arrays of our own that nobody can write to."""
         object.__setattr__(self, "log_snr", nodes(self.log_snr))
-        object.__setattr__(self, "trace", _frozen(self.trace))
+        object.__setattr__(self, "trace", frozen(self.trace))
+        if self.evaluate is not None and not isinstance(self.evaluate, _Checked):
+            object.__setattr__(self, "evaluate", _Checked(self.evaluate, self.steps - 1, tuple(self.parameters)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields for a pickle or a copy: numbers, and not the objective's code."""
+        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)} | {"evaluate": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the fields; arrays, which come writable out of a pickle, are frozen again."""
+        self.__dict__.update(state)
+        self.__post_init__()
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
@@ -160,7 +154,7 @@ class TimeSteps:
         inner = np.asarray(self.schedule.time(self.log_snr[1:-1]), dtype=float)
         first = self._time(self.log_snr[0]) if self.t_start is None else self.t_start
         last = self._time(self.log_snr[-1]) if self.t_end is None else self.t_end
-        return _frozen(np.concatenate([[first], inner, [last]]))
+        return frozen(np.concatenate([[first], inner, [last]]))
 
     def _time(self, log_snr: float) -> float:
         if log_snr == math.inf and self.schedule.sigma(0.0) > 0:
@@ -194,7 +188,10 @@ class TimeSteps:
 
     @property
     def tuned(self) -> Method:
-        """The method with the optimized parameters."""
+        """The method with the optimized parameters.
+
+        A parameter that is no field of the method belongs to a function that was given: the method has it already.
+        """
         method = self.method
         for name, value in self.parameters.items():
             method = _with(method, name.split("."), float(value))
@@ -203,6 +200,40 @@ class TimeSteps:
     def scheme(self) -> Scheme:
         """Return the tuned method laid out on the steps."""
         return self.tuned.discretize(self.schedule, self.grid, start=self.start, final=self.final, orders=self.orders)
+
+    def value(self, log_snr: Any = None, parameters: Mapping[str, float] | None = None) -> float:
+        """Return the objective at other log-SNRs between the same ends.
+
+        Parameters
+        ----------
+        log_snr
+            Half log-SNRs of the N - 1 nodes between the ends, or of all N + 1; the result's own if None.
+        parameters
+            Values of the optimized parameters by name; those not named are the result's own.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they do not rise strictly between the ends of this result, for parameters that were not optimized, and
+            for a result that cannot be evaluated (`evaluate`).
+        """
+        given = self.log_snr if log_snr is None else np.asarray(log_snr)
+        if given.shape == (self.steps - 1,):
+            given = np.concatenate([self.log_snr[:1], given, self.log_snr[-1:]])
+        if given.shape != (self.steps + 1,):
+            raise ValueError(
+                f"log_snr must be the {self.steps - 1} half log-SNRs between the ends, or all {self.steps + 1}, got an "
+                f"array of shape {given.shape}"
+            )
+        if not np.allclose(given[[0, -1]], self.log_snr[[0, -1]], rtol=0, atol=1e-9):
+            raise ValueError(f"log_snr must begin and end at {self.log_snr[[0, -1]]}, where the objective's ends are")
+        unknown = set(parameters or {}) - set(self.parameters)
+        if unknown:
+            raise ValueError(f"parameters names {sorted(unknown)}; optimized were {list(self.parameters)}")
+        if self.evaluate is None:
+            raise ValueError(_UNKNOWN)
+        values = {**self.parameters, **(parameters or {})}
+        return float(self.evaluate(np.append(nodes(given)[1:-1], list(values.values()))))
 
     def with_clean_end(self) -> TimeSteps:
         """Return the steps with one more, from the last node to sigma = 0, for programs that end there.
@@ -231,16 +262,18 @@ class TimeSteps:
 
     @property
     def timesteps(self) -> NDArray[np.int64]:
-        """The table entries nearest to where the N steps begin, falling strictly, shape (N,).
+        """The entries of the schedule's table at which the N steps begin, falling strictly, shape (N,).
+
+        Every step has an entry of its own, the nearest where those differ; see `numdiff.optimize.rounding`.
 
         Raises
         ------
         TypeError
             If the schedule is no table.
         ValueError
-            If two nodes fall on one entry; the message names them.
+            If there are more steps than entries.
         """
-        return self.rounded_to(self._table()).timesteps
+        return self.rounded_to(schedule_table(self.schedule)).timesteps
 
     def rounded(self) -> tuple[NDArray[np.int64], float]:
         """Return `timesteps`, and the objective at them.
@@ -248,11 +281,13 @@ class TimeSteps:
         Raises
         ------
         TypeError, ValueError
-            As `timesteps`; ValueError too for a result that was read from a file, which cannot be evaluated.
+            As `timesteps`; ValueError too for a result that was read from a file, which cannot be evaluated, and where
+            an end is no entry.
         """
-        found = self.rounded_to(self._table())
+        found = self.rounded_to(schedule_table(self.schedule))
         if found.objective is None:
-            raise ValueError("the objective of a result that was read from a file cannot be evaluated; optimize again")
+            moved = f"an end moves by {moves(self.log_snr, found.log_snr)[1]:.3g}, and the objective's ends are fixed"
+            raise ValueError(_UNKNOWN if self.evaluate is None else moved)
         return found.timesteps, found.objective
 
     @property
@@ -262,36 +297,19 @@ class TimeSteps:
         return after / self.objective if self.objective else (1.0 if after == self.objective else math.inf)
 
     def rounded_to(self, entries: Any) -> Rounding:
-        """Return the steps moved to the nearest entries of a table of half log-SNRs, falling strictly, shape (M,).
+        """Return the steps moved to entries of a table of half log-SNRs, falling strictly, shape (M,).
 
         Raises
         ------
         ValueError
-            If the table does not fall strictly, or two nodes fall on one entry.
+            If the table does not fall strictly, or there are more steps than entries.
         """
-        table = np.asarray(entries, dtype=float)
-        if table.ndim != 1 or len(table) < 2 or not (np.diff(table) < 0).all():
-            raise ValueError("entries must be half log-SNRs that fall strictly, at least two of them")
-        known = self.log_snr[np.isfinite(self.log_snr)]
-        index = _nearest(table, self.log_snr[: self.steps + (self.log_snr[-1] < math.inf)])
-        _refuse_collisions(self, index)
-        moved = np.append(table[index], self.log_snr[len(index) :])
-        shift = np.abs(moved[np.isfinite(self.log_snr)] - known).max()
-        return Rounding(index[: self.steps], _frozen(moved), float(shift), self._at(moved))
-
-    def _table(self) -> Array:
-        if not isinstance(self.schedule, Discrete):
-            raise TypeError(
-                f"timesteps are entries of a table, and {self.schedule!r} is none; use times, or "
-                "nd.optimize.diffusers_arguments with the scheduler whose table it is"
-            )
-        zero_signal = self.schedule.alphas_cumprod[-1] == 0
-        return np.concatenate([[-math.inf] if zero_signal else [], self.schedule.corners])[::-1]
-
-    def _at(self, moved: Array) -> float | None:
-        if self.evaluate is None:
-            return None
-        return float(self.evaluate(np.append(moved[1:-1], list(self.parameters.values()))))
+        table = table_of(entries)
+        index = assign(table, self.log_snr[: self.steps + (self.log_snr[-1] < math.inf)])
+        moved = frozen(np.append(table[index], self.log_snr[len(index) :]))
+        shift, end = moves(self.log_snr, moved)
+        known = self.evaluate is not None and end <= SAME_END
+        return Rounding(index[: self.steps], moved, shift, self.value(moved[1:-1]) if known else None)
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
@@ -299,9 +317,11 @@ class TimeSteps:
         """Say at a glance what was optimized, by how much, and whether it is certified."""
         proved = "certified" if self.certified else f"not certified: {self.message or self.status}"
         tuned = "".join(f", {name}={value:.4g}" for name, value in self.parameters.items())
+        unknown = math.isnan(self.objective)
+        change = "not evaluated" if unknown else f"{self.initial_objective:.4g} -> {self.objective:.4g}"
         return (
             f"TimeSteps({self.method}, {self.steps} steps on {self.schedule.name}{tuned}; {self.objective_name} "
-            f"{self.initial_objective:.4g} -> {self.objective:.4g}; {proved}; {self.seconds:.3g} s)"
+            f"{change}; {proved}; {self.seconds:.3g} s)"
         )
 
     def to_json(self) -> str:
@@ -327,56 +347,32 @@ class TimeSteps:
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
 
-def nodes(log_snr: Any) -> Array:
-    """Return half log-SNRs as a read-only array, checked.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Unless they are at least three numbers in one dimension that rise strictly, infinite at the ends only.
-    """
-    values = np.asarray(log_snr)
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"log_snr must be numbers, not {log_snr!r}")
-    if values.ndim != 1 or len(values) < 3:
-        raise ValueError(f"log_snr must be one-dimensional with at least three nodes, but has shape {values.shape}")
-    bad = ~(values[1:] > values[:-1])
-    if bad.any():
-        i = int(np.argmax(bad))
-        raise ValueError(
-            f"log_snr must rise strictly from noise to data, but log_snr[{i}] = {values[i]} and log_snr[{i + 1}] = "
-            f"{values[i + 1]}"
-        )
-    return _frozen(values)
+_UNKNOWN = "the objective of a result that was read from a file or added to cannot be evaluated; optimize again"
 
 
-def _frozen(values: Any) -> Array:
-    array = np.array(values, dtype=float)
-    array.setflags(write=False)
-    return array
+@dataclass(frozen=True)
+class _Checked:
+    """The objective as a function of one array, whose shape is checked."""
+
+    function: Callable[[Array], float]
+    inner: int
+    names: tuple[str, ...]
+
+    def __call__(self, z: Any) -> float:
+        point = np.asarray(z, dtype=float)
+        if point.shape != (self.inner + len(self.names),):
+            raise ValueError(
+                f"evaluate takes the {self.inner} half log-SNRs between the ends"
+                f"{' and then ' + ', '.join(self.names) if self.names else ''}, got an array of shape {point.shape}; "
+                "result.value takes all nodes too"
+            )
+        return float(self.function(point))
 
 
 def _with(part: Any, path: list[str], value: float) -> Any:
-    """Return a method with the field at `path` set."""
+    """Return a method with the field at `path` set, or as it is if it has no such field."""
     name, rest = path[0], path[1:]
-    if name not in {item.name for item in dataclasses.fields(part)}:
-        raise ValueError(f"parameters: {part} has no parameter {name!r}")
+    if not dataclasses.is_dataclass(part) or name not in {item.name for item in dataclasses.fields(part)}:
+        return part
+    assert not isinstance(part, type)
     return replace(part, **{name: _with(getattr(part, name), rest, value) if rest else value})
-
-
-def _nearest(table: Array, values: Array) -> NDArray[np.int64]:
-    """Return the indices of the entries of a falling table that are nearest to each of the values."""
-    upper = np.clip(np.searchsorted(-table, -values), 1, len(table) - 1)
-    with np.errstate(invalid="ignore"):  # inf - inf beside an entry with alpha = 0
-        below = values - table[upper] < table[upper - 1] - values
-    return np.where(below | (values == table[upper]), upper, upper - 1)
-
-
-def _refuse_collisions(result: TimeSteps, index: NDArray[np.int64]) -> None:
-    same = np.flatnonzero(np.diff(index) >= 0)
-    if same.size:
-        lam = result.log_snr
-        where = "; ".join(
-            f"nodes {i} and {i + 1} (log-SNR {lam[i]:.6g} and {lam[i + 1]:.6g}) on entry {index[i]}" for i in same
-        )
-        raise ValueError(f"the steps are closer than the table: {where}; take fewer steps or a larger gap")

@@ -60,30 +60,31 @@ class StepOptim:
         N
             Number of steps, at least 2.
         eps
-            The last time.
+            The last time, between 0 and T, both excluded.
         initType
             Where the search starts: "unif", "unif_t", "edm" or "quad"; with "_origin" appended, that grid itself.
 
         Returns
         -------
-        (ts, lambdas): float64 arrays for a schedule of numdiff, else float64 tensors.
+        (ts, lambdas): float64 arrays for a schedule of numdiff, else float64 tensors; ts[0] is T and ts[-1] is eps.
 
         Raises
         ------
-        ValueError
-            For an unknown initType, fewer than two steps, or ends that the objective cannot measure.
+        TypeError, ValueError
+            For an unknown initType, fewer than two steps, an eps outside (0, T), a schedule whose log-SNR is infinite
+            at T, or ends that the objective cannot measure.
 
         Warns
         -----
         UserWarning
             If the steps could not be certified as a minimum.
         """
-        if initType.endswith("_origin"):
-            return self._answer(self.start(N, eps, initType.removesuffix("_origin")))
+        if isinstance(initType, str) and initType.endswith("_origin"):
+            return self._answer(self.start(N, eps, initType.removesuffix("_origin")), eps)
         found = self.optimize(N, eps, initType)
         if not found.certified:
             warnings.warn(f"the time steps are not certified: {found.message}", stacklevel=2)
-        return self._answer(found.log_snr)
+        return self._answer(found.log_snr, eps)
 
     def optimize(self, N: int, eps: float, initType: str) -> TimeSteps:
         """Return the whole result; its schedule is a stand-in with the same log-SNRs, so its times are not those of ns.
@@ -104,17 +105,36 @@ class StepOptim:
         )
 
     def start(self, N: int, eps: float, name: str) -> Array:
-        """Return the half log-SNRs of a starting grid, shape (N + 1,)."""
-        if name not in INITIAL:
+        """Return the half log-SNRs of a starting grid, shape (N + 1,); errors are those of `get_ts_lambdas`."""
+        if not isinstance(name, str) or name not in INITIAL:
             suggest(name, INITIAL, "initType")
-        ends = np.array([float(self.ns.T), float(eps)])
+        ends = self._ends(N, eps)
         lam = self._log_snr(ends)
+        if not np.isfinite(lam).all():
+            raise ValueError(
+                f"the half log-SNRs at T = {ends[0]:g} and eps = {ends[1]:g} are {lam} and must be finite: the "
+                "objective needs some signal at T; use nd.optimize.timesteps with another objective for such a schedule"
+            )
         if name == "unif":
             return _spaced(lam, N)
         if name == "edm":
             return np.asarray(-7 * np.log(_spaced(np.exp(-lam / 7), N)))
         power = 1 if name == "unif_t" else 2
         return self._log_snr(np.clip(_spaced(ends ** (1 / power), N) ** power, ends[1], ends[0]))
+
+    def _ends(self, N: Any, eps: Any) -> Array:
+        """Return T and eps, checked together with the number of steps."""
+        if not hasattr(self.ns, "T") or not (isinstance(self.ns, Schedule) or hasattr(self.ns, "marginal_lambda")):
+            raise TypeError(f"ns must be a noise schedule such as nd.schedules.VPLinear(), got {self.ns!r}")
+        if isinstance(N, bool) or not isinstance(N, (int, np.integer)):
+            raise TypeError(f"N must be a whole number, at least 2, got {N!r}")
+        if N < 2:
+            raise ValueError(f"N must be at least 2, got {N}: with one step there is nothing to place")
+        if isinstance(eps, (bool, str)) or not isinstance(eps, (int, float, np.number)):
+            raise TypeError(f"eps must be a time, got {eps!r}")
+        if not 0 < eps < self.ns.T:
+            raise ValueError(f"eps = {eps} must lie between 0 and T = {float(self.ns.T):g}; 1e-3 is usual")
+        return np.array([float(self.ns.T), float(eps)])
 
     def _log_snr(self, t: Array) -> Array:
         if isinstance(self.ns, Schedule):
@@ -123,13 +143,21 @@ class StepOptim:
 
         return np.asarray(self.ns.marginal_lambda(torch.from_numpy(t)), dtype=float)
 
-    def _answer(self, log_snr: Array) -> tuple[Any, Any]:
+    def _answer(self, log_snr: Array, eps: float) -> tuple[Any, Any]:
+        """Return times and log-SNRs with the ends exactly as asked for; an inversion is off in the last bits."""
+        ends = self._ends(len(log_snr) - 1, eps)
+        lam = np.array(log_snr)
+        lam[[0, -1]] = self._log_snr(ends)
         if isinstance(self.ns, Schedule):
-            return self.ns.time(log_snr), log_snr
+            times = np.array(self.ns.time(lam), dtype=float)
+            times[[0, -1]] = ends
+            return times, lam
         import torch
 
-        lam = torch.tensor(log_snr)  # a copy: the result keeps its own
-        return self.ns.inverse_lambda(lam), lam
+        tensor = torch.from_numpy(lam)
+        found = self.ns.inverse_lambda(tensor).clone()
+        found[0], found[-1] = ends.tolist()
+        return found, tensor
 
 
 def _spaced(ends: Array, steps: int) -> Array:

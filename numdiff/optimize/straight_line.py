@@ -12,6 +12,9 @@ chain, exact to rounding.
 **Compression.** A coefficient depends on few neighbouring variables. Two variables that meet in no output share one
 column of (1) (Curtis, Powell and Reid, IMA J. Appl. Math. 13 (1974)): a banded Jacobian costs as many columns as the
 band is wide.
+
+**Many points.** A small program spends its time in calling NumPy. `Compiled.many` carries the rows of several z through
+the same calls, so that ten points cost two or three evaluations.
 """
 
 from __future__ import annotations

@@ -10,7 +10,14 @@ from numdiff.plotting.images import image_grid
 from numdiff.plotting.lines import curves, error_against_nfe, order_plot
 from numdiff.plotting.planes import boundary_locus, order_star, plane_regions, stability_region, stability_regions
 from numdiff.plotting.style import COLOURS, LINES, MARKERS, figure, new_axes, save, share, style_of
-from numdiff.plotting.timesteps import error_bands, error_per_mode, objective_trace, sigma_per_step, step_density
+from numdiff.plotting.timesteps import (
+    error_bands,
+    error_per_mode,
+    objective_against_error,
+    objective_trace,
+    sigma_per_step,
+    step_density,
+)
 
 __all__ = [
     "COLOURS",
@@ -24,6 +31,7 @@ __all__ = [
     "figure",
     "image_grid",
     "new_axes",
+    "objective_against_error",
     "objective_trace",
     "order_plot",
     "order_star",

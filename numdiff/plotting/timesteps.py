@@ -1,8 +1,12 @@
-"""Figures of time steps: where they lie, what they cost, and how the search found them."""
+"""Figures of time steps: where they lie, what they cost, and how the search found them.
+
+Where a function takes sigmas, log-SNRs or a trace it also takes an optimized result, anything with `log_snr` and
+`trace`, and reads them off.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def sigma_per_step(
-    sigmas: Mapping[str, ArrayLike],
+    sigmas: Mapping[str, Any],
     ax: Axes | None = None,
     *,
     xlabel: str = "$i/N$",
@@ -28,8 +32,9 @@ def sigma_per_step(
     Parameters
     ----------
     sigmas
-        Name -> levels sigma/alpha (or sigma) of the N + 1 nodes, from noise to data; N may differ. Levels of 0 and inf
-        have no place on the axis: the line ends at their neighbours.
+        Name -> levels sigma/alpha (or sigma) of the N + 1 nodes, from noise to data, or a `TimeSteps`, whose
+        sigma/alpha are drawn; N may differ. Levels of 0 and inf have no place on the axis: the line ends at their
+        neighbours.
     ax
         Where to draw.
     xlabel, ylabel
@@ -42,14 +47,14 @@ def sigma_per_step(
     ValueError
         Unless each is one-dimensional with at least two levels.
     """
-    lines = {name: _steps(name, values) for name, values in sigmas.items()}
+    lines = {name: _steps(name, _of(values, "log_snr", lambda lam: np.exp(-lam))) for name, values in sigmas.items()}
     shares = {name: np.arange(len(y)) / (len(y) - 1) for name, y in lines.items()}
     pairs = {name: (shares[name], y) for name, y in lines.items()}
     return curves(pairs, ax, xlabel=xlabel, ylabel=ylabel, logy=True, markers=True, **style)
 
 
 def step_density(
-    log_snrs: Mapping[str, ArrayLike],
+    log_snrs: Mapping[str, Any],
     ax: Axes | None = None,
     *,
     xlabel: str = r"half log-SNR $\lambda$",
@@ -61,8 +66,8 @@ def step_density(
     Parameters
     ----------
     log_snrs
-        Name -> half log-SNRs of the N + 1 nodes, rising. A step to an infinite end is not drawn but counted in N, so
-        that the area is then (N - 1)/N.
+        Name -> half log-SNRs of the N + 1 nodes, rising, or a `TimeSteps`. A step to an infinite end is not drawn but
+        counted in N, so that the area is then (N - 1)/N.
     ax
         Where to draw.
     xlabel, ylabel
@@ -77,7 +82,7 @@ def step_density(
     """
     ax = new_axes() if ax is None else ax
     for k, (name, values) in enumerate(log_snrs.items()):
-        lam = _steps(name, values)
+        lam = _steps(name, _of(values, "log_snr"))
         if not (np.diff(lam) > 0).all():
             raise ValueError(f"log_snrs of {name!r} must rise strictly, got {lam}")
         shown = lam[np.isfinite(lam)]
@@ -156,7 +161,7 @@ def error_bands(
 
 
 def objective_trace(
-    traces: Mapping[str, ArrayLike],
+    traces: Mapping[str, Any],
     ax: Axes | None = None,
     *,
     xlabel: str = "iteration",
@@ -169,7 +174,7 @@ def objective_trace(
     Parameters
     ----------
     traces
-        Name -> values, one an iteration.
+        Name -> values, one an iteration, or a `TimeSteps`.
     ax
         Where to draw.
     xlabel, ylabel
@@ -179,13 +184,55 @@ def objective_trace(
     **style
         Passed to ``ax.plot``.
     """
-    values = {name: np.asarray(trace, dtype=float) for name, trace in traces.items()}
+    values = {name: np.asarray(_of(trace, "trace"), dtype=float) for name, trace in traces.items()}
     pairs = {name: (np.arange(trace.size), trace) for name, trace in values.items()}
     ax = curves(pairs, ax, xlabel=xlabel, ylabel=ylabel, logy=logy, markers=True, **style)
     longest = max((trace.size for trace in values.values()), default=0)
     if 1 < longest <= 10:
         _integer_ticks(ax, [np.arange(longest, dtype=float)])
     return ax
+
+
+def objective_against_error(
+    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    ax: Axes | None = None,
+    *,
+    xlabel: str = "objective",
+    ylabel: str = "error",
+    logx: bool = True,
+    logy: bool = True,
+    **style: Any,
+) -> Axes:
+    """Draw what an objective promises against what happens: a point for every grid, without lines.
+
+    A good objective puts its points on a rising curve; one whose lowest points are not the lowest errors misleads.
+
+    Parameters
+    ----------
+    pairs
+        Name -> (objectives, errors), two sequences of the same length, one entry a grid; one name an objective, or a
+        number of steps. Points that are not finite, and on a logarithmic axis not positive, are left out.
+    ax
+        Where to draw.
+    xlabel, ylabel
+        What the axes show.
+    logx, logy
+        Whether the axes are logarithmic.
+    **style
+        Passed to ``ax.plot``.
+
+    Raises
+    ------
+    ValueError
+        If the two sequences of a name differ in length.
+    """
+    options: dict[str, Any] = {"linestyle": "none", "alpha": 0.7} | style
+    return curves(pairs, ax, xlabel=xlabel, ylabel=ylabel, logx=logx, logy=logy, markers=True, **options)
+
+
+def _of(values: Any, name: str, convert: Callable[[Any], Any] = lambda x: x) -> Any:
+    """Return what a result holds under a name, converted; everything else as it is."""
+    return convert(getattr(values, name)) if hasattr(values, name) else values
 
 
 def _steps(name: str, values: ArrayLike) -> np.ndarray:

@@ -297,13 +297,44 @@ def test_steps_closer_than_the_table_are_not_merged():
         exports.install(build("EulerDiscreteScheduler", **TABLE), close, rounded=True)
 
 
-def test_nodes_beyond_the_table_are_refused_or_rounded():
-    beyond = result(SCHEDULE, [SCHEDULE.log_snr(1.0), 0.0, SCHEDULE.log_snr(0.0002), math.inf])
-    scheduler = build("EulerDiscreteScheduler", **TABLE)
-    with pytest.raises(ValueError, match=r"node 2 has log-SNR .* beyond the scheduler's table"):
+BEYOND = {
+    "before": [-5.024, 0.0, 2.0, SCHEDULE.log_snr(0.001)],  # sigma/alpha = 152; the table ends at 14.6
+    "behind": [SCHEDULE.log_snr(1.0), 0.0, 2.0, 4.557],  # sigma/alpha = 0.0105; the table ends at 0.029
+    "inside, but not at the end": [SCHEDULE.log_snr(1.0), 0.0, 4.5, math.inf],
+}
+
+
+@pytest.mark.parametrize("log_snr", BEYOND.values(), ids=BEYOND)
+@pytest.mark.parametrize("name", ["DPMSolverMultistepScheduler", "EulerDiscreteScheduler"])
+def test_nodes_beyond_the_table_are_refused_everywhere(name, log_snr):
+    beyond, scheduler = result(SCHEDULE, log_snr), build(name, **config(name, log_snr[-1] == math.inf))
+    for call in (
+        lambda: exports.diffusers_arguments(beyond, scheduler),
+        lambda: exports.diffusers_arguments(beyond, scheduler, kind="timesteps"),
+        lambda: exports.install(scheduler, beyond),
+        lambda: exports.install(scheduler, beyond, rounded=True),
+    ):
+        with pytest.raises(ValueError, match=r"node \d has log-SNR .* beyond the scheduler's table.*t_start and t_end"):
+            call()
+    assert exports.diffusers_rounding(beyond, scheduler).shift > 0.5  # which says how far it would have moved
+
+
+def test_rounding_may_move_a_node_back_into_the_table_as_far_as_any_other():
+    """The table's first spacing is 0.35; a node up to half of it beyond the end is a rounding like the others."""
+    scheduler = build("EulerDiscreteScheduler", **config("EulerDiscreteScheduler", True))
+    beyond = result(SCHEDULE, [SCHEDULE.log_snr(1.0), 0.0, SCHEDULE.log_snr(0.001) + 0.1, math.inf])
+    with pytest.raises(ValueError, match="node 2 .* beyond"):
         exports.install(scheduler, beyond)
-    rounding = exports.install(scheduler, beyond, rounded=True)
-    assert rounding.shift == pytest.approx(SCHEDULE.log_snr(0.0002) - SCHEDULE.log_snr(0.001), abs=2e-4)
+    assert exports.install(scheduler, beyond, rounded=True).shift == pytest.approx(0.1, abs=2e-4)
+
+
+def test_dynamic_shifting_leaves_the_installed_steps_alone():
+    wanted = 1 / (1 + np.exp(flow().log_snr))
+    for options in ({}, {"mu": 0.7}):
+        scheduler = build("FlowMatchEulerDiscreteScheduler", shift=3.0, use_dynamic_shifting=True)
+        exports.install(scheduler, flow(), **options)
+        np.testing.assert_allclose(sigmas_of_a_run(scheduler, 1.0), wanted, rtol=TOLERANCE, atol=1e-7)
+        np.testing.assert_allclose(scheduler.timesteps, 1000 * wanted[:-1], rtol=1e-6)
 
 
 def test_a_logarithm_of_no_signal_is_refused():

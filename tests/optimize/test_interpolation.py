@@ -86,15 +86,26 @@ def test_a_uniform_table_stays_uniform():
 
 def test_results_stay_results():
     vp = nd.schedules.VPLinear()
-    steps = TimeSteps(nd.UniPC(3), vp, "paper", [-3.0, 0.0, 2.0], 1.0, 2.0, "", "", True, 0.0, t_end=0.05)
+    end = vp.time(2.0)
+    steps = TimeSteps(nd.UniPC(3), vp, "paper", [-3.0, 0.0, vp.log_snr(end)], 1.0, 2.0, "", "", True, 0.0, t_end=end)
     found = interpolate(steps, 4)
-    assert found.log_snr.tolist() == [-3.0, -1.5, 0.0, 1.0, 2.0]
-    assert found.times[-1] == 0.05
+    assert found.log_snr[:-1].tolist() == [-3.0, -1.5, 0.0, 0.5 * vp.log_snr(end)]
+    assert found.times[-1] == end
     assert found.scheme().steps == 4
     assert not found.certified
     assert math.isnan(found.objective)
     assert "interpolated from 2 steps" in repr(found)
+    assert "paper not evaluated" in repr(found)
     assert TimeSteps.from_json(found.to_json()).log_snr.tolist() == found.log_snr.tolist()
+
+
+def test_too_few_steps_for_the_method_are_refused_at_once():
+    vp = nd.schedules.VPLinear()
+    lam = np.linspace(-5.0, 4.0, 6)
+    steps = TimeSteps(nd.DPMSolverPP(3), vp, "paper", lam, 1.0, 2.0, "", "", True, 0.0)
+    with pytest.raises(ValueError, match=r"steps = 2 does not suit the method of the result: .* at least 3 steps"):
+        interpolate(steps, 2)
+    assert interpolate(steps, 3).scheme().steps == 3
 
 
 @pytest.mark.parametrize(

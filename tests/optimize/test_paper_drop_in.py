@@ -64,8 +64,33 @@ def test_the_authors_noise_schedule_gives_tensors_with_the_same_steps():
     assert lam.numpy() == pytest.approx(StepOptim(VP).get_ts_lambdas(6, 1e-3, "unif")[1], abs=1e-7)
 
 
-def test_what_it_does_not_know_is_named():
-    with pytest.raises(ValueError, match="initType 'unif_T'"):
-        StepOptim(VP).get_ts_lambdas(6, 1e-3, "unif_T")
-    with pytest.raises(ValueError, match="steps must be at least 2"):
-        StepOptim(VP).get_ts_lambdas(1, 1e-3, "unif")
+@pytest.mark.parametrize("name", ["unif_t", "quad_origin"])
+@pytest.mark.parametrize("ns", [VP, nd.schedules.SubVP(), nd.schedules.Cosine(), NoiseSchedule()], ids=str)
+def test_the_ends_are_exactly_those_that_were_asked_for(ns, name):
+    times, lam = StepOptim(ns).get_ts_lambdas(5, 1e-3, name)
+    assert (float(times[0]), float(times[-1])) == (ns.T, 1e-3)
+    if isinstance(ns, nd.schedules.Schedule):
+        assert (lam[0], lam[-1]) == (ns.log_snr(ns.T), ns.log_snr(1e-3))
+
+
+@pytest.mark.parametrize(
+    ("ns", "steps", "eps", "name", "error", "message"),
+    [
+        (VP, 6, 1e-3, "unif_T", ValueError, "initType 'unif_T'"),
+        (VP, 6, 1e-3, None, ValueError, "unknown initType None"),
+        (VP, 1, 1e-3, "unif", ValueError, "N must be at least 2, got 1"),
+        (VP, 1, 1e-3, "unif_origin", ValueError, "N must be at least 2, got 1"),
+        (VP, 0, 1e-3, "unif_origin", ValueError, "N must be at least 2, got 0"),
+        (VP, -3, 1e-3, "quad", ValueError, "N must be at least 2, got -3"),
+        (VP, 6.0, 1e-3, "quad", TypeError, "N must be a whole number"),
+        (VP, 6, 0, "unif", ValueError, "eps = 0 must lie between 0 and T = 1"),
+        (VP, 6, 1.0, "unif", ValueError, "eps = 1.0 must lie between 0 and T = 1"),
+        (VP, 6, float("nan"), "unif", ValueError, "eps = nan must lie between"),
+        (VP, 6, "1e-3", "unif", TypeError, "eps must be a time"),
+        (nd.schedules.Flow(), 6, 1e-3, "unif", ValueError, "must be finite: the objective needs some signal"),
+        (3, 6, 1e-3, "unif", TypeError, "ns must be a noise schedule"),
+    ],
+)
+def test_bad_input_is_named_at_the_door(ns, steps, eps, name, error, message):
+    with pytest.raises(error, match=message):
+        StepOptim(ns).get_ts_lambdas(steps, eps, name)

@@ -8,7 +8,7 @@ import torch
 import numdiff as nd
 from numdiff import elementary
 from numdiff.optimize.compiled import Trace, coefficients
-from numdiff.optimize.straight_line import Compiled
+from numdiff.optimize.straight_line import Compiled, _phis
 from numdiff.optimize.tape import Tape
 from numdiff.optimize.window import Window
 from numdiff.phi import phi
@@ -176,3 +176,47 @@ def test_a_parameter_that_does_not_exist_is_named():
     window = Window(window.low, window.high, STEPS, window.gaps, ("gamma",), (0.1,), (1.0,))
     with pytest.raises(ValueError, match="no parameter 'gamma'"):
         Trace(nd.GHVB(3, 0.8), schedule, ends, window, {})
+
+
+@pytest.mark.parametrize("name", ["vp-linear", "flow"])
+def test_many_points_at_once_are_the_points_one_by_one(name):
+    schedule = nd.schedules.VPLinear() if name == "vp-linear" else nd.schedules.Flow()
+    ends, window = window_of(schedule, 0.9)
+    trace = Trace(nd.UniPC(3), schedule, ends, window, {})
+    compiled = trace.compile(coefficients(trace.scheme))
+    points = np.array([elsewhere(window, seed) for seed in range(5)])
+    values, jacobians = compiled.many(points)
+    for point, value, jacobian in zip(points, values, jacobians, strict=True):
+        plain_values = np.array([float(x) for x in coefficients(trace.scheme_at(point))])
+        np.testing.assert_allclose(value, plain_values, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(jacobian, compiled(point)[1], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_phi_of_short_steps_is_that_of_high_precision(sign):
+    z = sign * np.array([1e-9, 0.003, 0.4, 1.0, 1.7, 2.9, 4.0])
+    values = _phis(6, z)
+    for k in range(6):
+        with mpmath.workdps(30):
+            exact = [float(mpmath.hyp1f1(1, k + 1, mpmath.mpf(x)) / mpmath.factorial(k)) for x in z]
+        np.testing.assert_allclose(values[k], exact, rtol=4e-15)
+    mixed = np.array([-0.5, 0.7, 6.0, 0.0])
+    np.testing.assert_allclose(_phis(2, mixed)[1], np.where(mixed == 0, 1.0, np.expm1(mixed) / (mixed + (mixed == 0))))
+
+
+def test_levels_of_preserved_variance_need_no_time():
+    # alpha = (1 + e^(-2 lambda))^(-1/2), sigma = e^-lambda alpha, log-SNR itself: to rounding at points far apart.
+    schedule = nd.schedules.VPLinear()
+    ends, window = window_of(schedule, 1.0)
+    trace = Trace(nd.DPMSolverPP(2), schedule, ends, window, {})
+    level = trace.scheme.levels[2]
+    z = elsewhere(window)
+    values, jacobian = trace.compile([level.alpha, level.sigma, level.log_snr, level.rho])(z)
+    with mpmath.workdps(30):
+        x = mpmath.mpf(z[1])
+        alpha = 1 / mpmath.sqrt(1 + mpmath.exp(-2 * x))
+        exact = [alpha, mpmath.exp(-x) * alpha, x, mpmath.exp(-x)]
+        slopes = [alpha * (1 - alpha**2), -mpmath.exp(-x) * alpha**3, 1, -mpmath.exp(-x)]
+    np.testing.assert_allclose(values, [float(y) for y in exact], rtol=3e-15)
+    np.testing.assert_allclose(jacobian[:, 1], [float(y) for y in slopes], rtol=1e-14)
+    assert np.count_nonzero(jacobian) == 4

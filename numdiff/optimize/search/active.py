@@ -35,7 +35,7 @@ def step_on(
     hessian: Array,
     terms: tuple[Array, Array],
     constraints: tuple[Array, Array],
-    active: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    guess: Array,
     damping: float,
 ) -> Step | None:
     """Return the step of the module's head, or None where the kinks and constraints are not those active after it.
@@ -48,17 +48,19 @@ def step_on(
         a and A, shapes (q,) and (q, n).
     constraints
         s and M, shapes (m,) and (m, n).
-    active
-        Which terms are at their kinks (q,), and which constraints are met (m,), as booleans.
+    guess
+        Multipliers (w, mu), shape (q + m,), of the step before: |w| < 1 says which terms are in K, w = +-1 the side of
+        the others, mu > 0 which constraints are in C.
     damping
         Positive; eigenvalues of the reduced Hessian are raised to it.
     """
-    (kinks, jacobian), (slack, matrix), (bent, met) = terms, constraints, active
+    (kinks, jacobian), (slack, matrix) = terms, constraints
+    bent, met = np.abs(guess[: len(kinks)]) < 1, guess[len(kinks) :] > 0
     held = np.concatenate([jacobian[bent], matrix[met]])
     count, size = held.shape
     if count > size:
         return None
-    signs = np.where(bent, 0.0, np.where(kinks < 0, -1.0, 1.0))
+    signs = np.where(bent, 0.0, guess[: len(kinks)])
     pull = gradient + signs @ jacobian
     basis, triangle = np.linalg.qr(held.T, "complete") if count else (np.eye(size), np.zeros((0, 0)))
     triangle = triangle[:count]

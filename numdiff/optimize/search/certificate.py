@@ -143,7 +143,7 @@ def certify(problem: Problem, z: Array, *, tolerance: float = 1e-8) -> Certifica
 def finite(parts: Parts) -> bool:
     """Whether the objective and all its derivatives are numbers."""
     arrays = (parts.gradient, parts.residual_jacobian, parts.absolute_jacobian)
-    return math.isfinite(parts.objective) and all(bool(np.isfinite(a).all()) for a in arrays)
+    return math.isfinite(parts.objective) and all(bool(np.isfinite(a).all()) for a in arrays if a.size)
 
 
 def _hopeless(tolerance: float) -> Certificate:

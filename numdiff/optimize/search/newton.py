@@ -67,10 +67,10 @@ class _State:
         return self.dual[: len(self.parts.absolute)]
 
     @property
-    def held(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def held(self) -> bytes:
         """Which terms the multipliers take to be at their kinks, and which constraints to be met."""
         count = len(self.parts.absolute)
-        return np.abs(self.dual[:count]) < 1, self.dual[count:] > 0
+        return np.concatenate([np.abs(self.dual[:count]) < 1, self.dual[count:] > 0]).tobytes()
 
 
 def newton(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tuple[Array, Parts]:
@@ -148,13 +148,19 @@ class _Model:
 
     def step(self, terms: Array) -> Step:
         """Minimize the model, the terms replaced by these."""
-        state, pair = self.state, (terms, self.jacobian)
-        if state.steady:
-            least = max(state.damping, 1e-3 * _LEAST * state.top, 1e-300)
-            found = step_on(self.gradient, self.hessian, pair, self.constraints, state.held, least)
-            if found is not None:
-                return found
-        return minimize_model(self.gradient, self.spectrum, pair, self.constraints, state.dual)
+        state = self.state
+        found = self._on_active(terms, state.dual) if state.steady else None
+        if found is not None:
+            return found
+        found = minimize_model(self.gradient, self.spectrum, (terms, self.jacobian), self.constraints, state.dual)
+        if found.decrease > 1e-12 * abs(state.parts.objective):
+            return found
+        # What the dual leaves of kinks and constraints, to its rounding, can be more than is to be gained.
+        return self._on_active(terms, np.concatenate([found.kinks, found.constraints])) or found
+
+    def _on_active(self, terms: Array, multipliers: Array) -> Step | None:
+        least = max(self.state.damping, 1e-3 * _LEAST * self.state.top, 1e-300)
+        return step_on(self.gradient, self.hessian, (terms, self.jacobian), self.constraints, multipliers, least)
 
 
 def _settled(recorder: Recorder, state: _State, step: Step, tolerance: float) -> bool:
@@ -238,7 +244,7 @@ def _creep(recorder: Recorder, state: _State, step: Step, move: Array, trial: Pa
 def _remember(state: _State, step: Step) -> None:
     """Keep the multipliers; kinks and constraints that were active twice running are taken to stay so."""
     state.dual = np.concatenate([step.kinks, step.constraints])
-    active = np.concatenate(state.held).tobytes()
+    active = state.held
     state.steady, state.active = active == state.active, active
 
 

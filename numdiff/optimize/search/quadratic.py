@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 _SHIFT = 1e-10
 _ITERATIONS = 200
-_REFINEMENTS = 2
+_SOLVES = 2  # the second takes the shift away again
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,21 +63,23 @@ def _newton(
     block.flat[:: len(free) + 1] += shift[free]
     factor, fault = lapack.dpotrf(block, lower=1)
     new, left = point.copy(), -gradient[free]
-    for _ in range(_REFINEMENTS):
+    for again in range(_SOLVES):
+        if again:
+            left = linear[free] - rows @ new
         if fault:  # singular to rounding in spite of the shift
             new[free] += np.linalg.lstsq(block, left, rcond=1e-14)[0]
         else:
             new[free] += lapack.dpotrs(factor, left, lower=1)[0]
-        left = linear[free] - rows @ new
     return new
 
 
-def _direct(curvature: Array, linear: Array, box: tuple[Array, Array], point: Array, gradient: Array) -> Array:
+def _direct(
+    curvature: Array, shift: Array, linear: Array, box: tuple[Array, Array], point: Array, gradient: Array
+) -> Array:
     """Return the Newton point of the entries that are free: inside the box, or on its face and drawn inwards."""
     lower, upper = box
     low, high = point <= lower, point >= upper
     free = np.flatnonzero(~((low & (gradient >= 0)) | (high & (gradient <= 0))))
-    shift = _SHIFT * np.maximum(np.diag(curvature), 1e-300)
     while free.size:
         target = _newton(curvature, shift, linear, point, gradient, free)
         # An entry on a face that Newton's step takes outwards is not free after all; without it the step descends.
@@ -106,9 +108,10 @@ def _search(curvature: Array, box: tuple[Array, Array], point: Array, gradient: 
 def _descend(curvature: Array, linear: Array, box: tuple[Array, Array], point: Array) -> Array:
     """Minimize v^T S v / 2 - c^T v over a box, from `point` in it."""
     size, last = 1 + float(np.abs(linear).max()), np.inf
+    shift = _SHIFT * np.maximum(curvature.diagonal(), 1e-300)
     gradient = curvature @ point - linear
     for _ in range(_ITERATIONS):
-        target = _direct(curvature, linear, box, point, gradient)
+        target = _direct(curvature, shift, linear, box, point, gradient)
         point = _search(curvature, box, point, gradient, target)
         gradient = curvature @ point - linear
         left = float(np.abs(np.minimum(np.maximum(point - gradient, box[0]), box[1]) - point).max())
