@@ -102,7 +102,7 @@ class Job:
         z = outcome.z.copy()
         z[inner:] = np.clip(z[inner:], window.lower, window.upper)  # rounding may carry a parameter past its box
         _refuse_merged(window, z)
-        off = max(trace.mismatch(z), problem.mismatch(z) if hasattr(problem, "mismatch") else 0.0)
+        off = _mismatch(trace, problem, z)
         errors = getattr(problem, "errors", None)
         gaps = window.gaps[window.finite]
         return TimeSteps(
@@ -154,6 +154,16 @@ def _refuse_merged(window: Window, z: Array) -> None:
             f"gap: nodes {i} and {i + 1} merged at log-SNR {window.nodes(z)[i]:.6g}, where the objective is lowest for "
             "a step of length 0; give a positive gap"
         )
+
+
+def _mismatch(trace: Trace, problem: Any, z: Array) -> float:
+    """Return by how much a plain scheme at `z` differs from what was minimized, or raise if there is none."""
+    try:
+        own = problem.mismatch(z) if hasattr(problem, "mismatch") else 0.0
+        return max(trace.mismatch(z), own)
+    except ValueError as error:
+        advice = "; give other bounds" if trace.window.names else ""
+        raise ValueError(f"the method does not exist at the optimum that was found: {error}{advice}") from error
 
 
 def _no_function(off: float) -> str:
