@@ -232,7 +232,7 @@ def objective_against_error(
 
 def _of(values: Any, name: str, convert: Callable[[Any], Any] = lambda x: x) -> Any:
     """Return what a result holds under a name, converted; everything else as it is."""
-    return convert(getattr(values, name)) if hasattr(values, name) else values
+    return convert(getattr(values, name)) if hasattr(values, "log_snr") else values  # an array has a trace of its own
 
 
 def _steps(name: str, values: ArrayLike) -> np.ndarray:
