@@ -103,6 +103,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "final": (str, type(None)),
     "orders": (list, type(None)),
     "parameters": (dict,),
+    "made": (bool,),
     "objective_options": (dict,),
     "log_snr": (list,),
     "trace": (list,),

@@ -118,6 +118,7 @@ class Job:
             outcome.optimality,
             orders=orders,
             parameters=dict(zip(window.names, z[inner:].tolist(), strict=True)),
+            made=not isinstance(self.method, Method),
             objective_options=_options_of(self.objective),
             gap=float(gaps[0]) if gaps.size and np.ptp(gaps) == 0 else gaps,
             certificate=outcome.certificate,

@@ -75,6 +75,8 @@ class TimeSteps:
         Arguments of `Method.discretize`.
     parameters
         Optimized parameters by name ("beta", or "base.beta" of a part), or of the function that was given.
+    made
+        Whether `method` is what a function of the parameters returned, and so has them already.
     objective_options
         Options of the objective.
     gap
@@ -115,6 +117,7 @@ class TimeSteps:
     final: str | None = None
     orders: tuple[int, ...] | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    made: bool = False
     objective_options: Mapping[str, Any] = field(default_factory=dict)
     gap: Any = None
     certificate: Any = None
@@ -190,9 +193,11 @@ class TimeSteps:
     def tuned(self) -> Method:
         """The method with the optimized parameters.
 
-        A parameter that is no field of the method belongs to a function that was given: the method has it already.
+        What a function of them returned has them already, under whatever names.
         """
         method = self.method
+        if self.made:
+            return method
         for name, value in self.parameters.items():
             method = _with(method, name.split("."), float(value))
         return method
@@ -370,9 +375,9 @@ class _Checked:
 
 
 def _with(part: Any, path: list[str], value: float) -> Any:
-    """Return a method with the field at `path` set, or as it is if it has no such field."""
+    """Return a method with the field at `path` set."""
     name, rest = path[0], path[1:]
     if not dataclasses.is_dataclass(part) or name not in {item.name for item in dataclasses.fields(part)}:
-        return part
+        raise ValueError(f"parameters: {part} has no parameter {name!r}")
     assert not isinstance(part, type)
     return replace(part, **{name: _with(getattr(part, name), rest, value) if rest else value})

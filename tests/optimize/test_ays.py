@@ -171,7 +171,7 @@ def test_pure_noise_is_an_ordinary_end():
 
 
 def test_an_infinite_clean_end_needs_a_finite_one_in_its_place():
-    with pytest.raises(ValueError, match=r"infinite at sigma = 0 .* give a t_end with sigma > 0, or clean="):
+    with pytest.raises(ValueError, match=r"infinite at sigma = 0 .* sigma > 0, or give nd\.optimize\.AYS\(clean="):
         bound(MIXTURES, high=math.inf)
     z = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
     open_end, closed = bound(MIXTURES, high=math.inf, clean=3.0), bound(MIXTURES, high=3.0)

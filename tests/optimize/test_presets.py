@@ -1,5 +1,6 @@
 """Presets: what ships, how it is found by name, and that the files are what they say."""
 
+import dataclasses
 import json
 import math
 import re
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import numdiff as nd
+from numdiff.optimize.interpolation import interpolate
 from numdiff.optimize.orders import lowered
 from numdiff.optimize.presets import FAMILIES, METHODS, STEPS, preset, regenerate
 from numdiff.optimize.result import TimeSteps
@@ -114,6 +116,51 @@ def test_the_real_optimizer_makes_them(tmp_path):
             np.testing.assert_allclose(found.log_snr, fresh.log_snr, rtol=0, atol=1e-6)
 
 
+def attempts(*outcomes):
+    """An optimizer whose first, second and third search end with these objectives, certified or not."""
+    left = list(outcomes)
+    asked = []
+
+    def optimizer(method, schedule, steps, *, starts=None, **options):
+        found = evenly(method, schedule, steps, **options)
+        objective, certified = left.pop(0)
+        asked.append(starts)
+        return dataclasses.replace(found, objective=objective, certified=certified, initial_objective=2.0 * objective)
+
+    return optimizer, asked
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "kept"),
+    [
+        ([(1.0, True)], (1.0, True)),
+        ([(1.0, False), (1.0 + 1e-9, True), (2.0, True)], (1.0, True)),
+        ([(1.0, False), (1.0, False), (0.5, True)], (0.5, True)),
+        ([(1.0, False), (1.0, False), (1.5, True)], (1.0, False)),  # a better one that is not proved stays
+        ([(1.0, False), (0.25, False), (0.5, True)], (0.25, False)),
+    ],
+)
+def test_what_is_not_certified_is_tried_again(tmp_path, outcomes, kept):
+    optimizer, asked = attempts(*outcomes)
+    regenerate(tmp_path, ["flow"], methods=["heun"], steps=(4,), optimizer=optimizer)
+    found = preset("flow", 4, "heun", folder=tmp_path)
+    assert (found.objective, found.certified) == kept
+    assert found.initial_objective == 2.0  # of the usual search
+    assert len(asked) == len(outcomes)
+    assert asked[0] is None
+    if len(asked) > 1:
+        assert asked[1][0].objective == outcomes[0][0]
+
+
+def test_more_steps_that_are_worse_are_tried_from_the_fewer(tmp_path):
+    optimizer, asked = attempts((1.0, True), (3.0, True), (0.5, True), (0.25, True))
+    regenerate(tmp_path, ["vp-linear"], methods=["ddim"], steps=(4, 8, 9), optimizer=optimizer)
+    assert [preset("vp-linear", n, "ddim", folder=tmp_path).objective for n in (4, 8, 9)] == [1.0, 0.5, 0.25]
+    assert [asked[i] for i in (0, 1, 3)] == [None] * 3
+    fewer = preset("vp-linear", 4, "ddim", folder=tmp_path)
+    np.testing.assert_allclose(asked[2][0], interpolate(fewer.log_snr, 8), rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("name", "steps", "method", "error", "message"),
     [
@@ -149,3 +196,58 @@ def test_a_file_of_another_version_is_refused(folder):
     module._read.cache_clear()
     with pytest.raises(ValueError, match="version must be one of 1"):
         preset("edm", 5, folder=folder)
+
+
+# --- what ships -------------------------------------------------------------------------------------------------------
+
+SHIPPED = [
+    ("vp-linear", "dpmpp-2m", 6),
+    ("vp-linear", "heun", 10),
+    ("stable-diffusion", "dpmpp-3m", 8),
+    ("edm", "unipc-3", 5),
+    ("flow", "ghvb-2", 7),
+    ("flow-shift-3", "hb-dpmpp-2", 9),
+    ("edm", "ghvb-2-tuned", 4),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "steps"), SHIPPED)
+def test_what_ships_is_what_a_fresh_computation_gives(name, key, steps):
+    shipped, solver = preset(name, steps, key), METHODS[key]
+    family = FAMILIES[name]
+    fresh = timesteps(
+        solver.make(),
+        family.make(),
+        steps,
+        final_zero=family.final_zero,
+        orders=solver.orders,
+        optimize=solver.optimize,
+    )
+    assert shipped.certified
+    assert fresh.certified
+    assert shipped.orders == fresh.orders
+    assert shipped.objective == pytest.approx(fresh.objective, rel=1e-5)  # stored with 6 digits
+    np.testing.assert_allclose(shipped.log_snr, fresh.log_snr, rtol=0, atol=1e-6)
+    assert shipped.parameters == pytest.approx(fresh.parameters, rel=0, abs=1e-6)
+
+
+def test_every_family_ships_every_solver():
+    expected = [(name, key, tuple(n for n in STEPS if n <= METHODS[key].most)) for name in FAMILIES for key in METHODS]
+    assert nd.optimize.presets() == expected
+
+
+def test_what_ships_is_no_worse_than_its_start_and_says_where_it_is_not_certified():
+    entries = [preset(name, n, key) for name, key, steps in nd.optimize.presets() for n in steps]
+    assert all(entry.objective <= entry.initial_objective for entry in entries)
+    assert all(entry.objective_name == "mixture-bank" for entry in entries)
+    doubtful = [entry for entry in entries if not entry.certified]
+    assert all("NOT certified" in entry.message and entry.steps >= 25 for entry in doubtful)
+    assert len(doubtful) <= 0.02 * len(entries)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_ships_can_be_run(name):
+    for key in METHODS:
+        scheme = preset(name, 10, key).scheme()
+        assert scheme.steps == 10
+        assert (scheme.levels[-1].sigma == 0) == FAMILIES[name].final_zero

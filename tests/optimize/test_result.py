@@ -71,9 +71,22 @@ def test_the_scheme_is_the_tuned_method_on_the_grid():
     assert nested.tuned == nd.HeavyBall(nd.GHVB(2, 0.7), 0.8)
 
 
-def test_a_parameter_of_a_function_that_was_given_is_in_the_method_already():
-    single = nd.DPMSolverSingle(2)
-    assert on(VP, [0.9, 0.5, 1e-3], method=single, parameters={"gamma": 1.0, "base.beta": 2.0}).tuned == single
+def test_what_a_function_made_of_the_parameters_is_tuned_already():
+    """Even where the function's parameter has the name of a field of the method and another meaning."""
+    for name in ("gamma", "beta"):
+        steps = on(VP, [0.9, 0.5, 1e-3], method=nd.GHVB(2, 0.25), parameters={name: 0.75}, made=True)
+        assert steps.tuned == TimeSteps.from_json(steps.to_json()).tuned == nd.GHVB(2, 0.25)
+    with pytest.raises(ValueError, match="no parameter 'gamma'"):
+        _ = on(VP, [0.9, 0.5, 1e-3], parameters={"gamma": 1.0}).tuned
+
+
+def test_an_optimized_function_of_a_parameter_is_laid_out_as_it_was_optimized():
+    found = nd.optimize.timesteps(
+        lambda beta: nd.GHVB(2, 1 - beta), VP, 4, objective="gaussian", optimize="beta", bounds={"beta": (0.1, 0.6)}
+    )
+    assert found.tuned.beta == pytest.approx(1 - found.parameters["beta"], rel=1e-15)
+    again = nd.optimize.timesteps(found.tuned, VP, 4, objective="gaussian")
+    assert again.value(found.log_snr) == pytest.approx(found.objective, rel=1e-9)
 
 
 def test_the_objective_at_other_nodes():

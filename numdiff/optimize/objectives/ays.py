@@ -136,8 +136,8 @@ class KLUB:
         infinite = math.isinf(self.window.high)
         if infinite and self.clean is None:
             raise ValueError(
-                "the AYS bound is infinite at sigma = 0 whatever the steps; give a t_end with sigma > 0, or clean= the "
-                "log-SNR at which the last step ends in the objective (the published tables use sigma_min)"
+                "the AYS bound is infinite at sigma = 0 whatever the steps; end at a t_end with sigma > 0, or give "
+                "nd.optimize.AYS(clean=...) the log-SNR at which the last step ends in it (published tables: sigma_min)"
             )
         if not infinite and self.clean is not None:
             raise ValueError(f"clean is for an infinite end only, but the window ends at {self.window.high:g}; drop it")

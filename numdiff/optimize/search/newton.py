@@ -159,7 +159,9 @@ class _Model:
         return self._on_active(terms, np.concatenate([found.kinks, found.constraints])) or found
 
     def _on_active(self, terms: Array, multipliers: Array) -> Step | None:
-        least = max(self.state.damping, 1e-3 * _LEAST * self.state.top, 1e-300)
+        # Valleys of a sum of squares are flat, and 2 J^T J says exactly how flat.
+        floor = 1e-9 * _LEAST if self.state.parts.residuals.size else 1e-3 * _LEAST
+        least = max(self.state.damping, floor * self.state.top, 1e-300)
         return step_on(self.gradient, self.hessian, (terms, self.jacobian), self.constraints, multipliers, least)
 
 
