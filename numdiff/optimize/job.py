@@ -77,12 +77,8 @@ class Job:
         """Return the trace and the problem of a list of orders; those of frozen arguments are kept for later calls."""
         window, options = self.window, (("orders", orders), ("final", self.asked["final"]))
         arguments = (self.objective, self.method, self.schedule, self.levels, _key(window), options)
-        if not getattr(self.objective, "kept", True):
-            return _prepare(*arguments)
-        try:
-            return _kept(*arguments)
-        except TypeError:  # an argument cannot be hashed: an array, say
-            return _prepare(*arguments)
+        keep = getattr(self.objective, "kept", True) and _hashable(arguments)
+        return _kept(*arguments) if keep else _prepare(*arguments)
 
     def solve(self, orders: Orders, time_limit: float | None, first: Sequence[Any] = ()) -> TimeSteps:
         """Return the best steps for a list of orders, searched for from `first` and then from the usual starts."""
@@ -113,7 +109,7 @@ class Job:
             outcome.objective,
             outcome.initial_objective,
             outcome.status if off <= MISMATCH else "mismatch",
-            outcome.message if off <= MISMATCH else _no_function(off),
+            outcome.message + _at_bounds(window, z) if off <= MISMATCH else _no_function(off),
             outcome.certified and off <= MISMATCH,
             outcome.optimality,
             orders=orders,
@@ -138,6 +134,14 @@ def _key(window: Window) -> tuple[Any, ...]:
     )
 
 
+def _hashable(arguments: Any) -> bool:
+    try:
+        hash(arguments)
+    except TypeError:  # an argument holds an array, say
+        return False
+    return True
+
+
 def _prepare(objective: Any, method: Any, schedule: Schedule, levels: Any, key: Any, options: Any) -> Any:
     low, high, steps, gaps, *rest = key
     trace = Trace(method, schedule, levels, Window(low, high, steps, np.array(gaps), *rest), dict(options))
@@ -155,6 +159,15 @@ def _refuse_merged(window: Window, z: Array) -> None:
             f"gap: nodes {i} and {i + 1} merged at log-SNR {window.nodes(z)[i]:.6g}, where the objective is lowest for "
             "a step of length 0; give a positive gap"
         )
+
+
+def _at_bounds(window: Window, z: Array) -> str:
+    """Return which parameters are at an edge of their box."""
+    edges = zip(window.names, z[window.steps - 1 :], window.lower, window.upper, strict=True)
+    found = [
+        f"{name} is at its bound {x:g}" for name, x, low, high in edges if min(x - low, high - x) < 1e-6 * (high - low)
+    ]
+    return "".join(f"; {text}" for text in found)
 
 
 def _mismatch(trace: Trace, problem: Any, z: Array) -> float:

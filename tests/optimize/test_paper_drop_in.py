@@ -65,7 +65,9 @@ def test_the_authors_noise_schedule_gives_tensors_with_the_same_steps():
 
 
 @pytest.mark.parametrize("name", ["unif_t", "quad_origin"])
-@pytest.mark.parametrize("ns", [VP, nd.schedules.SubVP(), nd.schedules.Cosine(), NoiseSchedule()], ids=str)
+@pytest.mark.parametrize(
+    "ns", [VP, nd.schedules.SubVP(), nd.schedules.Cosine(), NoiseSchedule()], ids=lambda ns: type(ns).__name__
+)
 def test_the_ends_are_exactly_those_that_were_asked_for(ns, name):
     times, lam = StepOptim(ns).get_ts_lambdas(5, 1e-3, name)
     assert (float(times[0]), float(times[-1])) == (ns.T, 1e-3)

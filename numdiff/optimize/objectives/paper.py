@@ -87,7 +87,7 @@ class Paper:
     trunc: int | None = None
 
     name = "paper"
-    starts = ("log-snr",)  # under the default gap other grids end at the same steps, or at worse ones
+    starts = ("log-snr", "quadratic")  # mostly with one end; where there are two, either may be the lower
 
     def __post_init__(self) -> None:
         """Check the parameters."""
