@@ -94,8 +94,8 @@ def boxes(method: Any, names: Sequence[str], bounds: Any) -> tuple[Any, Any]:
 
 def _box(method: Any, name: str, bounds: Mapping[str, Any]) -> tuple[float, float]:
     box = bounds.get(name, BOXES.get(name.rpartition(".")[2]))
-    if name not in bounds and name == "beta" and isinstance(method, GHVB) and method.order > 2:
-        box = (BOXES[name][0], 1.0)  # beyond 1 its weights do not exist on every grid
+    if name not in bounds and name == "beta" and isinstance(method, GHVB):
+        box = (BOXES[name][0], 1.8 if method.order == 2 else 1.0)  # beyond 1 weights do not exist on every grid
     if box is None:
         raise ValueError(f"bounds must hold a (low, high) pair for the parameter {name!r} of {_called(method)}")
     try:

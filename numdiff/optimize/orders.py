@@ -50,7 +50,10 @@ def best_orders(job: Any, time_limit: float | None) -> TimeSteps:
         )
         if candidate is None:
             break
-        found.append(job.solve(candidate, clock.left, [best]))
+        try:
+            found.append(job.solve(candidate, clock.left, [best]))
+        except ValueError:  # the method does not exist at that list's optimum
+            break
         better = _better(best, found[-1])
         if better is best:
             break

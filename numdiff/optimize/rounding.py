@@ -29,7 +29,7 @@ SAME_END = 1e-3
 """Difference of two half log-SNRs that name one entry: float32 tables differ from exact ones by 1e-4 at the end."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rounding:
     """Steps moved to entries of a table.
 

@@ -8,6 +8,7 @@ from numdiff.optimize.objectives.probe import Probe
 from tests.optimize.test_probe import METHODS, MIXTURE, VP, check_gradient, traced
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # threads that outnumber the cores cost these small networks ten times the time
 
 FLOW = nd.schedules.Flow(shift=3.0)
 SHAPE = (2, 3)

@@ -15,9 +15,8 @@ at q_b = 0. The logarithm gives every problem the same scale.
 (`numdiff.optimize.propagate`), and the chain rule dF/dz. The derivatives of the model come from closed forms for a
 mixture and a kernel-density estimate (`probe_fields`), and from torch for a network (`probe_torch`).
 
-**Reference.** The exact flow of a mixture (`numdiff.problems.flow`). Otherwise Adams-Bashforth steps of order 4 in
-data/log-SNR on R and on R/2 steps, uniform in log-SNR within +-`DEEP` and with an infinite end attached; the distance
-of the two is the stated error of the better one, and is an overestimate of it.
+**Reference.** The exact flow of a mixture (`numdiff.problems.flow`), and otherwise a fine run with a stated error
+(`probe_reference`).
 
 Root mean square error is not a distance between distributions: a noise that ends as another good sample counts as an
 error here.
@@ -27,7 +26,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,27 +33,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numdiff.drivers import program as native
-from numdiff.elementary import kind
-from numdiff.executor import Machine
-from numdiff.formulations import DATA_LOG_SNR
-from numdiff.level import Level
-from numdiff.methods import AdamsBashforth
-from numdiff.methods.scheme import Scheme
 from numdiff.optimize import propagate
 from numdiff.optimize.compiled import Trace
+from numdiff.optimize.objectives.probe_reference import Watched, reference, run
 from numdiff.optimize.objectives.probe_store import Store
-from numdiff.optimize.objectives.probe_subjects import Subject, subject_of
-from numdiff.optimize.problem import Parts
+from numdiff.optimize.objectives.probe_subjects import Subject, caller, subject_of
+from numdiff.optimize.problem import Parts, check_share
 from numdiff.parameterizations import Prediction, get
+from numdiff.problems.exact_model import ExactModel
+from numdiff.problems.mixture import GaussianMixture
 
 Array = NDArray[np.float64]
 
-DEEP = 10.0
-"""Half log-SNR at which a reference run takes the sample for noise or data alone; what that neglects is e^-20."""
-
-STEPS = 200
-"""Steps of a reference run that is no exact flow."""
+ROUNDING = 1e-8
+"""Root mean square error, in units of the spread of the end points, that nobody needs a better reference for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +66,12 @@ class Probe:
         normal numbers of the given `shape`.
     prediction
         What a torch model predicts: a name or an object of `numdiff.parameterizations`.
+    conditions
+        What a network takes as its third argument, one entry per noise: labels, say, as an array or a tensor of shape
+        (n, ...). It is called as ``model(x, t, conditions[rows])`` with the rows of a batch. Without, model(x, t).
     points, seed, shape
-        See `noises`; `shape` is that of one sample.
+        See `noises`; `shape` is that of one sample. By default between 64 and 256 points, the more the fewer numbers a
+        sample has (1024 numbers in all in between).
     bandwidth
         Standard deviation of the Gaussians around images; by default a tenth of the images' own.
     reference
@@ -85,10 +80,15 @@ class Probe:
         p of formula (1), in (0, 2].
     batch
         How many noises are run at a time, which bounds the memory; None: 64 for networks, and for others as many as
-        keep an array below 32 MB. A network that holds labels, one a noise, needs all of them.
+        keep an array below 32 MB. A network that holds labels itself, one a noise, needs all of them: give them as
+        `conditions`, and it does not.
+    held_out
+        How many noises, drawn from another seed, the errors of the result are reported on as well; by default a quarter
+        of `points` for mixtures and images, and none for networks, since each takes a reference of its own.
     cache
         A folder, made if there is none, where the reference and the best steps so far are kept, so that an interrupted
-        run goes on where it was. It serves one model; runs that differ otherwise do not disturb one another.
+        run goes on where it was, and a finished one is confirmed at once. It serves one model; runs that differ
+        otherwise do not disturb one another.
     minimum_gap
         Default minimum gap in half log-SNR, as a share of the mean gap.
 
@@ -99,7 +99,9 @@ class Probe:
 
     Notes
     -----
-    The noises on which steps are judged must not be those they were tuned on. More `points` and a larger `power` lower
+    The noises on which steps are judged must not be those they were tuned on: the errors of a result that count are
+    those "held out". A network in float32 has derivatives of about four digits, so that its searches end at a
+    `tolerance` of 1e-2; ``model.double()`` with float64 noises gets 1e-8. More `points` and a larger `power` lower
     the root mean square error on others, at a cost in proportion. A time limit of the search does not count the
     reference, which a network is evaluated 1.5 times `reference` times for.
     """
@@ -108,13 +110,15 @@ class Probe:
     noises: Any = None
     prediction: str | Prediction = "noise"
     _: KW_ONLY
-    points: int = 256
+    conditions: Any = None
+    points: int | None = None
     seed: int = 0
     shape: tuple[int, ...] | None = None
     bandwidth: float | None = None
     reference: str | int = "auto"
     power: float = 1.5
     batch: int | None = None
+    held_out: int | None = None
     cache: str | Path | None = None
     minimum_gap: float = 0.05
 
@@ -125,15 +129,28 @@ class Probe:
     def __post_init__(self) -> None:
         """Check the numbers; the model is checked when it meets a schedule."""
         get(self.prediction)
-        for name, value in (("points", self.points), ("batch", self.batch)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if self.shape is not None and not (isinstance(self.shape, (tuple, list)) and all(n > 0 for n in self.shape)):
+        for name, least in (("points", 1), ("batch", 1), ("held_out", 0), ("seed", 0)):
+            _check_whole(name, getattr(self, name), least, optional=name != "seed")
+        if self.shape is not None and not (
+            isinstance(self.shape, (tuple, list)) and all(isinstance(n, int) and n > 0 for n in self.shape)
+        ):
             raise TypeError(f"shape must be the shape of one sample, a tuple such as (3, 32, 32), got {self.shape!r}")
+        if isinstance(self.power, bool) or not isinstance(self.power, (int, float)):
+            raise TypeError(f"power must be a number in (0, 2], got {self.power!r}")
         if not 0 < self.power <= 2:
             raise ValueError(f"power must lie in (0, 2], got {self.power!r}: 2 is the mean square error")
         if self.reference != "auto" and (not isinstance(self.reference, int) or self.reference < 20):
             raise ValueError(f'reference must be "auto" or a number of steps of at least 20, got {self.reference!r}')
+        check_share("minimum_gap", self.minimum_gap)
+
+    @property
+    def tolerance(self) -> float:
+        """Default tolerance of a search: what the first-order conditions of the model can be met to."""
+        if isinstance(self.model, (GaussianMixture, ExactModel, np.ndarray)) or not callable(self.model):
+            return Subject.tolerance
+        from numdiff.optimize.objectives.probe_torch import dtype_of, tolerance_of
+
+        return tolerance_of(dtype_of(self.model, self.noises))
 
     def gap(self, length: float, steps: int) -> float:
         """Return the default minimum gap in half log-SNR for ends `length` apart."""
@@ -156,6 +173,15 @@ class Probe:
         return ProbeProblem(self, trace, subject_of(self, trace))
 
 
+def _check_whole(name: str, value: Any, least: int, *, optional: bool) -> None:
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
 class ProbeProblem:
     """Formula (1) over a window; see `numdiff.optimize.problem.Problem`.
 
@@ -163,22 +189,30 @@ class ProbeProblem:
     ----------
     reference_error : float
         Estimated root mean square error of the reference over noises and coordinates.
+    resumed : list
+        The best z of an interrupted run, shape (size,), from which alone it goes on; empty without a cache.
     starts : list
-        The best log-SNRs of an interrupted run, shape (N - 1,); empty without a cache.
+        Its log-SNRs, shape (N - 1,).
+    initial_objective : float or None
+        F where the interrupted run began.
+    advice : str
+        What to do if the result is not certified; empty if nothing is known.
     """
 
     def __init__(self, probe: Probe, trace: Trace, subject: Subject) -> None:
         self.window, self.trace, self.probe, self.subject = trace.window, trace, probe, subject
         wanted = trace.scheme.prediction
-        self._field = _Watched(subject.field(wanted), trace.schedule)
         self._program = propagate.Program(trace.scheme, subject.entries(wanted))
         self._compiled = trace.compile(self._program.numbers)
         self._store = Store.of(probe, trace, subject)
-        self.target, self.reference_error = self._store.reference(self._reference)
-        spread = float(np.std(subject.plain(self.target)))
-        self._floor = (1e-3 * spread) ** 2 or 1e-12
-        best, self._best = self._store.best()
-        self.starts = [] if best is None else [best[: self.window.steps - 1]]
+        self.target, self.reference_error = self._store.reference(lambda: reference(subject, trace, probe.reference))
+        self._spread = float(np.std(subject.plain(self.target)))
+        self._floor = (1e-3 * self._spread) ** 2 or 1e-12
+        best, self._best, self.initial_objective = self._store.best()
+        self._initial = self.initial_objective
+        self.resumed = [] if best is None else [best]
+        self.starts = [z[: self.window.steps - 1] for z in self.resumed]
+        self.advice = subject.advice
 
     def evaluate(self, z: Array) -> Parts:
         """Return F at `z` as its smooth value.
@@ -189,15 +223,20 @@ class ProbeProblem:
             If the model returns a value that is not finite; the message names the level.
         """
         q, jacobian = self.squares(z)
-        half = self.probe.power / 2
-        lifted = q + self._floor
-        weights = lifted ** (half - 1)
-        total = float((lifted**half).sum())
-        value = math.log(total / len(q)) / half
+        value, weights = self._mean(q)
+        if self._initial is None:
+            self._initial = value
         if value < self._best:
             self._best = value
-            self._store.keep(z, value)
-        return Parts(gradient=(weights @ jacobian) / total, value=value)
+            self._store.keep(z, value, self._initial)
+        return Parts(gradient=weights @ jacobian, value=value)
+
+    def _mean(self, q: Array) -> tuple[float, Array]:
+        """Return F and dF/dq."""
+        half = self.probe.power / 2
+        lifted = q + self._floor
+        total = float((lifted**half).sum())
+        return math.log(total / len(q)) / half, lifted ** (half - 1) / total
 
     def squares(self, z: Array) -> tuple[Array, Array]:
         """Return q_b, shape (n,), and its Jacobian, shape (n, size)."""
@@ -209,105 +248,60 @@ class ProbeProblem:
     def _part(self, c: Array, rows: slice) -> tuple[Array, Array]:
         """Return q and its derivatives with respect to c, shape (len(c), rows), for some of the noises."""
         subject = self.subject
+        field = Watched(subject.field(self.trace.scheme.prediction, rows), self.trace.schedule)
         with np.errstate(over="ignore", invalid="ignore"):
-            x, record = propagate.forward(self._program, c, subject.noises[rows], self._field)
+            x, record = propagate.forward(self._program, c, subject.noises[rows], field)
             error = x - self.target[rows]
             q = subject.inner(error, error) / subject.size
             gradient, _ = propagate.backward(self._program, c, record, (2 / subject.size) * error, subject.inner)
         return q, gradient
 
     def errors(self, z: Array) -> dict[str, Any]:
-        """Return the errors sqrt(q_b) of the noises and their summaries; warns if the reference is no better.
+        """Return the errors sqrt(q_b) and their summaries; warns if the reference is no better.
 
         Returns
         -------
         dict
-            "rms", "median", "reference" (its stated error) and "noises", shape (n,).
+            "training rms", "training median" and "training noises", shape (n,): on the noises that the steps were tuned
+            on, where they flatter the steps. "held-out rms", "held-out median" and "held-out noises", on as many others
+            as `Probe.held_out` says: what to expect. "reference": its stated error.
         """
-        found = np.sqrt(self._plain_squares(z))
-        rms, median = float(np.sqrt(np.mean(found**2))), float(np.median(found))
-        if self.reference_error > 0.1 * rms:
+        q = _squares(self.subject, self.target, self.trace, z)
+        self._confirm(z, self._mean(q)[0])
+        found = {**_summary("training", q), **self._held_out(z), "reference": self.reference_error}
+        rms = found["training rms"]
+        if self.reference_error > 0.1 * rms and rms > ROUNDING * self._spread:
             warnings.warn(
                 f"the reference is known to {self.reference_error:.2g} only, and the optimized steps end within "
                 f"{rms:.2g} of it: give Probe a larger reference=, the number of its steps",
-                stacklevel=2,
+                stacklevel=caller(),
             )
-        return {"rms": rms, "median": median, "reference": self.reference_error, "noises": found}
+        return found
 
-    def _plain_squares(self, z: Array) -> Array:
-        scheme = self.trace.scheme_at(z)
-        ends = (self._run(scheme, rows) - self.target[rows] for rows in self.subject.batches())
-        return np.concatenate([self.subject.inner(e, e) / self.subject.size for e in ends])
+    def _confirm(self, z: Array, value: float) -> None:
+        """Keep where a search ended, though a point on the way had an F that was lower in its last digits."""
+        if value <= self._best + 1e-9 * abs(self._best) and self._initial is not None:
+            self._store.keep(z, value, self._initial)
 
-    # --- the reference ----------------------------------------------------------------------------------------------
-
-    def _reference(self) -> tuple[Any, float]:
-        """Return the end points and their estimated error."""
-        exact = self.subject.flow(self.trace) if self.probe.reference == "auto" else None
-        if exact is not None:
-            return exact
-        steps = STEPS if self.probe.reference == "auto" else int(self.probe.reference)
-        fine, coarse = (self._fine(n) for n in (steps, steps // 2))
-        apart = (self.subject.inner(a - b, a - b) for a, b in zip(fine, coarse, strict=True))
-        error = math.sqrt(float(np.mean(np.concatenate(list(apart)))) / self.subject.size)
-        return self.subject.join(fine), error
-
-    def _fine(self, steps: int) -> list[Any]:
-        levels = fine_levels(self.trace, steps)
-        scheme = AdamsBashforth(4, DATA_LOG_SNR).discretize(self.trace.schedule, levels)
-        return [self._run(scheme, rows) for rows in self.subject.batches()]
-
-    def _run(self, scheme: Scheme, rows: slice) -> Any:
-        """Return the end points of a plain scheme; keeps no more than the scheme's own memory."""
-        field = _Watched(self.subject.field(scheme.prediction), self.trace.schedule)
-        machine = Machine(native(scheme, get(scheme.prediction)), self.subject.noises[rows])
-        while (question := machine.ask()) is not None:
-            level = [getattr(question.level, name) for name in propagate.LEVEL]
-            machine.tell(field.value(question.x, level))
-        return machine.sample
+    def _held_out(self, z: Array) -> dict[str, Any]:
+        probe, subject = self.probe, self.subject
+        usual = -(-len(subject.noises) // 4) if subject.held_out_by_default else 0
+        count = usual if probe.held_out is None else probe.held_out
+        if not count:
+            return {}
+        other = subject_of(subject.others(probe, count), self.trace)
+        target, _ = reference(other, self.trace, probe.reference)
+        return _summary("held-out", _squares(other, target, self.trace, z))
 
 
-def fine_levels(trace: Trace, steps: int) -> list[Level]:
-    """Return levels uniform in log-SNR between a trace's ends; an infinite end is attached at +-`DEEP`."""
-    (first, last), schedule = trace.ends, trace.schedule
-    low, high = float(first.log_snr), float(last.log_snr)
-    inner = np.linspace(max(low, min(-DEEP, high - DEEP)), min(high, max(DEEP, low + DEEP)), steps + 1)
-    inner = inner[(inner > low) & (inner < high)]
-    reach = [float(schedule.log_snr(t)) for t in (schedule.T, 0.0)]
-    inner = inner[(inner > reach[0]) & (inner < reach[1])]
-    return [first, *(schedule.level(schedule.time(float(x))) for x in inner), last]
+def _squares(subject: Subject, target: Any, trace: Trace, z: Array) -> Array:
+    """Return q_b of a plain run."""
+    scheme = trace.scheme_at(z)
+    runs = (run(subject, scheme, trace.schedule, rows) - target[rows] for rows in subject.batches())
+    return np.concatenate([subject.inner(e, e) / subject.size for e in runs])
 
 
-class _Watched:
-    """A field whose values are checked: NaN is an error that names the level."""
-
-    def __init__(self, field: Any, schedule: Any) -> None:
-        self.field, self.schedule = field, schedule
-
-    def evaluate(self, Y: Any, level: Sequence[Any]) -> tuple[Any, Callable[[Any], tuple[Any, dict[str, Any]]]]:
-        """Return the field and its adjoint."""
-        F, adjoint = self.field.evaluate(Y, level)
-        self._check(Y, F, level)
-        return F, adjoint
-
-    def value(self, Y: Any, level: Sequence[Any]) -> Any:
-        """Return the field alone."""
-        F = self.field.value(Y, level)
-        self._check(Y, F, level)
-        return F
-
-    def _check(self, Y: Any, F: Any, level: Sequence[Any]) -> None:
-        if _finite(F):
-            return
-        snr = math.log(level[0] / level[1]) if level[0] and level[1] else math.inf if level[0] else -math.inf
-        place = f"at t = {self.schedule.time(snr):.6g} (half log-SNR {snr:.4g})"
-        if not _finite(Y):
-            raise ValueError(f"the run itself is not finite {place}: the steps are too long for the method there")
-        raise ValueError(
-            f"the model returned a value that is not finite {place}; check its prediction= and its time argument "
-            "there, or move that end of the run inwards (t_start, t_end)"
-        )
-
-
-def _finite(x: Any) -> bool:
-    return bool(np.isfinite(x).all()) if kind(x) == "numpy" else bool(x.isfinite().all())
+def _summary(name: str, q: Array) -> dict[str, Any]:
+    found = np.sqrt(q)
+    rms, median = float(np.sqrt(np.mean(q))), float(np.median(found))
+    return {f"{name} rms": rms, f"{name} median": median, f"{name} noises": found}

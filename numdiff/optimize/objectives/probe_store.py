@@ -2,7 +2,7 @@
 
 A folder holds one file per reference (end points and their stated error) and one per search (the best log-SNRs so far
 and F there). Their names are fingerprints of everything they depend on: noises, schedule, ends, model of known law; and
-for a search also method, steps, options and objective. A network is known by what it returns for one noise at three
+for a search also method, steps, options and objective. A network is known by what it returns for the noises at three
 times; a reference whose network returned something else is refused. Files are replaced as a whole or not at all.
 """
 
@@ -45,10 +45,12 @@ class Store:
         if probe.cache is None:
             return cls(None, subject)
         folder = Path(probe.cache)
-        folder.mkdir(parents=True, exist_ok=True)
-        known = [] if type(subject).__name__ == "Network" else subject.identity()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(f"cache must be a folder, and {str(folder)!r} is a file or lies in one") from None
         run = [type(subject).__name__, probe.prediction, probe.reference, trace.ends]
-        reference = _fingerprint(run, [subject.plain(subject.noises), _scales(trace), *known])
+        reference = _fingerprint(run, [subject.plain(subject.noises), _scales(trace), *subject.known()])
         window = trace.window
         search = [reference, trace.method, sorted(trace.options.items()), window.names, window.lower, window.upper]
         best = _fingerprint([*search, probe.power], [window.gaps])
@@ -69,17 +71,17 @@ class Store:
         _write(path, x=self.subject.plain(x), error=np.array(error), **arrays)
         return x, error
 
-    def best(self) -> tuple[Array | None, float]:
-        """Return the best z of an earlier run and F there; None and infinity if there was none."""
+    def best(self) -> tuple[Array | None, float, float | None]:
+        """Return the best z of an earlier run, F there and F where it began; None, infinity, None if there was none."""
         if self.folder is None or not (self.folder / self.best_name).exists():
-            return None, math.inf
-        found = _read(self.folder / self.best_name, ("z", "value"))
-        return found["z"], float(found["value"])
+            return None, math.inf, None
+        found = _read(self.folder / self.best_name, ("z", "value", "initial"))
+        return found["z"], float(found["value"]), float(found["initial"])
 
-    def keep(self, z: Array, value: float) -> None:
-        """Write the best z so far and F there."""
+    def keep(self, z: Array, value: float, initial: float) -> None:
+        """Write the best z so far, F there and F where the search began."""
         if self.folder is not None:
-            _write(self.folder / self.best_name, z=z, value=np.array(value))
+            _write(self.folder / self.best_name, z=z, value=np.array(value), initial=np.array(initial))
 
 
 def _scales(trace: Trace) -> Array:
@@ -108,7 +110,9 @@ def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
         with np.load(io.BytesIO(path.read_bytes())) as file:
             return {name: file[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"cache: {path} is no file of a probe ({error}); delete it or give another folder") from error
+        raise ValueError(
+            f"cache: {path} is damaged or no file of a probe; delete it, or give another folder"
+        ) from error
 
 
 def _check_same(path: Path, ours: Array, theirs: Array) -> None:

@@ -7,7 +7,9 @@ adjoint), `flow` (the exact end points, where they are known), and <a, v> per no
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,36 @@ NUMBERS = 2**22
 """Most numbers (noises times components times coordinates, or times images) in one array of a field: 32 MB."""
 
 
+ALL = slice(None)
+"""All rows of the noises."""
+
+
+def points_of(probe: Any, size: int) -> int:
+    """Return how many noises are drawn: 1024 numbers, in between 64 and 256 noises, unless the probe says how many.
+
+    The error of a noise is a mean over its coordinates, so that fewer noises of more coordinates are as good a sample.
+    """
+    return int(probe.points or max(64, min(256, 1024 // size)))
+
+
+def caller() -> int:
+    """Return the `stacklevel` with which a warning of the calling function names the user's line."""
+    level, frame = 1, sys._getframe(1)  # warnings has a parameter for it from Python 3.12 on
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "numdiff":
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 class Subject:
     """Samples of shape (n, ...) and what moves them; see the top of the module."""
+
+    tolerance = 1e-8
+    """What the first-order conditions of a search can be met to."""
+
+    advice = ""
+    """What to do where they are not."""
+
+    held_out_by_default = True
 
     def __init__(self, noises: Any, batch: int | None) -> None:
         self.noises, self.batch = noises, batch or len(noises)
@@ -43,8 +73,8 @@ class Subject:
         """Return the entries of a level that the field of this prediction reads."""
         return ("alpha", "sigma", "d_alpha", "d_sigma") if prediction == "velocity" else ("alpha", "sigma")
 
-    def field(self, prediction: str) -> Any:
-        """Return what a scheme of this prediction integrates."""
+    def field(self, prediction: str, rows: slice) -> Any:
+        """Return what a scheme of this prediction integrates, for these rows of the noises."""
         raise NotImplementedError
 
     def flow(self, trace: Trace) -> tuple[Any, float] | None:
@@ -71,6 +101,14 @@ class Subject:
         """Return the arrays that tell this subject from others of its kind."""
         raise NotImplementedError
 
+    def known(self) -> list[Array]:
+        """Return those of them that tell it without running it."""
+        return self.identity()
+
+    def others(self, probe: Any, count: int) -> Any:
+        """Return a probe of the same model on `count` noises from another seed."""
+        return replace(probe, noises=None, points=count, seed=probe.seed + 1)
+
 
 class Mixture(Subject):
     """A Gaussian mixture."""
@@ -78,12 +116,12 @@ class Mixture(Subject):
     def __init__(self, probe: Any, mixture: GaussianMixture, first: Level) -> None:
         noises = probe.noises
         if noises is None:
-            noises = mixture.sample_level(probe.points, first, probe.seed)
+            noises = mixture.sample_level(points_of(probe, mixture.dimension), first, probe.seed)
         self.mixture = mixture
         batch = probe.batch or max(1, NUMBERS // mixture.means.size)
         super().__init__(numpy_noises(noises, (mixture.dimension,)), batch)
 
-    def field(self, prediction: str) -> MixtureField:
+    def field(self, prediction: str, rows: slice = ALL) -> MixtureField:
         """Return the exact field."""
         return MixtureField(self.mixture, prediction)
 
@@ -114,12 +152,13 @@ class Images(Subject):
 
     def _draw(self, probe: Any, first: Level) -> Array:
         """Draw from the exact law at the first level."""
-        rng, shape = np.random.default_rng(probe.seed), (probe.points, *probe.model.shape[1:])
-        chosen = self.images[rng.integers(len(self.images), size=probe.points)].reshape(shape)
+        rng, count = np.random.default_rng(probe.seed), points_of(probe, self.images.shape[1])
+        shape = count, *probe.model.shape[1:]
+        chosen = self.images[rng.integers(len(self.images), size=count)].reshape(shape)
         alpha, sigma = float(first.alpha), float(first.sigma)
         return alpha * chosen + math.hypot(alpha * self.bandwidth, sigma) * rng.standard_normal(shape)
 
-    def field(self, prediction: str) -> KernelField:
+    def field(self, prediction: str, rows: slice = ALL) -> KernelField:
         """Return the field of the estimate."""
         return KernelField(self.images, self.bandwidth, prediction)
 
@@ -158,10 +197,14 @@ def subject_of(probe: Any, trace: Trace) -> Subject:
         If the model is none of the three kinds, or the noises do not fit it.
     """
     model, first = probe.model, trace.ends[0]
+    if isinstance(model, type):
+        raise TypeError(f"model is the class {model.__name__}; give an instance of it, such as {model.__name__}(...)")
     if isinstance(model, ExactModel) and isinstance(model.problem, GaussianMixture):
         if model.schedule != trace.schedule:
             raise ValueError(f"the model belongs to {model.schedule}, the steps to {trace.schedule}; use one schedule")
         model = model.problem
+    if probe.conditions is not None and isinstance(model, (GaussianMixture, np.ndarray)):
+        raise ValueError("conditions are for networks model(x, t, condition); a mixture and images take none")
     if isinstance(model, GaussianMixture):
         return Mixture(probe, model, first)
     if isinstance(model, np.ndarray):
@@ -170,7 +213,9 @@ def subject_of(probe: Any, trace: Trace) -> Subject:
         from numdiff.optimize.objectives.probe_torch import Network
 
         return Network(probe, trace)
+    hint = "; make an array of it with .numpy()" if type(model).__module__.split(".")[0] == "torch" else ""
+    hint = "; make an array of it with numpy.stack or numpy.array" if isinstance(model, (list, tuple)) else hint
     raise TypeError(
         "model must be a GaussianMixture, a NumPy array of images of shape (N, ...), or a torch model(x, t), got "
-        f"{type(model).__name__}"
+        f"{type(model).__name__}{hint}"
     )

@@ -11,6 +11,10 @@ coefficients and adjoints are float64; the network works in the dtype of the noi
 A network whose output has no gradient with respect to t, as one that looks t up in a table, is taken for constant in t
 between its entries: dm/dt = 0. If its output does change with t, a warning says so, since the derivatives of the
 objective then lack that part and a search may stop short of a minimum.
+
+**Independence.** <q A, dm/dt> and the errors of single noises need m_b to depend on x_b alone. Before a network is
+used, the first sample of a batch is changed at a time inside the run: the outputs of the others must stay as they were,
+and two calls on the same samples must agree.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +31,7 @@ from numpy.typing import NDArray
 from numdiff.elementary import kind
 from numdiff.level import Level
 from numdiff.optimize.compiled import Trace
-from numdiff.optimize.objectives.probe_subjects import Subject
+from numdiff.optimize.objectives.probe_subjects import ALL, Subject, caller, points_of
 from numdiff.optimize.propagate import LEVEL
 from numdiff.parameterizations import coefficients
 from numdiff.schedules.base import plain
@@ -36,26 +41,37 @@ Array = NDArray[np.float64]
 BATCH = 64
 """Noises that run through a network at a time by default."""
 
+SINGLE = 1e-2
+"""What first-order conditions are met to in single precision, where sums over a run leave about four digits."""
+
 
 class Network(Subject):
     """A torch model and its noises."""
 
+    held_out_by_default = False
+
     def __init__(self, probe: Any, trace: Trace) -> None:
+        _refuse_training(probe.model)
         self.model, self.prediction = probe.model, probe.prediction
         first, last = trace.ends
+        self._first = first
         self._times = [float(level.model_time) for level in (first, _between(trace), last)]
         noises = _drawn(probe, first) if probe.noises is None else probe.noises
         self.dtype = _checked(noises).dtype
         self._asked: list[bool] = []
         super().__init__(noises.double(), probe.batch or BATCH)
+        self.conditions = _conditions(probe.conditions, self.noises)
+        if tolerance_of(self.dtype) > self.tolerance:
+            self.tolerance, self.advice = tolerance_of(self.dtype), _advice(self.dtype)
+        self._check_model()
 
     def entries(self, prediction: str) -> tuple[str, ...]:
         """Return the entries of a level that may vary: the conversion reads the scales, the network the time."""
         return (*LEVEL[:4], "model_time")
 
-    def field(self, prediction: str) -> NetworkField:
+    def field(self, prediction: str, rows: slice = ALL) -> NetworkField:
         """Return the network, converted to what a scheme combines."""
-        return NetworkField(self, prediction)
+        return NetworkField(self, prediction, rows)
 
     def inner(self, a: Any, v: Any) -> Array:
         """Return <a, v> of every noise."""
@@ -75,23 +91,70 @@ class Network(Subject):
         """Return a NumPy array as a tensor like the noises."""
         return self.noises.new_tensor(x)
 
+    def known(self) -> list[Array]:
+        """Return the conditions; what the network is, only its outputs tell."""
+        return [] if self.conditions is None else [self.plain(self.conditions)]
+
     def identity(self) -> list[Array]:
-        """Return what the network makes of one noise at three times of the run: a changed network changes it."""
+        """Return what the network makes of the noises at three times of the run: a changed network changes it."""
         import torch
 
         with torch.no_grad():
-            return [self.plain(self.call(self.noises[:1], t)) for t in self._times]
+            at = ([self.call(self.noises[rows], t, rows) for rows in self.batches()] for t in self._times)
+            return [self.plain(self.join(parts)) for parts in at]
 
-    def call(self, x: Any, t: Any) -> Any:
+    def others(self, probe: Any, count: int) -> Any:
+        """Return a probe of the same network on `count` noises from another seed; conditions go round."""
+        shape = tuple(self.noises.shape[1:])
+        drawn = _drawn(replace(probe, shape=shape, points=count, seed=probe.seed + 1), self._first)
+        conditions = self.conditions
+        if conditions is not None:
+            conditions = conditions[[i % len(conditions) for i in range(count)]]
+        return replace(probe, noises=drawn.to(self.noises.device, self.dtype), conditions=conditions)
+
+    def call(self, x: Any, t: Any, rows: slice = ALL) -> Any:
         """Return the network's output in float64; t is a number, or a tensor with one entry per sample."""
         if isinstance(t, float):
             t = x.new_full((len(x),), t)
-        found = self.model(x.to(self.dtype), t.to(self.dtype))
+        more = () if self.conditions is None else (self.conditions[rows],)
+        found = self.model(x.to(self.dtype), t.to(self.dtype), *more)
         if kind_of(found) != "torch":
             raise TypeError(f"the model must return a torch tensor, got {type(found).__name__}")
+        if not found.is_floating_point():
+            raise TypeError(f"the model must return floating numbers, got {found.dtype}")
         if found.shape != x.shape:
             raise ValueError(f"the model returned shape {tuple(found.shape)} for samples of shape {tuple(x.shape)}")
         return found.double()
+
+    def _check_model(self) -> None:
+        """Raise if the network takes no noises of this dtype, is random, or mixes the samples of a batch."""
+        import torch
+
+        rows = slice(0, min(self.batch, len(self.noises)))
+        x = self.noises[rows]
+        other = x.clone()
+        other[0] = -x[0] + 0.5
+        with torch.no_grad():
+            try:
+                once = self.call(x, self._times[1], rows)
+            except RuntimeError as error:
+                if "type" not in str(error):  # torch names the types that do not go together
+                    raise
+                raise TypeError(
+                    f"the model does not take noises of {self.dtype}: {error}; give noises= in the dtype of the model "
+                    "(they are drawn in that of model.parameters(), and in float32 where there are none)"
+                ) from error
+            twice, changed = (self.call(y, self._times[1], rows) for y in (x, other))
+        if not bool(once.isfinite().all() and changed.isfinite().all()):
+            return  # the runs will say where
+        slack = min(1e-3, 100 * torch.finfo(self.dtype).eps) * float(once.abs().max())
+        if float((once - twice).abs().max()) > slack:
+            raise ValueError("the model is random: two calls on the same samples differ; use model.eval()")
+        if len(x) > 1 and float((once - changed)[1:].abs().max()) > slack:
+            raise ValueError(
+                "the model mixes the samples of a batch: one that changes changes the output for others, and a probe "
+                "needs each by itself; use model.eval(), or batch=1"
+            )
 
     def constant_in_time(self) -> None:
         """Warn, once, if a network without a gradient in t depends on t."""
@@ -100,13 +163,14 @@ class Network(Subject):
         if self._asked:
             return
         self._asked.append(True)
+        rows = slice(0, self.batch)
         with torch.no_grad():
-            early, late = (self.call(self.noises[:1], t) for t in self._times[:2])
+            early, late = (self.call(self.noises[rows], t, rows) for t in self._times[:2])
         if not torch.equal(early, late):
             warnings.warn(
                 "the model's output changes with t but has no gradient in it (a table, or float(t) inside the model): "
                 "it is taken for constant in t between jumps, and the steps found may not be certified",
-                stacklevel=2,
+                stacklevel=caller(),
             )
 
 
@@ -131,10 +195,64 @@ def _drawn(probe: Any, first: Level) -> Any:
 
     if probe.shape is None:
         raise ValueError("a network needs noises= of shape (n, ...), or the shape= of one sample to draw them")
-    like = next(iter(getattr(probe.model, "parameters", list)()), torch.zeros(()))
+    like = _like(probe.model)
     generator = torch.Generator().manual_seed(probe.seed)
-    noises = float(first.sigma) * torch.randn((probe.points, *probe.shape), generator=generator, dtype=torch.float64)
+    count = points_of(probe, math.prod(probe.shape)) if probe.conditions is None else len(probe.conditions)
+    noises = float(first.sigma) * torch.randn((count, *probe.shape), generator=generator, dtype=torch.float64)
     return noises.to(like.device, like.dtype)
+
+
+def _like(model: Any) -> Any:
+    """Return a parameter of the model, or a float32 zero where it has none."""
+    import torch
+
+    return next(iter(getattr(model, "parameters", list)()), torch.zeros(()))
+
+
+def dtype_of(model: Any, noises: Any) -> Any:
+    """Return the dtype that a network will work in."""
+    return _like(model).dtype if noises is None else getattr(noises, "dtype", None)
+
+
+def tolerance_of(dtype: Any) -> float:
+    """Return what first-order conditions can be met to by a network of a dtype."""
+    import torch
+
+    return SINGLE if dtype in (torch.float32, torch.float16, torch.bfloat16) else Subject.tolerance
+
+
+def _advice(dtype: Any) -> str:
+    return (
+        f"the network works in {str(dtype).removeprefix('torch.')}, which leaves its derivatives about four digits: "
+        f"use model.double() with float64 noises, or tolerance={SINGLE:g} or more"
+    )
+
+
+def _refuse_training(model: Any) -> None:
+    """Raise for dropout or batch normalization in training mode."""
+    from torch import nn
+
+    kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)  # torch has no public name
+    for part in model.modules() if isinstance(model, nn.Module) else ():
+        if part.training and isinstance(part, kinds):
+            raise ValueError(f"the model has a {type(part).__name__} in training mode; call model.eval() first")
+
+
+def _conditions(conditions: Any, noises: Any) -> Any:
+    """Return the conditions as a tensor beside the noises, one for each."""
+    import torch
+
+    if conditions is None:
+        return None
+    try:
+        found = torch.as_tensor(conditions, device=noises.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"conditions must be an array or a tensor, one entry per noise: {error}") from error
+    if not found.ndim or len(found) != len(noises):
+        raise ValueError(
+            f"conditions must hold one entry for each of the {len(noises)} noises, got {tuple(found.shape)}"
+        )
+    return found
 
 
 def _checked(noises: Any) -> Any:
@@ -150,8 +268,8 @@ def _checked(noises: Any) -> Any:
 class NetworkField:
     """A network converted to the prediction that a scheme combines; see `numdiff.optimize.propagate.Field`."""
 
-    def __init__(self, network: Network, prediction: str) -> None:
-        self.network, self.wanted = network, prediction
+    def __init__(self, network: Network, prediction: str, rows: slice = ALL) -> None:
+        self.network, self.wanted, self.rows = network, prediction, rows
 
     def value(self, Y: Any, level: Sequence[Any]) -> Any:
         """Return F alone, without a graph."""
@@ -161,7 +279,7 @@ class NetworkField:
         here = Level(time, alpha, sigma, model_time, d_alpha, d_sigma)
         p, q = coefficients(here, self.network.prediction, self.wanted)
         with torch.no_grad():
-            return p * Y + q * self.network.call(Y, float(model_time))
+            return p * Y + q * self.network.call(Y, float(model_time), self.rows)
 
     def evaluate(self, Y: Any, level: Sequence[Any]) -> tuple[Any, Callable[[Any], tuple[Any, dict[str, Any]]]]:
         """Return F and its adjoint."""
@@ -170,7 +288,7 @@ class NetworkField:
         x = Y.detach().requires_grad_()
         t = x.new_full((len(x),), float(level[5])).requires_grad_()
         with torch.enable_grad():
-            m = self.network.call(x, t)
+            m = self.network.call(x, t, self.rows)
         (p, q), slopes = self._conversion(level)
         value = m.detach()
 

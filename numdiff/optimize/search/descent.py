@@ -75,7 +75,8 @@ def bfgs(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tuple[
 
     start = free.coordinates(z)
     slope = np.abs(parts.smooth_gradient @ free.point(start)[1]).max()
-    options = {"gtol": _ENOUGH * slope, "maxiter": 50 + 10 * len(z)}
+    enough = max(_ENOUGH * slope, 0.1 * tolerance * recorder.scale(parts))
+    options = {"gtol": enough, "maxiter": 50 + 10 * len(z)}
     with np.errstate(all="ignore"):
         scipy_minimize(value, start, jac=True, method="BFGS", callback=accept, options=options)
     if best[0][1] is not parts:
