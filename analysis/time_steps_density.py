@@ -104,12 +104,12 @@ def described(found: Any, n: int) -> dict[str, Any]:
     }
 
 
-def limit(name: str) -> Limit | None:
+def limit(name: str, iterations: int = 3000) -> Limit | None:
     """Return the limit density, where there is one."""
     if name == "Gaussian gains, DDIM":
-        return limit_density(LINE, gaussian_errors(LINE, WIDTHS, 1), 1, least=0.01)
+        return limit_density(LINE, gaussian_errors(LINE, WIDTHS, 1), 1, least=0.01, iterations=iterations)
     if name.startswith("mixture bank"):
-        return limit_density(LINE, bank_errors(MixtureBank(), 3), 3)
+        return limit_density(LINE, bank_errors(MixtureBank(), 3), 3, iterations=iterations)
     if name.startswith("Align"):
         density = ays.continuum_density(ays.default_law(), LINE)
         return Limit(LINE, density / np.trapezoid(density, LINE), np.zeros(0), 0.0)
@@ -151,7 +151,7 @@ def compute(fast: bool) -> dict[str, Any]:
     counts = COUNTS[: 2 if fast else None]
     families: dict[str, Any] = {}
     for name in FAMILIES:
-        other = limit(name)
+        other = limit(name, 200 if fast else 3000)
         best = optima(name, other, counts)
         families[name] = {"optima": best, "limit": None}
         if other:

@@ -192,7 +192,8 @@ def draw(numbers: dict[str, Any]) -> Any:
         nfes = [row["nfe"] for row in rows]
         for k, what in enumerate(WHAT):
             ax = axes[k, column]
-            lines = {g: (nfes, [row["grids"][g][what]["value"] for row in rows]) for g in numbers["grids"]}
+            shown = [g for g in numbers["grids"] if g != "paper, p = 1"]  # the table has it; there are eight colours
+            lines = {g: (nfes, [row["grids"][g][what]["value"] for row in rows]) for g in shown}
             label = {"Frechet": "Frechet to scans"}.get(what, what) + (" error" if k < 2 else "")
             plotting.curves(lines, ax, xlabel="evaluations", ylabel=label, logx=True, logy=True)
             ax.set_xticks(nfes, [str(n) for n in nfes])

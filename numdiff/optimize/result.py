@@ -39,6 +39,10 @@ __all__ = ["Rounding", "TimeSteps", "nodes", "versions"]
 Array = NDArray[np.float64]
 
 
+LOGARITHMIC = ("probe",)
+"""Objectives that are twice the logarithm of an error."""
+
+
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
     import scipy
@@ -297,8 +301,13 @@ class TimeSteps:
 
     @property
     def rounding(self) -> float:
-        """The cost of rounding: the objective at the rounded steps over the objective. Raises as `rounded`."""
+        """The cost of rounding: the objective at the rounded steps over the objective. Raises as `rounded`.
+
+        For a probe, whose objective is twice the logarithm of an error, the error over the error.
+        """
         after = self.rounded()[1]
+        if self.objective_name in LOGARITHMIC:
+            return math.exp((after - self.objective) / 2)
         return after / self.objective if self.objective else (1.0 if after == self.objective else math.inf)
 
     def rounded_to(self, entries: Any) -> Rounding:

@@ -163,12 +163,17 @@ def test_steps_get_better_and_never_worse_than_the_start():
     before, after = fresh.errors(start), fresh.errors(outcome.z)
     assert after["training median"] < before["training median"] / 2
     assert after["training rms"] < before["training rms"]
+    held_out = problem.errors(outcome.z)
+    assert held_out["held-out noises"].shape == (16,)
+    other = Probe(MIXTURE, points=16, seed=1).problem(trace).errors(outcome.z)
+    np.testing.assert_array_equal(held_out["held-out noises"], other["training noises"])
 
 
 def test_warns_where_the_reference_is_no_better_than_the_steps():
     problem = Probe(MIXTURE, points=8, reference=20).problem(traced(nd.DPMSolverPP(3), 40))
-    with pytest.warns(UserWarning, match="give Probe a larger reference="):
+    with pytest.warns(UserWarning, match="give Probe a larger reference=") as caught:
         problem.errors(problem.window.generic())
+    assert caught[0].filename == __file__
 
 
 def test_cache_goes_on_where_an_interrupted_run_stopped(tmp_path):
@@ -193,6 +198,13 @@ def test_cache_goes_on_where_an_interrupted_run_stopped(tmp_path):
     # the best is on disk: what the search returns, up to the rounding of F that its last steps are taken within
     last = probe.problem(trace)
     assert last.evaluate(last.starts[0]).value <= outcome.objective + 1e-12
+    assert last.initial_objective == pytest.approx(first.evaluate(start).value, rel=1e-12)
+    # where the search ended is confirmed at once: F there, and the certificate twice
+    last.errors(outcome.z)
+    repeated = minimize(probe.problem(trace), probe.problem(trace).resumed, tolerance=1e-6)
+    assert repeated.certified
+    assert repeated.evaluations == 3
+    np.testing.assert_allclose(repeated.z, outcome.z, atol=1e-9)
     # another method, length or noise has a best of its own; another schedule or noise a reference of its own
     assert probe.problem(traced(nd.DPMSolverPP(3), 9)).starts == []
     assert probe.problem(traced(nd.UniPC(3), 8)).starts == []
@@ -242,6 +254,13 @@ def test_exact_models_are_their_mixtures():
         ({"model": MIXTURE, "noises": np.full((4, 2), np.inf)}, ValueError, "finite"),
         ({"model": MIXTURE, "points": 0}, ValueError, "points must be"),
         ({"model": MIXTURE, "shape": 3}, TypeError, "shape must be"),
+        ({"model": MIXTURE, "points": 2.5}, TypeError, "points must be"),
+        ({"model": MIXTURE, "seed": "a"}, TypeError, "seed must be"),
+        ({"model": MIXTURE, "held_out": -1}, ValueError, "held_out must be"),
+        ({"model": MIXTURE, "minimum_gap": -0.5}, ValueError, "minimum_gap must lie"),
+        ({"model": MIXTURE, "power": "2"}, TypeError, "power must be"),
+        ({"model": MIXTURE, "cache": __file__}, ValueError, "cache must be a folder"),
+        ({"model": [np.zeros((3, 2))]}, TypeError, "numpy.stack"),
         ({"model": MIXTURE, "power": 3}, ValueError, "power must lie"),
         ({"model": MIXTURE, "reference": 5}, ValueError, "reference must be"),
         ({"model": MIXTURE, "prediction": "nose"}, ValueError, "noise"),
@@ -284,3 +303,19 @@ def test_scores_are_predictions_of_schemes_only():
 def test_torch_is_not_imported_for_a_mixture():
     code = "import sys, numdiff.optimize.objectives.probe; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+def test_points_by_dimension():
+    """1024 numbers, and between 64 and 256 noises."""
+    trace = traced(nd.DPMSolverPP(1), 2)
+    for dimension, points in ((1, 256), (8, 128), (40, 64)):
+        mixture = nd.problems.GaussianMixture([1.0], np.zeros((1, dimension)), [0.5])
+        assert Probe(mixture).problem(trace).target.shape == (points, dimension)
+
+
+def test_rounding_compares_errors():
+    """The cost of rounding is a ratio of errors: exp of half the difference of what is twice a logarithm."""
+    schedule = nd.schedules.get("ddpm-linear")
+    found = nd.optimize.timesteps(nd.DDIM(), schedule, 3, objective=Probe(MIXTURE, points=16), tolerance=1e-3)
+    expected = [np.exp(x / 2) for x in (found.rounded()[1], found.objective)]
+    assert found.rounding == pytest.approx(expected[0] / expected[1], rel=1e-12)

@@ -141,6 +141,102 @@ def test_bad_networks_are_refused(model, arguments, error, match):
         Probe(model, **({"shape": (3,), "points": 4, "reference": 20} | arguments)).problem(traced(nd.DPMSolverPP(2)))
 
 
+class Layers(torch.nn.Module):
+    """A network of one linear layer and others."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(3, 3), *layers)
+
+    def forward(self, x, t):
+        return torch.tanh(self.layers(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "match"),
+    [
+        (Layers(torch.nn.BatchNorm1d(3)), ValueError, r"BatchNorm1d in training mode; call model.eval\(\)"),
+        (Layers(torch.nn.Dropout(0.5)), ValueError, r"Dropout in training mode; call model.eval\(\)"),
+        (lambda x, t: torch.nn.functional.dropout(x), ValueError, "random"),
+        (lambda x, t: torch.tanh(x + x.mean(0)), ValueError, "mixes the samples"),
+        (lambda x, t: x.long(), TypeError, "floating numbers, got torch.int64"),
+        (lambda x, t: x @ torch.eye(3, dtype=torch.float64), TypeError, "noises of torch.float32.*give noises="),
+        (Layers, TypeError, "an instance"),
+        (torch.zeros(3, 2), TypeError, r"\.numpy\(\)"),
+    ],
+)
+def test_networks_that_no_probe_can_follow_are_refused(model, error, match):
+    with pytest.raises(error, match=match):
+        Probe(model, shape=(3,), points=4, reference=20).problem(traced(nd.DPMSolverPP(2)))
+
+
+def test_layers_in_evaluation_mode_are_followed():
+    model = Layers(torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5)).double().eval()
+    check_gradient(Probe(model, shape=(3,), points=4, reference=20).problem(traced(nd.DPMSolverPP(2), 4)), 1e-6)
+
+
+def test_a_derivative_that_is_not_finite_says_so():
+    """sqrt(0 x) has the value 0 and the derivative 0 times infinity."""
+    probe = Probe(lambda x, t: x + torch.sqrt(0 * x.abs()), shape=(3,), points=4, reference=20)
+    problem = probe.problem(traced(nd.DPMSolverPP(2)))
+    with pytest.raises(ValueError, match="its derivative is not"):
+        problem.evaluate(problem.window.generic())
+
+
+def test_noise_is_no_prediction_for_pure_noise():
+    with pytest.raises(ValueError, match="t_start="):
+        Probe(lambda x, t: x, shape=(3,), points=4, reference=20).problem(traced(nd.DPMSolverPP(2), 4, FLOW))
+
+
+def test_conditions_go_with_their_noises(tmp_path):
+    """A network with a label for each noise is, on noises of one label, the network of that label."""
+    labels, x = torch.tensor([0, 1, 0, 1, 1]), noises(5, 3)
+    trace = traced(nd.DPMSolverPP(2), 4)
+    z = trace.window.generic()
+
+    def model(x, t, label):
+        return torch.tanh(x * (0.5 + label[:, None]))
+
+    probe = Probe(model, x, conditions=labels, batch=2, reference=20, held_out=3, cache=tmp_path)
+    problem = probe.problem(trace)
+    for label in (0, 1):
+        mine = labels == label
+        alone = Probe(lambda x, t, k=label: torch.tanh(x * (0.5 + k)), x[mine], reference=20).problem(trace)
+        np.testing.assert_allclose(problem.squares(z)[0][mine], alone.squares(z)[0], rtol=1e-10)
+        np.testing.assert_allclose(problem.squares(z)[1][mine], alone.squares(z)[1], atol=1e-10)
+    check_gradient(problem, 1e-6)
+    with pytest.warns(UserWarning, match="larger reference="):
+        found = problem.errors(z)
+    assert found["held-out noises"].shape == (3,)
+    assert probe.problem(trace).starts  # other labels have a cache of their own, and the same ones theirs
+    assert not Probe(model, x, conditions=1 - labels, reference=20, cache=tmp_path).problem(trace).starts
+    with pytest.raises(ValueError, match="one entry for each of the 5 noises"):
+        Probe(model, x, conditions=labels[:3]).problem(trace)
+    with pytest.raises(ValueError, match="conditions are for networks"):
+        Probe(MIXTURE, conditions=labels).problem(trace)
+
+
+def test_a_network_that_holds_its_labels_can_be_cached(tmp_path):
+    denoiser = nd.models.digits().double()
+    trace = traced(nd.DDIM(), 3, denoiser.schedule)
+    model, x = denoiser.conditioned([1, 2, 3]), noises(3, 64)
+    for _ in range(2):
+        Probe(model, x, prediction=model.prediction, reference=20, cache=tmp_path).problem(trace)
+    other = denoiser.conditioned([1, 2, 4])  # no noise but the last has another network
+    with pytest.raises(ValueError, match="another model"):
+        Probe(other, x, prediction=model.prediction, reference=20, cache=tmp_path).problem(trace)
+
+
+def test_tolerance_is_what_the_precision_allows():
+    trace = traced(nd.DPMSolverPP(2), 4)
+    for dtype, tolerance in ((torch.float32, 1e-2), (torch.float64, 1e-8)):
+        probe = Probe(mlp(dtype), noises(4, *SHAPE).to(dtype), reference=20)
+        assert probe.tolerance == probe.problem(trace).subject.tolerance == tolerance
+        assert ("model.double()" in probe.problem(trace).advice) == (tolerance > 1e-8)
+    assert Probe(MIXTURE).tolerance == 1e-8
+    assert Probe(Layers()).tolerance == Probe(lambda x, t: x).tolerance == 1e-2
+
+
 def test_networks_must_let_gradients_through():
     def first(x, t):
         return torch.tanh(x * t[0])

@@ -106,7 +106,8 @@ class Network(Subject):
     def others(self, probe: Any, count: int) -> Any:
         """Return a probe of the same network on `count` noises from another seed; conditions go round."""
         shape = tuple(self.noises.shape[1:])
-        drawn = _drawn(replace(probe, shape=shape, points=count, seed=probe.seed + 1), self._first)
+        fresh = replace(probe, shape=shape, points=count, seed=probe.seed + 1, conditions=None)
+        drawn = _drawn(fresh, self._first)
         conditions = self.conditions
         if conditions is not None:
             conditions = conditions[[i % len(conditions) for i in range(count)]]
@@ -130,6 +131,10 @@ class Network(Subject):
         """Raise if the network takes no noises of this dtype, is random, or mixes the samples of a batch."""
         import torch
 
+        try:
+            coefficients(self._first, self.prediction, "data")
+        except ValueError as error:
+            raise ValueError(f"{error}: give t_start=, the first time") from error
         rows = slice(0, min(self.batch, len(self.noises)))
         x = self.noises[rows]
         other = x.clone()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize as scipy_minimize
 
 from numdiff.optimize.problem import Parts
+from numdiff.optimize.search.certificate import certify
 from numdiff.optimize.search.record import Recorder
 from numdiff.optimize.search.squares import LogSteps
 from numdiff.optimize.window import Window
@@ -57,6 +58,9 @@ def bfgs(recorder: Recorder, z: Array, parts: Parts, tolerance: float) -> tuple[
     """
     if parts.absolute.size:
         raise ValueError('method "bfgs" takes smooth objectives only; use "newton" or "auto" for this one')
+    recorder.evaluations += 1
+    if certify(recorder.problem, z, tolerance=tolerance).certified:
+        return z, parts  # a search that goes on where an earlier one ended
     free = _Free(recorder.window)
     best = [(z, parts)]
 
