@@ -87,7 +87,6 @@ def _objective(group: Any) -> None:
     group.add_argument(
         "--tolerance",
         type=values.real,
-        default=1e-8,
         metavar="X",
         help="of the optimality conditions, relative (default 1e-8)",
     )

@@ -83,8 +83,9 @@ class Job:
     def solve(self, orders: Orders, time_limit: float | None, first: Sequence[Any] = ()) -> TimeSteps:
         """Return the best steps for a list of orders, searched for from `first` and then from the usual starts."""
         trace, problem = self.prepared(orders)
-        begin = [*first, *getattr(problem, "starts", ()), *self.starts]  # a problem may know where it was before
-        points = ends.starting_points(begin, trace.method, self.schedule, self.window)
+        begin = [*first, *self.starts]
+        points = getattr(problem, "resumed", None)  # a problem may know where it was before
+        points = points or ends.starting_points(begin, trace.method, self.schedule, self.window)
         outcome = minimize(problem, points, time_limit=time_limit, **self.search)
         return self._result(trace, problem, outcome, orders)
 
@@ -99,7 +100,8 @@ class Job:
         z[inner:] = np.clip(z[inner:], window.lower, window.upper)  # rounding may carry a parameter past its box
         _refuse_merged(window, z)
         off = _mismatch(trace, problem, z)
-        errors = getattr(problem, "errors", None)
+        errors, begun = getattr(problem, "errors", None), getattr(problem, "initial_objective", None)
+        advice = "" if outcome.certified else getattr(problem, "advice", "")
         gaps = window.gaps[window.finite]
         return TimeSteps(
             trace.method if isinstance(self.method, Method) else trace.method_at(z.tolist()),
@@ -107,9 +109,9 @@ class Job:
             self.objective.name,
             window.nodes(z),
             outcome.objective,
-            outcome.initial_objective,
+            outcome.initial_objective if begun is None else begun,
             outcome.status if off <= MISMATCH else "mismatch",
-            outcome.message + _at_bounds(window, z) if off <= MISMATCH else _no_function(off),
+            _message(outcome.message + _at_bounds(window, z), advice) if off <= MISMATCH else _no_function(off),
             outcome.certified and off <= MISMATCH,
             outcome.optimality,
             orders=orders,
@@ -159,6 +161,10 @@ def _refuse_merged(window: Window, z: Array) -> None:
             f"gap: nodes {i} and {i + 1} merged at log-SNR {window.nodes(z)[i]:.6g}, where the objective is lowest for "
             "a step of length 0; give a positive gap"
         )
+
+
+def _message(text: str, advice: str) -> str:
+    return f"{text}; {advice}" if advice else text
 
 
 def _at_bounds(window: Window, z: Array) -> str:

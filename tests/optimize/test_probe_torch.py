@@ -51,20 +51,20 @@ def mixture_model(schedule, prediction):
     return model
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ["UniPC3", "Heun", "HB"])
 def test_gradient_through_a_network(name):
-    probe = Probe(mlp(), noises(5, *SHAPE), reference=20, batch=3)
-    check_gradient(probe.problem(traced(METHODS[name])))
+    probe = Probe(mlp(), noises(3, *SHAPE), reference=20, batch=2)
+    check_gradient(probe.problem(traced(METHODS[name], 4)))
 
 
 @pytest.mark.parametrize("prediction", ["flow", "data", "v", "edm", "velocity"])
 def test_gradient_of_a_flow_with_any_prediction(prediction):
-    trace = traced(nd.AdamsBashforth(1), schedule=FLOW, ends=(0.99, 0.05))
+    trace = traced(nd.AdamsBashforth(1), 3, schedule=FLOW, ends=(0.99, 0.05))
     check_gradient(Probe(mlp(), noises(), prediction=prediction, reference=20).problem(trace), 1e-6)
 
 
 def test_gradient_of_a_flow_from_pure_noise():
-    trace = traced(nd.AdamsBashforth(2), schedule=FLOW, ends=(1.0, 0.0))
+    trace = traced(nd.AdamsBashforth(2), 4, schedule=FLOW, ends=(1.0, 0.0))
     check_gradient(Probe(mlp(), noises(), prediction="flow", reference=20).problem(trace))
 
 
@@ -108,7 +108,7 @@ def test_tables_of_times_count_as_constant_and_warn():
 
 def test_models_without_a_time_need_no_warning():
     check_gradient(
-        Probe(lambda x, t: torch.tanh(x), shape=(3,), points=4, reference=20).problem(traced(nd.UniPC(2))), 1e-2
+        Probe(lambda x, t: torch.tanh(x), shape=(3,), points=4, reference=20).problem(traced(nd.UniPC(2), 4)), 1e-2
     )
 
 
@@ -254,7 +254,7 @@ def test_steps_of_a_guided_denoiser():
     """Classifier-free guidance calls the network once for twice the samples, each with its own time."""
     denoiser = nd.models.digits().double()
     model = denoiser.conditioned(3, guidance=2.0)
-    x = noises(4, 64)
-    torch.testing.assert_close(model(x, torch.full((4,), 0.3, dtype=x.dtype)), model(x, 0.3))
+    x = noises(2, 64)
+    torch.testing.assert_close(model(x, torch.full((2,), 0.3, dtype=x.dtype)), model(x, 0.3))
     probe = Probe(model, x, prediction=model.prediction, reference=20)
-    check_gradient(probe.problem(traced(nd.DPMSolverPP(2), schedule=denoiser.schedule)), 1e-6)
+    check_gradient(probe.problem(traced(nd.DPMSolverPP(2), 3, denoiser.schedule)), 1e-6)

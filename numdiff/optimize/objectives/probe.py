@@ -49,6 +49,10 @@ ROUNDING = 1e-8
 """Root mean square error, in units of the spread of the end points, that nobody needs a better reference for."""
 
 
+INSIDE = 1e-10
+"""By how much half log-SNR a gap may be short by rounding."""
+
+
 @dataclass(frozen=True, eq=False)
 class Probe:
     """The end-point error on a model, formula (1).
@@ -226,7 +230,8 @@ class ProbeProblem:
         value, weights = self._mean(q)
         if self._initial is None:
             self._initial = value
-        if value < self._best:
+        # A search may look a little outside its window, where F can be lower; it must end inside.
+        if value < self._best and np.min(self.window.slack(z), initial=math.inf) >= -INSIDE:
             self._best = value
             self._store.keep(z, value, self._initial)
         return Parts(gradient=weights @ jacobian, value=value)

@@ -161,6 +161,18 @@ class Network(Subject):
                 "needs each by itself; use model.eval(), or batch=1"
             )
 
+    def shares_time(self) -> bool:
+        """Whether another first entry of t changes the output for other samples."""
+        import torch
+
+        rows = slice(0, self.batch)
+        x = self.noises[rows]
+        t = x.new_full((len(x),), self._times[1])
+        other = t.clone()
+        other[0] = self._times[0]
+        with torch.no_grad():
+            return not torch.equal(self.call(x, t, rows)[1:], self.call(x, other, rows)[1:])
+
     def constant_in_time(self) -> None:
         """Warn, once, if a network without a gradient in t depends on t."""
         import torch
@@ -316,7 +328,7 @@ class NetworkField:
         back, along = torch.autograd.grad(m, (x, t), seed, allow_unused=True)
         if along is None:
             self.network.constant_in_time()
-        elif len(along) > 1 and not bool(along[1:].any()) and bool(along[0]):
+        elif len(along) > 1 and not bool(along[1:].any()) and bool(along[0]) and self.network.shares_time():
             raise ValueError(
                 "the model uses the first entry of t for all samples, and a probe needs the derivative of each: make "
                 "it use t of shape (n,) entry by entry"
