@@ -14,6 +14,8 @@ from numdiff.study.regions import unpack
 
 ROOT = Path(__file__).parents[2] / "analysis"
 NAMES = sorted(path.stem for path in ROOT.glob("*.py") if not path.stem.startswith("_"))
+LONG = {"guidance", "start_and_grid", "stochastic", "time_steps_digits", "time_steps_quality", "work_precision"}
+CASES = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in NAMES]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def written(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_a_script_writes_its_figure_or_table_and_its_numbers(name, written):
     files, numbers = written(name)
     figure, table = {".pdf", ".png", ".svg"}, {".md"}
@@ -67,6 +69,7 @@ def test_every_marked_method_is_dominated_at_its_own_error_constant(written):
             assert theirs["real interval"] > ours["real interval"]
 
 
+@pytest.mark.slow
 def test_observed_orders_are_those_that_are_proved(written):
     """With 640 steps at most; smooth grids, where two errors of the same order may cancel in part, come near slowly."""
     _, numbers = written("start_and_grid")
