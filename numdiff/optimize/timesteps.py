@@ -73,7 +73,7 @@ def timesteps(
     starts
         Where the search starts: names of grids ("log-snr", "uniform-t", "quadratic", "karras"), earlier results, or
         arrays of log-SNRs. By default the objective's own. Objectives have several minima, of which the lowest that is
-        found is returned: more starts may find a lower one.
+        found is returned: more starts may find a lower one. A probe that resumes from its cache starts there alone.
     tolerance
         Of the first-order conditions, relative; see `numdiff.optimize.search`. By default 1e-8, and 1e-2 for a probe on
         a float32 network, whose derivatives are no better.

@@ -186,18 +186,18 @@ def test_cache_goes_on_where_an_interrupted_run_stopped(tmp_path):
             raise KeyboardInterrupt
 
     first = probe.problem(trace)
-    assert first.starts == []
+    assert first.resumed == []
     with pytest.raises(KeyboardInterrupt):
         minimize(first, [start], callback=interrupt)
     again = probe.problem(trace)
     np.testing.assert_array_equal(again.target, first.target)
-    (warm,) = again.starts
+    (warm,) = again.resumed
     assert again.evaluate(warm).value < first.evaluate(start).value
     outcome = minimize(again, [warm], tolerance=1e-6)
     assert outcome.objective <= again.evaluate(warm).value
     # the best is on disk: what the search returns, up to the rounding of F that its last steps are taken within
     last = probe.problem(trace)
-    assert last.evaluate(last.starts[0]).value <= outcome.objective + 1e-12
+    assert last.evaluate(last.resumed[0]).value <= outcome.objective + 1e-12
     assert last.initial_objective == pytest.approx(first.evaluate(start).value, rel=1e-12)
     # where the search ended is confirmed at once: F there, and the certificate twice
     last.errors(outcome.z)
@@ -206,8 +206,8 @@ def test_cache_goes_on_where_an_interrupted_run_stopped(tmp_path):
     assert repeated.evaluations == 3
     np.testing.assert_allclose(repeated.z, outcome.z, atol=1e-9)
     # another method, length or noise has a best of its own; another schedule or noise a reference of its own
-    assert probe.problem(traced(nd.DPMSolverPP(3), 9)).starts == []
-    assert probe.problem(traced(nd.UniPC(3), 8)).starts == []
+    assert probe.problem(traced(nd.DPMSolverPP(3), 9)).resumed == []
+    assert probe.problem(traced(nd.UniPC(3), 8)).resumed == []
     assert len(list((tmp_path / "probe").glob("reference-*.npz"))) == 1
     Probe(MIXTURE, points=32, seed=1, cache=tmp_path / "probe").problem(trace)
     assert len(list((tmp_path / "probe").glob("reference-*.npz"))) == 2

@@ -57,7 +57,7 @@ GAP = 0.2
 """Default minimum gap, as a part of the mean step L/N.
 
 Gaps of 0.1 to 0.4 gave the same errors on the tuning mixtures to 1 %: unlike the paper's bound, (1) does not reward
-steps of length zero. The gap only keeps a search away from them.
+steps of length zero at 8 to 20 evaluations. From about 16 steps on some steps of high-order methods end at the gap.
 """
 
 

@@ -195,8 +195,6 @@ class ProbeProblem:
         Estimated root mean square error of the reference over noises and coordinates.
     resumed : list
         The best z of an interrupted run, shape (size,), from which alone it goes on; empty without a cache.
-    starts : list
-        Its log-SNRs, shape (N - 1,).
     initial_objective : float or None
         F where the interrupted run began.
     advice : str
@@ -215,7 +213,6 @@ class ProbeProblem:
         best, self._best, self.initial_objective = self._store.best()
         self._initial = self.initial_objective
         self.resumed = [] if best is None else [best]
-        self.starts = [z[: self.window.steps - 1] for z in self.resumed]
         self.advice = subject.advice
 
     def evaluate(self, z: Array) -> Parts:
