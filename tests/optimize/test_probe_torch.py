@@ -208,8 +208,8 @@ def test_conditions_go_with_their_noises(tmp_path):
     with pytest.warns(UserWarning, match="larger reference="):
         found = problem.errors(z)
     assert found["held-out noises"].shape == (3,)
-    assert probe.problem(trace).starts  # other labels have a cache of their own, and the same ones theirs
-    assert not Probe(model, x, conditions=1 - labels, reference=20, cache=tmp_path).problem(trace).starts
+    assert probe.problem(trace).resumed  # other labels have a cache of their own, and the same ones theirs
+    assert not Probe(model, x, conditions=1 - labels, reference=20, cache=tmp_path).problem(trace).resumed
     with pytest.raises(ValueError, match="one entry for each of the 5 noises"):
         Probe(model, x, conditions=labels[:3]).problem(trace)
     with pytest.raises(ValueError, match="conditions are for networks"):
