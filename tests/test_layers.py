@@ -23,7 +23,17 @@ ORDER += [
     "symbolic",
     "properties",
 ]
-ORDER += ["design", "export", "optimize", "models", "adapters", "testing", "plotting"]
+ORDER += [
+    "design",
+    "export",
+    "certification",
+    "optimize",
+    "models",
+    "adapters",
+    "testing",
+    "work_precision",
+    "plotting",
+]
 ORDER += ["answers", "study", "cli", "__main__"]
 NARROW = {  # some may see less than what lies before them
     "executor": {"_names", "elementary", "level", "tableau", "parameterizations"},

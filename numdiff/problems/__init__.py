@@ -1,7 +1,8 @@
 """Problems whose truth is known: toy ODEs with closed solutions, and Gaussian(-mixture) diffusions.
 
 `ode` and `linear` hold differential equations, `mixture` and `gaussian` diffusions with their exact denoiser, score and
-marginals, `flow` the reference solution of the probability-flow ODE, `catalogue` the named mixtures.
+marginals, `flow` the reference solution of the probability-flow ODE, `catalogue` the named mixtures, `paths` equations
+and mixtures alike as what a sampler follows.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numdiff.problems.gaussian import Gaussian
 from numdiff.problems.linear import LinearSystem, momentum_toy
 from numdiff.problems.mixture import GaussianMixture
 from numdiff.problems.ode import ODE, odes
+from numdiff.problems.paths import Path
 
 __all__ = [
     "ODE",
@@ -21,6 +23,7 @@ __all__ = [
     "GaussianMixture",
     "Guidance",
     "LinearSystem",
+    "Path",
     "Reference",
     "mixtures",
     "momentum_toy",
