@@ -30,6 +30,10 @@ SCALES = {"vp": schedules.VPLinear(), "edm": schedules.EDM(T=1e4), "flow": sched
 """The schedule of each scale, which places intermediate levels and gives velocities their derivatives."""
 
 
+class NotASamplerError(ValueError):
+    """Something with a sampler's name whose steps follow no probability flow and no diffusion; the text says why."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """The circumstances of one run.
