@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,55 @@ from numdiff.problems.paths import Path
 from numdiff.properties.order.regression import OrderEstimate, observed
 
 Map = Callable[[float], float]
-VARIABLES: dict[str, tuple[Map, Map]] = {
-    "log-snr": (float, float),
-    "rho": (lambda lam: math.exp(-lam), lambda s: -math.log(s)),
-    "inverse-rho": (math.exp, math.log),
-    "karras": (lambda lam: math.exp(-lam / 7), lambda s: -7 * math.log(s)),
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable s of a grid, a monotone function of lambda.
+
+    Parameters
+    ----------
+    of
+        s(lambda).
+    inverse
+        lambda(s).
+    slope
+        ds/dlambda at lambda.
+    """
+
+    of: Map
+    inverse: Map
+    slope: Map
+
+
+VARIABLES = {
+    "log-snr": Variable(float, float, lambda lam: 1.0),
+    "rho": Variable(lambda lam: math.exp(-lam), lambda s: -math.log(s), lambda lam: -math.exp(-lam)),
+    "inverse-rho": Variable(math.exp, math.log, math.exp),
+    "karras": Variable(lambda lam: math.exp(-lam / 7), lambda s: -7 * math.log(s), lambda lam: -math.exp(-lam / 7) / 7),
 }
-"""Variable of a grid: from lambda and back."""
+"""Variables that do not depend on a schedule."""
+
+
+@dataclass(frozen=True)
+class Evenly:
+    """The clock under which a path goes evenly in a variable: theta is affine in s(lambda) and keeps the span's ends.
+
+    On equal steps in s each step then covers an equal part of the path, as on equal steps in lambda without it.
+    """
+
+    variable: Variable
+    span: tuple[float, float]
+
+    def __call__(self, lam: float) -> float:
+        """Return theta(lambda)."""
+        first, last = map(self.variable.of, self.span)
+        return self.span[0] + (self.span[1] - self.span[0]) * (self.variable.of(lam) - first) / (last - first)
+
+    def speed(self, lam: float) -> float:
+        """Return theta'(lambda)."""
+        first, last = map(self.variable.of, self.span)
+        return (self.span[1] - self.span[0]) * self.variable.slope(lam) / (last - first)
 
 
 @dataclass(frozen=True)
@@ -54,20 +97,37 @@ class Layout:
 
     def levels(self, subject: Subject, span: tuple[float, float], steps: int) -> tuple[Level, ...]:
         """Return the levels of a run of `steps` steps over a span of log-SNRs (or times)."""
-        to, back = self._maps(subject)
-        first, last = to(span[0]), to(span[1])
-        inner = [back(first + (last - first) * u) for u in fractions(self.pattern, steps, self.seed)[1:-1]]
+        variable = self.coordinate(subject)
+        first, last = variable.of(span[0]), variable.of(span[1])
+        inner = [variable.inverse(first + (last - first) * u) for u in fractions(self.pattern, steps, self.seed)[1:-1]]
         return tuple(subject.level(lam) for lam in (span[0], *inner, span[1]))
 
-    def _maps(self, subject: Subject) -> tuple[Map, Map]:
+    def evenly(self, subject: Subject, path: Path) -> Path:
+        """Return the path going evenly in the variable of the layout."""
+        variable = self.coordinate(subject)
+        return path if variable == VARIABLES["log-snr"] else path.clocked(Evenly(variable, path.span))
+
+    def coordinate(self, subject: Subject) -> Variable:
+        """Return the variable; a plain equation has its time only."""
         if subject.scale == "time":
-            return float, float
+            return VARIABLES["log-snr"]
         if self.variable == "time":
-            schedule = SCALES[subject.scale]
-            return lambda lam: float(schedule.time(lam)), lambda t: float(schedule.level(t).log_snr)
+            return _clock_of(subject.scale)
         if self.variable not in VARIABLES:
             suggest(self.variable, (*VARIABLES, "time"), "variable")
         return VARIABLES[self.variable]
+
+
+@cache
+def _clock_of(scale: str) -> Variable:
+    """Return the time of a scale's schedule as a variable."""
+    schedule = SCALES[scale]
+
+    def slope(lam: float) -> float:
+        level = schedule.level(schedule.time(lam))
+        return 1 / float(level.d_alpha / level.alpha - level.d_sigma / level.sigma)
+
+    return Variable(lambda lam: float(schedule.time(lam)), lambda t: float(schedule.level(t).log_snr), slope)
 
 
 class SamplerError(RuntimeError):

@@ -26,7 +26,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,16 @@ SMOOTH = 7
 
 ROUNDING = 2.0**-52
 """Relative error of a closed form."""
+
+
+class Clock(Protocol):
+    """A rising map theta of log-SNRs, with its derivative."""
+
+    def __call__(self, lam: float) -> float:
+        """Return theta(lambda)."""
+
+    def speed(self, lam: float) -> float:
+        """Return theta'(lambda)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +100,17 @@ class Path:
         """Return the path that rests over the first and the last part of the span; see the module's text."""
         if not (start or end):
             return self
-        clock = _Clock(self.span, start, end)
+        name = f"{self.name}, at rest at {' and '.join(['the start'] * start + ['the end'] * end)}"
+        return replace(self.clocked(_Clock(self.span, start, end)), name=name)
+
+    def clocked(self, clock: Clock) -> Path:
+        """Return the path y(theta(lambda)) over the same span, theta a rising map of the span onto itself."""
 
         def slope(lam: float, y: Array) -> Array:
             speed = clock.speed(lam)
             return speed * self.slope(clock(lam), y) if speed else np.zeros_like(y)
 
-        name = f"{self.name}, at rest at {' and '.join(['the start'] * start + ['the end'] * end)}"
-        return replace(self, name=name, slope=slope, exact=lambda lam: self.exact(clock(lam)))
+        return replace(self, slope=slope, exact=lambda lam: self.exact(clock(lam)))
 
 
 @dataclass(frozen=True)
@@ -116,24 +129,33 @@ class _Clock:
         part = self._fraction(lam)
         rise = _ramp((part - REST) / RAMP)[0] if self.start else 1.0
         fall = _ramp((1 - REST - part) / RAMP)[0] if self.end else 1.0
-        return (rise + fall - 1) / self._covered(1.0)
+        return (rise + fall - 1) / (self._covered(self._last) - self._covered(self._first))
 
     def __call__(self, lam: float) -> float:
-        """Return theta(lambda)."""
-        part = self._covered(self._fraction(lam)) / self._covered(1.0)
-        return self.span[0] + (self.span[1] - self.span[0]) * part
+        """Return theta(lambda), at rest the same to the last bit."""
+        begin, end = self._covered(self._first), self._covered(self._last)
+        return self.span[0] + (self.span[1] - self.span[0]) * (
+            (self._covered(self._fraction(lam)) - begin) / (end - begin)
+        )
+
+    @property
+    def _first(self) -> float:
+        return REST if self.start else 0.0
+
+    @property
+    def _last(self) -> float:
+        return 1 - REST if self.end else 1.0
 
     def _fraction(self, lam: float) -> float:
+        """Return which part of the span has passed; of a rest, that at its moving end."""
         part = (lam - self.span[0]) / (self.span[1] - self.span[0])
-        part = max(part, 0.0) if self.start else part
-        return min(part, 1.0) if self.end else part
+        part = max(part, self._first) if self.start else part
+        return min(part, self._last) if self.end else part
 
     def _covered(self, part: float) -> float:
-        """Return the integral of the speed, up to its factor, from the start of the span."""
+        """Return the integral of the speed, up to its factor and a constant."""
         rise = RAMP * _ramp((part - REST) / RAMP)[1] if self.start else part
-        fall = part
-        if self.end:
-            fall = RAMP * (_ramp((1 - REST) / RAMP)[1] - _ramp((1 - REST - part) / RAMP)[1])
+        fall = -RAMP * _ramp((1 - REST - part) / RAMP)[1] if self.end else part
         return rise + fall - part
 
 
@@ -178,7 +200,10 @@ def of_ode(ode: ODE, span: tuple[float, float] = (-1.0, 3.0)) -> Path:
     def exact(lam: float) -> Array:
         return np.asarray(ode.exact(time(lam)), dtype=float)[None, :]
 
-    return Path(ode.name, slope, exact, (first, last), 4 * ROUNDING * float(np.sqrt(np.mean(exact(last) ** 2))))
+    end = exact(last)
+    # Rounding of the solution, and of the angles and exponents in it: that of a time, carried over by the slope.
+    size = np.abs(end) + max(map(abs, ode.t_span)) / abs(speed) * np.abs(slope(last, end))
+    return Path(ode.name, slope, exact, (first, last), 4 * ROUNDING * float(np.sqrt(np.mean(size**2))))
 
 
 def joined(name: str, paths: Sequence[Path]) -> Path:
