@@ -131,6 +131,8 @@ def _circumstances(bench: Bench, clean: Trial) -> Iterator[tuple[str, Trial, str
     if subject.given and subject.grid is not None:
         table = replace(clean, own=True)
         yield "its own time table", table, "its own time table alone costs the order: {seen}"
+        last = replace(table, end=False)
+        yield "its own last steps", last, "the last steps of its own time table cost the order: {seen}"
 
 
 def _joined(causes: list[str], main: tuple[Experiment, ...], claim: int) -> str:
@@ -190,16 +192,26 @@ def _seen(one: Experiment) -> str:
         return one.failure
     if not one.estimate.defined:
         return f"none: {one.estimate.cause}"
-    stop = f", and {one.estimate.cause}" if _stops(one.estimate) else ""
-    return f"order {one.estimate.slope:.2f}{stop}"
+    clearly = "" if not one.estimate.irregular else ", without following a power"
+    return f"order {one.estimate.slope:.2f}{clearly}{_stop(one.estimate)}"
 
 
 def _stops(estimate: OrderEstimate) -> bool:
     """Tell whether errors stop falling above the rounding of float64."""
-    return estimate.plateau is not None
+    return estimate.floor_kind not in ("", "double")
+
+
+def _stop(estimate: OrderEstimate) -> str:
+    """Return at what level errors stop falling, in words."""
+    if not _stops(estimate):
+        return ""
+    kinds = {"single": "the rounding of float32", "between": "less than the rounding of float32"}
+    size = kinds.get(estimate.floor_kind, "more than the rounding of float32")
+    return f" and a floor of {estimate.plateau:.0e} ({size})"
 
 
 def _remarks(main: tuple[Experiment, ...]) -> str:
     """Return what a certified sampler's users should know all the same: a floor."""
-    floors = [f"{one.name}: {one.estimate.cause}" for one in main if one.estimate is not None and _stops(one.estimate)]
-    return "; ".join(floors)
+    return "; ".join(
+        f"{one.name}{_stop(one.estimate)}" for one in main if one.estimate is not None and _stops(one.estimate)
+    )

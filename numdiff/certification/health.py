@@ -45,7 +45,7 @@ def complaint(bench: Bench) -> str:
 
 def _path(bench: Bench) -> Path:
     """Return a path that never rests; on a grid of the sampler's own any will do that covers it."""
-    return bench.path if bench.subject.given else bench.own_path(rests=False)
+    return bench.path if bench.subject.given else bench.own_path(start=False, end=False)
 
 
 def _end(bench: Bench, steps: int, pattern: str = "uniform") -> Array:

@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from numdiff.certification.subject import SCALES, Array, Setting, Subject, answe
 from numdiff.grids.patterns import fractions
 from numdiff.level import Level
 from numdiff.problems.paths import Path
-from numdiff.properties.order.regression import OrderEstimate, observed
+from numdiff.properties.order.regression import NORMS, ROUNDINGS, OrderEstimate, observed
 
 Map = Callable[[float], float]
 
@@ -209,12 +208,4 @@ def measure(
             return float(size(difference)) if np.all(np.isfinite(difference)) else math.nan
 
     scale = float(np.sqrt(np.mean(path.exact(path.span[1]) ** 2)))
-    return observed(run, steps, floor=10 * path.error + 64 * float(np.finfo(float).eps) * scale)
-
-
-NORMS: dict[str, Callable[[Array], Any]] = {
-    "rms": lambda e: np.sqrt(np.mean(e**2)),
-    "max": np.max,
-    "median": np.median,
-}
-"""Norms of an array of absolute differences."""
+    return observed(run, steps, floor=10 * path.error + ROUNDINGS * float(np.finfo(float).eps) * scale, size=scale)

@@ -19,6 +19,9 @@ from numdiff.parameterizations import get
 
 Change = Callable[[Scheme], Scheme]
 
+CONDITION = 0.4
+"""The part of the noise that a splitting method is told by its second field; the first one has the rest."""
+
 
 def of_method(
     method: Method | str, *, scale: str = "vp", start: str = "lower", change: Change | None = None, **options: Any
@@ -67,6 +70,8 @@ def _run(scheme: Scheme, field: Field, x: Array, setting: Setting) -> Array:
     noise = setting.noise or np.random.default_rng(0).standard_normal
     entries = fitted(program(scheme, get(scheme.prediction)), x)
     machine = Machine(entries, x, noise=lambda index, column: noise(x.shape))
+    whole = 1.0 if all(tag == "" for tableau in scheme for tag in tableau.tags) else 1 - CONDITION
     while (question := machine.ask()) is not None:
-        machine.tell(field(question.x, question.level))
+        share = CONDITION if question.tag else whole
+        machine.tell(share * field(question.x, question.level))
     return np.asarray(machine.sample)

@@ -96,12 +96,32 @@ class Path:
         """Return the exact sample x = alpha y at a level, shape (points, d)."""
         return float(level.alpha) * self.exact(float(level.log_snr))
 
-    def resting(self, *, start: bool = True, end: bool = True) -> Path:
-        """Return the path that rests over the first and the last part of the span; see the module's text."""
+    def resting(self, *, start: bool = True, end: bool = True, span: tuple[float, float] | None = None) -> Path:
+        """Return the path that rests over the first and the last part of a span, its own by default.
+
+        Beyond the span it stays at rest, or goes on at a constant speed where it does not rest.
+
+        Raises
+        ------
+        ValueError
+            If the span goes on to infinity, which has no parts.
+        """
         if not (start or end):
             return self
+        if not math.isfinite((span or self.span)[1]):
+            raise ValueError(f"{self.name} cannot rest over parts of {span or self.span}; give a span that ends")
         name = f"{self.name}, at rest at {' and '.join(['the start'] * start + ['the end'] * end)}"
-        return replace(self.clocked(_Clock(self.span, start, end)), name=name)
+        return replace(self.clocked(_Clock(span or self.span, start, end)), name=name)
+
+    def denoised(self, level: Level) -> Path:
+        """Return the path whose end at sigma = 0 is the data prediction at a level: a last step that denoises."""
+        lam = float(level.log_snr)
+
+        def exact(at: float) -> Array:
+            y = self.exact(lam if at == math.inf else at)
+            return y + self.slope(lam, y) if at == math.inf else y
+
+        return replace(self, exact=exact, name=f"{self.name}, denoised at sigma = {float(level.sigma):.2g}")
 
     def clocked(self, clock: Clock) -> Path:
         """Return the path y(theta(lambda)) over the same span, theta a rising map of the span onto itself."""
@@ -133,6 +153,8 @@ class _Clock:
 
     def __call__(self, lam: float) -> float:
         """Return theta(lambda), at rest the same to the last bit."""
+        if lam == math.inf and not self.end:
+            return math.inf
         begin, end = self._covered(self._first), self._covered(self._last)
         return self.span[0] + (self.span[1] - self.span[0]) * (
             (self._covered(self._fraction(lam)) - begin) / (end - begin)

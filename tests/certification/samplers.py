@@ -1,0 +1,82 @@
+"""Samplers of a few lines, written against nothing but the formula of a step, right and wrong ones."""
+
+import numpy as np
+
+from numdiff.certification.subject import Subject
+
+
+def euler(field, x, levels, setting):
+    """DDIM: the noise prediction kept over each step."""
+    for here, there in zip(levels, levels[1:], strict=False):
+        noise = field(x, here)
+        x = there.alpha * (x / here.alpha + (there.rho - here.rho) * noise)
+    return x
+
+
+def heun(field, x, levels, setting):
+    """The trapezoidal rule in rho."""
+    for here, there in zip(levels, levels[1:], strict=False):
+        first = field(x, here)
+        guess = there.alpha * (x / here.alpha + (there.rho - here.rho) * first)
+        mean = (first + field(guess, there)) / 2
+        x = there.alpha * (x / here.alpha + (there.rho - here.rho) * mean)
+    return x
+
+
+def raising(field, x, levels, setting):
+    if len(levels) > 60:
+        raise IndexError("list index out of range")
+    return euler(field, x, levels, setting)
+
+
+def failing_above(limit):
+    def run(field, x, levels, setting):
+        found = euler(field, x, levels, setting)
+        return found * np.nan if len(levels) - 1 > limit else found
+
+    return run
+
+
+def failing_below(limit):
+    def run(field, x, levels, setting):
+        found = heun(field, x, levels, setting)
+        return found * np.nan if len(levels) - 1 < limit else found
+
+    return run
+
+
+def noisy(field, x, levels, setting):
+    return euler(field, x, levels, setting) + 1e-3 * np.random.default_rng().standard_normal(x.shape)
+
+
+def remembering():
+    """A sampler whose first step uses what the last run left."""
+    left = [0.0]
+
+    def run(field, x, levels, setting):
+        found = euler(field, x + 1e-6 * left[0], levels, setting)
+        left[0] = float(np.sum(found))
+        return found
+
+    return run
+
+
+def deaf(field, x, levels, setting):
+    """Takes equal steps in log-SNR, whatever it is given."""
+    from numdiff.certification.subject import level_of, position
+
+    first, last = (position("vp", level) for level in (levels[0], levels[-1]))
+    own = [level_of("vp", lam) for lam in np.linspace(first, last, len(levels))]
+    return euler(field, x, own, setting)
+
+
+def stubborn(field, x, levels, setting):
+    """Always makes the same ten steps."""
+    from numdiff.certification.subject import level_of, position
+
+    first, last = (position("vp", level) for level in (levels[0], levels[-1]))
+    return euler(field, x, [level_of("vp", lam) for lam in np.linspace(first, last, 11)], setting)
+
+
+def subject(run, order=None, **options):
+    return Subject(name=f"tests:{getattr(run, '__name__', 'sampler')}", run=run, order=order, **options)
