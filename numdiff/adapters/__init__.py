@@ -8,9 +8,9 @@ from typing import Any
 
 def __getattr__(name: str) -> Any:
     """Import an adapter on first use."""
-    if name == "diffusers":
-        return importlib.import_module("numdiff.adapters.diffusers")
+    if name in __all__:
+        return importlib.import_module(f"numdiff.adapters.{name}")
     raise AttributeError(f"module 'numdiff.adapters' has no attribute {name!r}")
 
 
-__all__ = ["diffusers"]
+__all__ = ["diffusers", "subjects"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from numdiff.properties.order.regression import OrderEstimate
+if TYPE_CHECKING:  # or the help of the command line, which lists the verdicts, would import SymPy
+    from numdiff.properties.order.regression import OrderEstimate
 
 VERDICTS = {
     "certified": "the claim is met with exact starting values, as shipped, and on rough grids",

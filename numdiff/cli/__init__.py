@@ -1,4 +1,4 @@
-"""The command line: ``numdiff derive | stability | order | sample | methods | study``.
+"""The command line: ``numdiff derive | stability | order | certify | timesteps | sample | methods | study``.
 
 What a command *does* lives in the library; a command parses, calls and prints. Parsing imports NumPy and the registry
 of methods only, so that ``numdiff --help`` answers at once; a command imports what it needs when it runs.
@@ -8,6 +8,7 @@ Exit codes:
     0    done
     1    internal failure: a bug, or an environment that is broken
     2    a mistake of the user: an unknown name, a value out of range, a file that cannot be read or written
+    3    a claim does not hold, and ``certify --strict`` was asked to say so
     130  interrupted
 
 A mistake is answered by one line on standard error, ``numdiff: error: ...``, that names the argument, the value and the
@@ -23,11 +24,11 @@ from collections.abc import Sequence
 
 from numdiff.cli.messages import in_options
 from numdiff.cli.parser import build, parse
-from numdiff.cli.values import UnansweredError, UsageError
+from numdiff.cli.values import RefutedError, UnansweredError, UsageError
 
-OK, INTERNAL, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+OK, INTERNAL, MISTAKE, REFUTED, INTERRUPTED = 0, 1, 2, 3, 130
 
-__all__ = ["INTERNAL", "INTERRUPTED", "MISTAKE", "OK", "UsageError", "build", "main"]
+__all__ = ["INTERNAL", "INTERRUPTED", "MISTAKE", "OK", "REFUTED", "UsageError", "build", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
         return _closed_pipe()
+    except RefutedError as refuted:
+        sys.stdout.flush()
+        return _complain(str(refuted), REFUTED, debug)
     except UnansweredError as refused:
         return max(_complain(f"error: {_line(one)}", MISTAKE, debug) for one in refused.each)
     except (ValueError, OSError, ModuleNotFoundError) as error:
@@ -68,7 +72,7 @@ def _line(error: BaseException) -> str:
 
 
 def _complain(text: str, code: int, debug: bool) -> int:
-    if debug and code != INTERRUPTED:
+    if debug and code not in (REFUTED, INTERRUPTED):
         import traceback
 
         traceback.print_exc()

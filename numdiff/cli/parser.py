@@ -18,6 +18,8 @@ from numdiff import parameterizations, schedules
 from numdiff._names import suggest
 from numdiff.answers import TOPICS
 from numdiff.cli import values
+from numdiff.cli.certify_options import EPILOG as CERTIFY_EPILOG
+from numdiff.cli.certify_options import certify_options
 from numdiff.cli.layout import columns
 from numdiff.cli.method_group import method_options
 from numdiff.cli.timesteps_options import timesteps_options
@@ -30,6 +32,7 @@ COMMANDS = {
     "derive": "coefficients, stability polynomial, order and intervals of a method, exactly",
     "stability": "stability intervals and region of a method",
     "order": "observed order of a method on a problem whose solution is known",
+    "certify": "the order of anybody's sampler, and why it falls short of the claim",
     "timesteps": "optimize the time steps of a method, with a certificate",
     "sample": "draw digits with a trained model",
     "study": "derive, validate and run many methods, and write a report",
@@ -37,7 +40,8 @@ COMMANDS = {
 
 EPILOG = """\
 METHOD is a family (numdiff methods lists them), also with its order (ghvb, ab3), or a sampler's name (dpmpp_2m).
-Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mistake, 130 interrupted.
+Numbers are exact: 0.8 means 4/5. Exit codes: 0 done, 1 internal failure, 2 mistake, 3 claim refuted
+(certify --strict), 130 interrupted.
 
 Intervals are those of z = d in X' = c X + d X for X = x/kappa; methods without an exponential have c = 0, z = h d.
 
@@ -47,6 +51,7 @@ examples:
   numdiff derive dpmpp --order 2 --python --schedule cosine --steps 20 --out sampler.py
   numdiff stability hb --base plms4 --beta 0.8 --out region.pdf
   numdiff order ghvb3 --beta 0.8 --problem correlated --grid log-snr --start runge-kutta
+  numdiff certify diffusers:UniPCMultistepScheduler --order 3
   numdiff timesteps unipc3 --steps 10 --out steps.json
   numdiff sample dpmpp --order 2 --steps 10 --guidance 2 --out digits.png
   numdiff study --out results/study
@@ -116,8 +121,8 @@ def build() -> argparse.ArgumentParser:
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=_topics() if name == "derive" else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter if name == "derive" else argparse.HelpFormatter,
+            epilog=EPILOGS[name]() if name in EPILOGS else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter if name in EPILOGS else argparse.HelpFormatter,
             allow_abbrev=False,
         )
         command.add_argument(
@@ -277,7 +282,7 @@ def _order(parser: Any) -> None:
         type=values.named("grid", ORDER_GRIDS),
         default="uniform",
         metavar="GRID",
-        help="uniform; alternating (h, 2h, ...); random; log-snr (mixtures only) (default uniform)",
+        help="uniform; alternating (h, 2h, ...); random; refined; log-snr (mixtures only) (default uniform)",
     )
     parser.add_argument(
         "--steps",
@@ -342,7 +347,10 @@ OPTIONS: dict[str, Callable[[Any], None]] = {
     "derive": _derive,
     "stability": _stability,
     "order": _order,
+    "certify": certify_options,
     "timesteps": timesteps_options,
     "sample": _sample,
     "study": _study,
 }
+
+EPILOGS: dict[str, Callable[[], str]] = {"derive": _topics, "certify": lambda: CERTIFY_EPILOG}

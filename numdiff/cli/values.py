@@ -39,6 +39,10 @@ class UnansweredError(UsageError):
         super().__init__("; ".join(map(str, self.each)))
 
 
+class RefutedError(Exception):
+    """Claims do not hold, and the user asked to be told so by the exit code."""
+
+
 class Symbol(str):
     """The name of a symbol that stands for a number; `symbolic` makes it one of SymPy's."""
 

@@ -6,6 +6,8 @@ the axes; colours and labels can be overridden by keywords. Nothing touches pypl
 `figure` makes one with several axes, `save` writes one in several formats.
 """
 
+from numdiff.plotting import interactive
+from numdiff.plotting.certificates import certificate_plot
 from numdiff.plotting.images import image_grid
 from numdiff.plotting.lines import curves, error_against_nfe, order_plot
 from numdiff.plotting.planes import boundary_locus, order_star, plane_regions, stability_region, stability_regions
@@ -18,18 +20,21 @@ from numdiff.plotting.timesteps import (
     sigma_per_step,
     step_density,
 )
+from numdiff.plotting.work_precision import work_precision
 
 __all__ = [
     "COLOURS",
     "LINES",
     "MARKERS",
     "boundary_locus",
+    "certificate_plot",
     "curves",
     "error_against_nfe",
     "error_bands",
     "error_per_mode",
     "figure",
     "image_grid",
+    "interactive",
     "new_axes",
     "objective_against_error",
     "objective_trace",
@@ -43,4 +48,5 @@ __all__ = [
     "stability_regions",
     "step_density",
     "style_of",
+    "work_precision",
 ]

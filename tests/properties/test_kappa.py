@@ -13,6 +13,7 @@ import numdiff as nd
 from numdiff.formulations import DATA_LOG_SNR, DATA_RATIO, NOISE_LOG_SNR, NOISE_RATIO, VELOCITY_TIME
 from numdiff.level import Level
 from numdiff.symbolic.steady import H
+from tests import zoo
 
 BETA = sp.Symbol("beta")
 MEMBERS = {n: m for n, m in nd.methods().items() if m.formulation != VELOCITY_TIME and m.points < 4}
@@ -52,7 +53,7 @@ def iterated(tableau, z, steps=240):
 # --- the executor on the diffusion test problem ---
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", zoo.by_weight(MEMBERS))
 def test_the_executor_is_bounded_inside_and_grows_outside(name):
     method = MEMBERS[name]
     try:

@@ -128,7 +128,7 @@ def test_bad_input(call, message):
         call(nd.stability)
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("order", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "build",
     [

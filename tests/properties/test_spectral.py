@@ -53,11 +53,15 @@ def compare(method, schedule, grid, **options):
     return np.abs(y - expected).max(), size.max(), found
 
 
-@pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("name", MEMBERS)
-def test_response_is_what_a_run_does(name, grid):
+def test_response_is_what_a_run_does(name):
+    for grid in GRIDS:
+        responds_as_it_runs(name, grid)
+
+
+def responds_as_it_runs(name, grid):
     error, size, found = compare(MEMBERS[name], *GRIDS[grid])
-    assert error <= 1e-12 * size
+    assert error <= 1e-12 * size, grid
     if constant_preserving(MEMBERS[name], GRIDS[grid][0]):
         # data/ratio multiplies rounding by 1e4 on the steep grid of EDM
         np.testing.assert_allclose(found.drifts, [[lv.alpha] * SCALES.size for lv in found.levels], rtol=1e-10)

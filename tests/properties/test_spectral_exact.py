@@ -12,6 +12,7 @@ from numdiff.properties.spectral import exact, response, steady_gain
 from numdiff.properties.stability.kappa import KAPPA
 from numdiff.symbolic.parametric import Q
 from numdiff.symbolic.steady import H
+from tests import zoo
 
 MEMBERS = nd.methods()
 STEADY = [name for name, method in MEMBERS.items() if method.formulation != nd.VELOCITY_TIME]
@@ -101,7 +102,7 @@ def test_bad_input(call, error, message):
         call(nd.DDIM().discretize(VP, [0.9, 0.5, 0.1]))
 
 
-@pytest.mark.parametrize("name", [n for n in STEADY if MEMBERS[n].points < 4])
+@pytest.mark.parametrize("name", zoo.by_weight(n for n in STEADY if MEMBERS[n].points < 4))
 def test_growth_is_one_at_the_ends_of_the_proved_interval(name):
     step, method = 0.2, MEMBERS[name]
     low, high = (float(end) for end in nd.stability.diffusion_interval(method, h=Fraction(1, 5)))
@@ -113,7 +114,7 @@ def test_growth_is_one_at_the_ends_of_the_proved_interval(name):
     assert flat == pytest.approx(1, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("name", zoo.by_weight(STEADY))
 def test_a_run_obeys_the_recurrence(name):
     # Cayley and Hamilton: samples of a long run with alpha = 1 satisfy the step's characteristic polynomial
     method, step, steps = MEMBERS[name], 0.1, 150

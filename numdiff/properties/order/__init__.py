@@ -14,6 +14,7 @@ from numdiff.properties.order.regression import OrderEstimate, observed
 from numdiff.properties.order.run_steps import Cause, LeadingTerms
 from numdiff.properties.order.runs import RunOrder, grid_sensitivity, of_run
 from numdiff.properties.order.stiff_order import StiffCondition, StiffOrder, stiff
+from numdiff.properties.order.stochastic import strong, weak
 
 __all__ = [
     "Cause",
@@ -38,4 +39,6 @@ __all__ = [
     "observed",
     "of_run",
     "stiff",
+    "strong",
+    "weak",
 ]

@@ -1,18 +1,13 @@
 r"""The order that runs show: slope of log(error) against log(step), with its uncertainty and the reasons against it.
 
-For a method of order p the error behaves as e(h) = C h^p (1 + O(h)), between two ends: for large steps the higher terms
-count, for small ones rounding or the reference does. Of the measured points (h_i, e_i), h_i = 1/N_i, those after the
-last run that was not finite and before the first error at the rounding floor are looked at, and the **window** is the
-longest stretch of them, up to the finest or to a plateau, whose local slopes
-
-    p_i = log(e_i/e_{i+1}) / log(h_i/h_{i+1})
-
-stay within `SPREAD` of their mean, which is above `FLAT`, with at least `FEWEST` points. In the window, least squares
-gives the slope, and the residuals its standard error s; the interval is slope +- t_{0.975, n-2} s. It covers scatter; a
-drift that has not died out, or errors that stop falling beyond the window, are named in `cause`.
+For a method of order p the error behaves as e(h) = C h^p (1 + D h^q + ...), between two ends: for large steps higher
+terms count, for small ones rounding, the reference, or chance. `window` chooses the stretch of the points (1/N, e_N)
+in between, `fits` gives its slope as h goes to 0 and a confidence interval for it, which covers scatter and what a
+drift of the local slopes leaves open. Errors that stop falling, and convergence that follows no power, are named in
+`cause`.
 
 Where no slope can be given it is nan, and `cause` says why: all errors at rounding level (an exact method), runs that
-were not finite, too few points.
+were not finite, too few points, errors that are no larger than chance.
 
 Sources: Hairer, Norsett, Wanner, Solving ODEs I, II.4; Draper, Smith, Applied regression analysis, chapter 1.
 """
@@ -27,19 +22,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SPREAD = 0.2
-"""How far local slopes may lie from their mean in the asymptotic window, so that neighbouring orders stay apart."""
+from numdiff._names import suggest
+from numdiff.properties.order.fits import local, order, run_length
+from numdiff.properties.order.window import FEWEST, SPREAD, Window, choose
 
-FEWEST = 3
-"""Points in a window: two determine the slope and one is left to contradict it."""
-
-FLAT = 0.5
-"""Mean slope up to which a stretch is not convergence but a plateau: no method has an order between 0 and 1."""
+__all__ = ["FEWEST", "SPREAD", "OrderEstimate", "observed"]
 
 ROUNDINGS = 64
 """Rounding floor in units of eps times the size of the solution: what sums of a few hundred terms leave."""
 
 Floats = NDArray[np.float64]
+
+NORMS: dict[str, Callable[[Floats], Any]] = {
+    "rms": lambda e: np.sqrt(np.mean(e**2)),
+    "max": np.max,
+    "median": np.median,
+}
+"""Norms of an array of absolute differences."""
+
+FLOORS = (
+    (1e-11, "double", "of the size of double-precision rounding"),
+    (1e-8, "between", "more than double-precision rounding, less than single-precision: an inexact reference, say"),
+    (1e-5, "single", "of the size of single-precision rounding"),
+    (np.inf, "large", "more than rounding of single precision: rounded times, an inexact reference, or another limit"),
+)
+"""Levels of a plateau relative to the solution, up to which it has a kind, and what that is in words."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,21 @@ class OrderEstimate:
         What the reader should know: why there is no slope, or what speaks against it; "" if nothing does.
     steps, errors
         All that was measured.
+    residual
+        Root mean square of the residuals of log(error) in the window.
+    power
+        Exponent q of the correction 1 + D h^q that was fitted along; 0 for a straight line.
+    preasymptotic
+        The N before the window.
+    plateau
+        Level at which the errors stop falling; None if they don't.
+    size
+        Size of the solution, to which a plateau is compared.
+    uncertainty
+        Standard errors of the errors; () if they have none.
+    irregular
+        Whether no stretch of the errors follows a power; the slope is then that of the finest points, or of the
+        stretch that is about to leave it.
     """
 
     slope: float
@@ -69,11 +91,30 @@ class OrderEstimate:
     cause: str
     steps: tuple[int, ...]
     errors: tuple[float, ...]
+    residual: float = nan
+    power: int = 0
+    preasymptotic: tuple[int, ...] = ()
+    plateau: float | None = None
+    size: float = 1.0
+    uncertainty: tuple[float, ...] = ()
+    irregular: bool = False
 
     @property
     def defined(self) -> bool:
         """Whether there is a slope."""
         return not isnan(self.slope)
+
+    @property
+    def local_slopes(self) -> tuple[float, ...]:
+        """Slopes between neighbouring N, one fewer than `steps`; nan where an error is 0 or not finite."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = local(-np.log(self.steps), np.log(self.errors))
+        return tuple(float(p) if np.isfinite(p) else nan for p in found)
+
+    @property
+    def floor_kind(self) -> str:
+        """What the plateau is of the size of: "double", "single", "between", "large"; "" without one."""
+        return "" if self.plateau is None else _kind(self.plateau, self.size)[0]
 
     def __str__(self) -> str:
         """Return slope, interval and cause on one line."""
@@ -92,21 +133,31 @@ def observed(
     reference: Any = None,
     floor: float | None = None,
     confidence: float = 0.95,
+    norm: str = "rms",
+    uncertainty: Sequence[float] | None = None,
+    size: float | None = None,
 ) -> OrderEstimate:
     """Run a method with different numbers of steps and fit its order.
 
     Parameters
     ----------
     run
-        Called with N; returns the error of N steps (a number >= 0), or, with a `reference`, the solution.
+        Called with N; returns the error of N steps (a number >= 0), a pair of an error and its standard error, or, with
+        a `reference`, the solution.
     steps
         Different whole numbers N >= 1, at least three; the step is proportional to 1/N.
     reference
-        Solution to compare with, of the shape that `run` returns; the error is the root mean square of the difference.
+        Solution to compare with, of the shape that `run` returns.
     floor
-        Errors at or below it are taken for rounding. Defaults to 64 eps times the size of `reference` (1 without one).
+        Errors at or below it are taken for rounding. Defaults to 64 eps times `size`.
     confidence
         Coverage of the interval.
+    norm
+        Of the difference to `reference`: "rms", "max" or "median".
+    uncertainty
+        Standard errors of the errors, in the order of `steps`.
+    size
+        Size of the solution, to which rounding is relative. Defaults to the root mean square of `reference`, or 1.
 
     Returns
     -------
@@ -116,18 +167,18 @@ def observed(
     ------
     ValueError, TypeError
         For steps that are not three different whole numbers, a negative error, a solution whose shape is not the
-        reference's, a floor or a confidence out of range.
+        reference's, a floor, a size, a confidence or standard errors out of range, an unknown norm.
     """
-    steps = _checked(steps)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")
-    if floor is not None and not floor >= 0:
-        raise ValueError(f"floor must be an error >= 0, got {floor}")
+    ascending = _checked(steps)
+    _check_options(floor, confidence, norm, size)
     target = None if reference is None else _array(reference)
-    errors = np.array([_error(run(n), target, n) for n in steps])
+    pairs = [_error(run(n), target, n, norm) for n in ascending]
+    scatter = _scatter(pairs, steps, uncertainty)
+    if size is None:
+        size = 1.0 if target is None else float(np.sqrt(np.mean(target**2)))
     if floor is None:
-        floor = ROUNDINGS * float(np.finfo(float).eps) * (1.0 if target is None else float(np.sqrt(np.mean(target**2))))
-    return _estimate(np.array(steps), errors, float(floor), confidence)
+        floor = ROUNDINGS * float(np.finfo(float).eps) * size
+    return _estimate(np.array(ascending), np.array([e for e, _ in pairs]), scatter, float(floor), size, confidence)
 
 
 def _checked(steps: Sequence[int]) -> list[int]:
@@ -143,90 +194,115 @@ def _checked(steps: Sequence[int]) -> list[int]:
     return unique
 
 
+def _check_options(floor: float | None, confidence: float, norm: str, size: float | None) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")
+    if floor is not None and not floor >= 0:
+        raise ValueError(f"floor must be an error >= 0, got {floor}")
+    if size is not None and not 0 <= size < np.inf:
+        raise ValueError(f"size must be a finite number >= 0, got {size}")
+    if norm not in NORMS:
+        suggest(norm, NORMS, "norm")
+
+
 def _array(x: Any) -> Floats:
     """Return a NumPy array from an array or a tensor on any device."""
     return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=float)
 
 
-def _error(result: Any, reference: Floats | None, n: int) -> float:
-    """Return the error of one run."""
+def _error(result: Any, reference: Floats | None, n: int, norm: str) -> tuple[float, float | None]:
+    """Return the error of one run and its standard error, None if it has none."""
+    if reference is None and isinstance(result, tuple) and len(result) == 2:
+        return _size_of(result[0], n), _standard_error(result[1], f"run({n}) returned")
     value = _array(result)
     if reference is None:
-        if value.ndim:
-            raise ValueError(f"run({n}) returned an array of shape {value.shape}; return an error, or give reference=")
-        if value < 0:
-            raise ValueError(f"run({n}) returned the negative error {float(value)}; return its size")
-        return float(value)
+        return _size_of(value, n), None
     if value.shape != reference.shape:
         raise ValueError(f"run({n}) returned shape {value.shape}, but reference has shape {reference.shape}")
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.sqrt(np.mean((value - reference) ** 2)))
+        return float(NORMS[norm](np.abs(value - reference))), None
 
 
-def _estimate(steps: NDArray[np.int64], errors: Floats, floor: float, confidence: float) -> OrderEstimate:
+def _size_of(result: Any, n: int) -> float:
+    value = _array(result)
+    if value.ndim:
+        raise ValueError(f"run({n}) returned an array of shape {value.shape}; return an error, or give reference=")
+    if value < 0:
+        raise ValueError(f"run({n}) returned the negative error {float(value)}; return its size")
+    return float(value)
+
+
+def _standard_error(value: Any, who: str) -> float:
+    if not float(value) >= 0:
+        raise ValueError(f"{who} the standard error {value}; it must be a number >= 0")
+    return float(value)
+
+
+def _scatter(
+    pairs: list[tuple[float, float | None]], steps: Sequence[int], given: Sequence[float] | None
+) -> Floats | None:
+    """Return the standard errors in ascending order of the steps."""
+    own = [s for _, s in pairs if s is not None]
+    if given is None:
+        if own and len(own) < len(pairs):
+            raise ValueError("run returned a standard error for some N and none for others; return pairs for all")
+        return np.array(own) if own else None
+    if own:
+        raise ValueError("run returns standard errors, and uncertainty gives others; drop one of them")
+    if len(given) != len(steps):
+        raise ValueError(f"uncertainty must have one entry for each of {len(steps)} steps, got {len(given)}")
+    return np.array([_standard_error(given[i], "uncertainty has") for i in np.argsort(steps)])
+
+
+def _estimate(
+    steps: NDArray[np.int64], errors: Floats, scatter: Floats | None, floor: float, size: float, confidence: float
+) -> OrderEstimate:
     """Choose the window, fit, and collect what speaks against the result."""
-    usable, causes = _usable(steps, errors, floor)
-    slope, half, window = nan, nan, None
-    if len(usable) >= FEWEST:
-        x, y = -np.log(steps[usable]), np.log(errors[usable])
-        part, remarks = _window(x, y, steps[usable])
-        causes += remarks
-        slope, half = _fit(x[part], y[part], confidence)
-        window = (int(steps[usable][part][0]), int(steps[usable][part][-1]))
-    measured = tuple(map(int, steps)), tuple(map(float, errors))
-    return OrderEstimate(slope, (slope - half, slope + half), window, floor, "; ".join(causes), *measured)
+    found = choose(steps, errors, floor, scatter)
+    measured = (tuple(map(int, steps)), tuple(map(float, errors)))
+    bars = () if scatter is None else tuple(map(float, scatter))
+    if (part := found.part) is None:
+        said = "; ".join(found.remarks)
+        return OrderEstimate(nan, (nan, nan), None, floor, said, *measured, size=size, uncertainty=bars)
+    spread = None if scatter is None or not scatter[part].all() else scatter[part] / errors[part]
+    fit = order(-np.log(steps[part]), np.log(errors[part]), spread, confidence)
+    half = max(fit.half, _disagreement(found, fit.slope) if found.irregular else 0.0)
+    return OrderEstimate(
+        fit.slope,
+        (fit.slope - half, fit.slope + half),
+        (int(steps[part][0]), int(steps[part][-1])),
+        floor,
+        "; ".join(found.remarks + _stop(found, size)),
+        *measured,
+        residual=fit.residual,
+        power=fit.power,
+        preasymptotic=tuple(map(int, steps[: part[0]])),
+        plateau=found.plateau,
+        size=size,
+        uncertainty=bars,
+        irregular=found.irregular,
+    )
 
 
-def _usable(steps: NDArray[np.int64], errors: Floats, floor: float) -> tuple[NDArray[np.int64], list[str]]:
-    """Return the positions after the last failure and before the floor, and remarks."""
-    bad = np.flatnonzero(~np.isfinite(errors))
-    causes = [f"not finite at N = {', '.join(map(str, steps[bad]))}"] if len(bad) else []
-    start = bad[-1] + 1 if len(bad) else 0
-    low = np.flatnonzero(errors[start:] <= floor)
-    stop = start + low[0] if len(low) else len(errors)
-    if start < len(errors) and stop == start:
-        causes.append(f"every error is at rounding level ({floor:.1e} or below): the method is exact here")
-    elif stop - start < FEWEST:
-        causes.append(f"only {stop - start} usable errors above rounding level; an order needs {FEWEST}")
-    return np.arange(start, stop), causes
+def _disagreement(found: Window, slope: float) -> float:
+    """Return how far the last three local slopes, or all that lead up to them in one direction, lie from a slope.
+
+    Where they lead on, faster and faster, it is to the next order at least.
+    """
+    last = max(FEWEST, run_length(found.slopes))
+    return float(np.abs(found.slopes[-last:] - slope).max()) + (1.0 if found.growing else 0.0)
 
 
-def _window(x: Floats, y: Floats, steps: NDArray[np.int64]) -> tuple[slice, list[str]]:
-    """Return the asymptotic window, and what to say about it; `x` = log h falls."""
-    slopes, n = np.diff(y) / np.diff(x), len(x)
-    for length in range(n, FEWEST - 1, -1):
-        for start in range(n - length, -1, -1):
-            inside, beyond = slopes[start : start + length - 1], slopes[start + length - 1 :]
-            if _is_asymptotic(inside, beyond):
-                return slice(start, start + length), _remarks(inside, beyond, steps[start + length - 1])
-    found = ", ".join(f"{p:.2f}" for p in slopes)
-    what = "irregular convergence" if slopes.max() > FLAT else "the errors do not fall"
-    return slice(n - FEWEST, n), [f"{what}: local slopes {found}"]
+def _kind(level: float, size: float) -> tuple[str, str]:
+    """Return what a level is of the size of: a word, and a phrase."""
+    relative = level / size if size else np.inf
+    return next((word, phrase) for most, word, phrase in FLOORS if relative <= most)
 
 
-def _is_asymptotic(inside: Floats, beyond: Floats) -> bool:
-    """Tell whether slopes agree, and nothing but a plateau comes after them."""
-    mean = inside.mean()
-    return bool(mean > FLAT and np.abs(inside - mean).max() <= SPREAD and (not len(beyond) or beyond[-1] < mean / 2))
-
-
-def _remarks(inside: Floats, beyond: Floats, last: int) -> list[str]:
-    """Name a drift of the slopes inside the window, and the plateau beyond its last N."""
-    remarks = []
-    drift = np.diff(inside)
-    if len(drift) > 1 and (np.all(drift > 0) or np.all(drift < 0)) and abs(inside[-1] - inside[0]) > SPREAD / 2:
-        remarks.append(f"still drifting: local slopes go from {inside[0]:.2f} to {inside[-1]:.2f}")
-    if len(beyond):
-        remarks.append(f"the errors stop falling beyond N = {last}: rounding, or an inexact reference")
-    return remarks
-
-
-def _fit(x: Floats, y: Floats, confidence: float) -> tuple[float, float]:
-    """Return the least-squares slope and half the width of its confidence interval."""
-    from scipy.stats import t
-
-    dx = x - x.mean()
-    slope = float(dx @ y / (dx @ dx))
-    residual = y - y.mean() - slope * dx
-    variance = float(residual @ residual) / (len(x) - 2) / float(dx @ dx)
-    return slope, float(t.ppf((1 + confidence) / 2, len(x) - 2) * np.sqrt(variance))
+def _stop(found: Window, size: float) -> list[str]:
+    """Say where the errors stop falling, at what level, and what that is of the size of."""
+    if found.plateau is None:
+        return []
+    return [
+        f"the errors stop falling beyond N = {found.beyond}, at {found.plateau:.1e}: {_kind(found.plateau, size)[1]}"
+    ]

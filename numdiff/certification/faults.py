@@ -1,0 +1,219 @@
+r"""Faults: which single coefficient, wrong by which factor, explains what is wrong with a row of weights.
+
+A row has moments b_m where mu_m is asked, d_m = b_m - mu_m. What it stands on, an answer or a velocity, has moments G^m
+itself (of the answer at u_j they are u_j^m). Two kinds of single faults leave traces that cannot be mistaken:
+
+- one **weight** w is wrong by delta: d_m = delta G^m for all m, so d_0 is delta, d_1/d_0 says which one it is, and the
+  higher moments confirm it; its factor is w/(w - delta), 0 for an entry that is lost;
+- one **term** is wrong, the m-th derivative (at the highest m: the m-th divided difference): d_m alone is not 0, and
+  the factor is b_m/mu_m.
+
+Rules that are right only up to O(h) leave a remainder that falls as the grid is refined; then the factor is that of the
+limit. A fault is believed if it has one factor on all steps, and the simpler that factor, the more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from numdiff.certification.subject import Array
+
+EXACT = 1e-6
+"""Relative remainder up to which a fault explains a row entirely: rounding, twice divided by a step."""
+
+NEAR = 0.2
+"""Relative remainder up to which a fault may explain a row in the limit, if it falls."""
+
+FALLS = 0.75
+"""By what a remainder of O(h) falls at least when the grid is halved."""
+
+CLOSE = 0.03
+"""How near an extrapolated factor must come to a simple one."""
+
+DENOMINATOR = 12
+"""Largest denominator of a simple factor; `FEW` where it is extrapolated."""
+
+FEW = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One row of a step, on many steps.
+
+    Parameters
+    ----------
+    place
+        Which row: "" for the step itself, or "the input of question 2".
+    names
+        What the K weights stand on.
+    weights
+        Shape (rows, K), in units of the total weight.
+    moments
+        G^m of what the weights stand on, shape (rows, K, count).
+    defects, mu
+        d_m and mu_m, shapes (rows, count).
+    least
+        How many moments must be right.
+    rank
+        How far-fetched it is to look at the sampler like this: of two explanations the lower rank is taken.
+    inside
+        How many of the names, the first ones, belong to the step itself.
+    equal
+        Whether the moments are those that equal steps would have.
+    """
+
+    place: str
+    names: tuple[str, ...]
+    weights: Array
+    moments: Array
+    defects: Array
+    mu: Array
+    least: int
+    rank: int
+    inside: int = 0
+    equal: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A single fault that explains a series.
+
+    Parameters
+    ----------
+    what
+        The coefficient in words.
+    factor
+        What it carries of what is asked.
+    simple
+        The factor as a fraction of small numbers, the same on all steps; None if it is none.
+    conditions
+        How many moments are right once it is mended.
+    exact
+        Whether they are right to rounding, and not only in the limit.
+    rank
+        Of the series.
+    odd
+        Whether something is missing that need not be there: an older answer in the input of a stage.
+    """
+
+    what: str
+    factor: float
+    simple: Fraction | None
+    conditions: int
+    exact: bool
+    rank: int
+    odd: bool = False
+
+    @property
+    def key(self) -> tuple[bool, bool, int, int, int, int]:
+        """What the best fault has least of."""
+        size = 99 if self.simple is None else abs(self.simple.numerator) + self.simple.denominator + 8 * self.odd
+        return self.simple is None, not self.exact, -self.conditions, self.rank, size, -len(self.what)
+
+    def sentence(self) -> str:
+        """Return the fault in words, with what to do about it."""
+        if self.simple is None:
+            return f"{self.what} carries {self.factor:.4g} of what (*) asks (mean over the steps; it varies)"
+        return f"{self.what} {_carries(self.simple)}"
+
+
+def _carries(factor: Fraction) -> str:
+    if factor == 0:
+        return "is 0 where (*) asks for one: an entry of the history is lost"
+    if factor == -1:
+        return "carries -1 of what (*) asks: its sign is wrong"
+    inverse = 1 / factor
+    remedy = f"it lacks a factor {inverse}" if abs(inverse) > 1 else f"it has a factor {factor} too much"
+    return f"carries {float(factor):.4g} of what (*) asks on every step: {remedy}"
+
+
+def best(pairs: Sequence[tuple[Series, Series]]) -> Fault | None:
+    """Return the single fault that explains most; None if none does.
+
+    Parameters
+    ----------
+    pairs
+        Each series on a grid, and on another one twice as fine.
+    """
+    found = [fault for coarse, fine in pairs for fault in _explaining(coarse, fine)]
+    return min(found, key=lambda fault: fault.key) if found else None
+
+
+def wrong(series: Series) -> bool:
+    """Tell whether a moment that must be right is not, beyond rounding."""
+    return bool(np.max(np.abs(series.defects[:, : series.least])) > EXACT)
+
+
+def _explaining(coarse: Series, fine: Series) -> Iterator[Fault]:
+    """Yield the faults that explain a series."""
+    if not wrong(fine):
+        return
+    for k in range(len(fine.names)):
+        if _idle(fine, k):
+            continue
+        for fault in _fault(fine.names[k] + fine.place, fine, [_of_weight(one, k) for one in (coarse, fine)]):
+            yield replace(fault, odd=fault.simple == 0 and fine.rank == 1 and k != fine.inside - 1)
+    for m in range(fine.least):
+        yield from _fault(_term(m, fine) + fine.place, fine, [_of_term(one, m) for one in (coarse, fine)])
+
+
+def _idle(series: Series, k: int) -> bool:
+    """Tell whether k is of an earlier step and nothing is made of it, but of another answer at the same node."""
+    same = np.all(np.abs(series.moments - series.moments[:, k : k + 1]) < EXACT, axis=(0, 2))
+    used = np.max(np.abs(series.weights), axis=0) > EXACT
+    return bool(k >= series.inside and not used[k] and np.any(same & used))
+
+
+def _of_weight(series: Series, k: int) -> tuple[Array, Array]:
+    """Return the factor of weight k on each step, and the relative remainders of all moments, shape (rows, count)."""
+    G = series.moments[:, k]
+    delta = series.defects[:, 0] / G[:, 0]
+    left = np.abs(series.defects - delta[:, None] * G)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return series.weights[:, k] / (series.weights[:, k] - delta), left / np.abs(delta)[:, None]
+
+
+def _of_term(series: Series, m: int) -> tuple[Array, Array]:
+    """Return the factor of moment m on each step, and the relative remainders of all moments."""
+    d = series.defects
+    others = np.abs(np.where(np.arange(d.shape[1]) == m, 0.0, d))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1 + d[:, m] / series.mu[:, m], others / np.abs(d[:, m])[:, None]
+
+
+def _term(m: int, series: Series) -> str:
+    if m == 0:
+        return "the sum of the weights"
+    top = m == series.least - 1
+    ordinal = {1: "1st", 2: "2nd", 3: "3rd"}.get(m, f"{m}th")
+    return f"the term with the {ordinal} derivative" + (f" ({ordinal} divided difference)" if top else "")
+
+
+def _fault(what: str, fine: Series, tried: list[tuple[Array, Array]]) -> Iterator[Fault]:
+    """Yield the fault if it explains the moments that must be right, or at least two of them."""
+    (before, above), (factors, left) = tried
+    if not np.all(np.isfinite(factors)) or not np.all(np.isfinite(left)):
+        return
+    worst = left.max(axis=0)
+    conditions = int(np.argmax(np.append(worst > EXACT, True)))
+    spread = float(np.max(np.abs(factors - np.median(factors))))
+    factor = float(np.median(factors))
+    if conditions >= min(2, fine.least):
+        simple = _simple(factor, DENOMINATOR, 10 * EXACT) if spread < 10 * EXACT * max(1.0, abs(factor)) else None
+        yield Fault(what, factor, simple, conditions, True, fine.rank)
+        return
+    least = fine.least
+    coarse = above.max(axis=0)
+    if least > 1 and np.all(np.isfinite(before)) and worst[:least].max() < min(NEAR, FALLS * coarse[:least].max()):
+        limit = 2 * factor - float(np.median(before))
+        yield Fault(what, limit, _simple(limit, FEW, CLOSE), least, False, fine.rank)
+
+
+def _simple(factor: float, denominator: int, tolerance: float) -> Fraction | None:
+    found = Fraction(factor).limit_denominator(denominator)
+    near = abs(float(found) - factor) <= tolerance * max(1.0, abs(factor))
+    return found if near and found != 1 and abs(found.numerator) <= DENOMINATOR else None
