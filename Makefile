@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 STAMP := .venv/.installed
 
-.PHONY: help study study-fast test test-slow lint types format figures bench wheel clean
+.PHONY: help study study-fast test test-slow lint types format figures certify bench wheel clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ format: $(STAMP)  ## apply ruff's formatting and safe fixes
 
 figures: $(STAMP)  ## the figures and tables of analysis/, into results/analysis
 	@set -e; for script in analysis/*.py; do $(BIN)/python -m analysis.$$(basename $$script .py) --out results/analysis; done
+
+certify: $(STAMP)  ## the orders of our methods and of everybody's, into results/certification
+	@set -e; for package in numdiff diffusers k-diffusion azula torchdiffeq scipy; do \
+		$(BIN)/numdiff certify --all $$package --out results/certification/$$package; done
 
 bench: $(STAMP)  ## benchmarks against peers
 	$(BIN)/python -m benchmarks

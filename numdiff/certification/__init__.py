@@ -21,6 +21,7 @@ _HOMES = {
     "Setting": "subject",
     "Subject": "subject",
     "certify": "certifier",
+    "certify_all": "table",
     "measure": "measure",
     "of_method": "own",
 }

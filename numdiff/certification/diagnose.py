@@ -139,8 +139,11 @@ def _joined(causes: list[str], main: tuple[Experiment, ...], claim: int) -> str:
     """Return the causes as one sentence; say so where no single one explains what was seen."""
     if causes:
         return "; ".join(causes)
-    short = ", ".join(f"{one.name} ({_seen(one)})" for one in main if not meets(one, claim))
-    return f"order {claim} is not seen in {short}, and no circumstance costs it alone: several together do"
+    short = [one for one in main if not meets(one, claim)]
+    seen = ", ".join(f"{one.name} ({_seen(one)})" for one in short)
+    if not any(costs(one, claim) for one in short):
+        return f"no circumstance costs the order alone; {seen} is not clear at these numbers of steps"
+    return f"no circumstance costs the order alone, several together do: {seen}"
 
 
 # --- it is not --------------------------------------------------------------------------------------------------------

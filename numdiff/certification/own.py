@@ -57,7 +57,7 @@ def of_method(
     return Subject(
         name=f"numdiff:{found.name}",
         run=run,
-        order=found.weak_order if found.stochastic else found.order,
+        order=(found.weak_order or None) if found.stochastic else found.order,  # 0 claims no convergence
         prediction=found._formulation(schedule).prediction,
         scale=scale,
         stochastic=found.stochastic,
