@@ -126,6 +126,9 @@ _LAZY = {
     "symbolic": "numdiff.symbolic",
     "models": "numdiff.models",
     "plotting": "numdiff.plotting",
+    "certification": "numdiff.certification",
+    "testing": "numdiff.testing",
+    "work_precision": "numdiff.work_precision",
 }
 
 

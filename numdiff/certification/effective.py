@@ -119,7 +119,8 @@ def explain(
     order, sizes = _order(seen, natural, claim, grain)
     chosen, sentence = natural, where.sentence(strict=order >= claim)
     if not sentence and order < claim:
-        chosen, sentence = _coefficient(seen, natural, claim)
+        alone = sizes[natural[-1].name][-1] == 0.0  # where a step is right by itself, no other view has its fault
+        chosen, sentence = _coefficient([natural] if alone else _carrying(seen), natural, claim)
         sentence = sentence or where.between() or _without_single_fault(natural[-1], claim)
     if not sentence and grain:
         sentence = f"its coefficients are in single precision: the weights of a step add up to 1 but for {grain:.0e}"
@@ -195,7 +196,7 @@ def _grain(seen: list[Views]) -> float:
 def _coefficient(seen: list[Views], natural: Views, claim: int) -> tuple[Views, str]:
     """Return what is wrong with a coefficient, and the view in which it is."""
     found: list[tuple[Fault, Views]] = []
-    for chosen in sorted(_carrying(seen), key=lambda one: one is not natural):
+    for chosen in seen:
         if any(one.equal and not wrong(one) for one in series(chosen[-1], claim)):
             return (
                 chosen,
@@ -219,5 +220,16 @@ def _without_single_fault(view: View, claim: int) -> str:
         if abs(x / mu - 1) > 1e-6
     ]
     if not off:
-        return "the weights of every step integrate what they should, but its stages do not fit together"
+        return (
+            "the weights of every step integrate what they should, but its stages do not fit together: weighted with "
+            f"them, what the stages miss in a linear answer adds up to {_coupled(view):.4g} h^2 instead of 0"
+        )
     return f"no single coefficient explains it; a step in the middle has {', '.join(off)} ({view.name})"
+
+
+def _coupled(view: View) -> float:
+    """Return sum_i b_i (first moment of stage i less what it should be) of a step in the middle, in units of h^2."""
+    first, last = view.ends[len(view.ends) // 2]
+    step = view.row(first, last, 2)
+    inside = [view.row(first, i, 2) for i in range(first + 1, last)]
+    return float(sum(step.weights[row.last] * row.defects(2)[1] * (row.h / step.h) ** 2 for row in inside))

@@ -15,8 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from numdiff.certification.certificate import Experiment
+from numdiff.certification.identify import NotLinearError
 from numdiff.certification.measure import Layout, SamplerError, measure
 from numdiff.certification.subject import Setting, Subject, position
+from numdiff.certification.weak import NoNoiseError
 from numdiff.level import Level
 from numdiff.problems import mixtures
 from numdiff.problems.paths import Path, of_mixture
@@ -91,7 +93,7 @@ class Bench:
         if trial not in self.made:
             try:
                 self.made[trial] = Experiment(name, str(trial), self.observe(self, trial))
-            except SamplerError as error:
+            except (SamplerError, NotLinearError, NoNoiseError) as error:
                 self.made[trial] = Experiment(name, str(trial), failure=str(error))
         return replace(self.made[trial], name=name)
 

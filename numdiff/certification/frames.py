@@ -93,6 +93,7 @@ class View:
         states = [*self.states, self.found.questions]
         cuts = [j for j in range(states[first], states[last] + 1) if self.forgets(j)]
         found = list(pairwise(cuts if len(cuts) > 2 else states[first : last + 1]))
+        found = [(a, b) for a, b in found if b == self.found.questions or self.nodes[a] != self.nodes[b]]
         lengths = [b - a for a, b in found]
         usual = max(set(lengths), key=lengths.count)
         return [(a, b) for a, b in found if b - a == usual]
@@ -128,9 +129,10 @@ class View:
         h, grown, held = self._between(asked[first], asked[last]), self._grown(first, last), self._scaled(last)
         difference = held - grown * self._scaled(first)
         mu = np.array(moments(h, self.formulation.c, count), dtype=float)
-        nodes = (self.nodes - self.nodes[first]) / h
-        weights, carried = difference[1:] / mu[0], abs(difference[0]) / max(abs(held[0]), 1e-300)
-        return Row(first, last, h, grown, weights, nodes, mu / mu[0], float(mu[0]), float(carried))
+        carried = abs(difference[0]) / max(abs(held[0]), 1e-300)
+        with np.errstate(divide="ignore", invalid="ignore"):  # two questions at one level have a row of no length
+            nodes, weights, asks = (self.nodes - self.nodes[first]) / h, difference[1:] / mu[0], mu / mu[0]
+        return Row(first, last, h, grown, weights, nodes, asks, float(mu[0]), float(carried))
 
     def _kappa(self, level: Level) -> float:
         return 1.0 if self.formulation.prediction == "velocity" else float(self.formulation.kappa(level))

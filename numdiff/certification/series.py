@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, pairwise
+from itertools import chain
 from math import comb
 
 import numpy as np
@@ -51,7 +51,10 @@ def series(view: View, claim: int) -> Iterator[Series]:
     found = view.ends
     yield from _direct(view, found, claim)
     if all(b - a == 1 for a, b in found):
-        rows = {a: view.row(a, b, COUNT) for a, b in pairwise(range(view.found.questions))}
+        late = range(OLD.stop, view.found.questions - 1)
+        if any(view.nodes[a] == view.nodes[a + 1] for a in late):
+            return
+        rows = {a: view.row(a, a + 1, COUNT) for a in late}
         now = [a for a, _ in found if a > OLD.stop]
         for equal in (False, True):
             spaced = chain(_answers(rows, found, claim, equal), _increments(rows, now, claim, equal))

@@ -1,5 +1,7 @@
 """Coefficients read off a black box are those that it was made with."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -68,7 +70,7 @@ def stepping(step):
     """A sampler in the noise/ratio formulation that does `step(x, eps, d_rho)` on x/alpha."""
 
     def run(field, x, grid, setting):
-        for now, then in zip(grid, grid[1:], strict=False):
+        for now, then in pairwise(grid):
             eps = field(x, now)
             x = then.alpha * step(x / now.alpha, eps, then.rho - now.rho)
         return x

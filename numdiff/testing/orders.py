@@ -1,0 +1,155 @@
+r"""The order of a sampler, asserted.
+
+The errors of runs with N steps are measured and fitted as in `numdiff.certification.measure`; the assertion is that the
+slope is the order, up to a tolerance, and that the runs show a slope at all: one whose 95 % interval is wider than
+`WIDEST` could as well be a neighbouring order's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan, log
+from typing import Any
+
+from numdiff.certification.measure import Layout, measure
+from numdiff.certification.subject import Setting
+from numdiff.problems.paths import Path, toys
+from numdiff.properties.order.regression import OrderEstimate, observed
+from numdiff.testing.subjects import subject_of, takes_only_steps
+
+STEPS = (24, 32, 48, 64, 96, 128, 192, 256, 384)
+"""Numbers of steps of a measurement: 0.3 seconds for a method of numdiff."""
+
+WIDEST = 0.5
+"""Largest half width of the interval of a slope, beyond which the runs do not tell neighbouring orders apart."""
+
+
+def assert_order(
+    sampler: Any,
+    order: int,
+    *,
+    path: Path | None = None,
+    steps: Sequence[int] = STEPS,
+    layout: Layout | str = "uniform",
+    seed: int = 0,
+    setting: Setting | None = None,
+    norm: str = "rms",
+    tolerance: float = 0.3,
+    at_least: bool = False,
+    **options: Any,
+) -> OrderEstimate:
+    """Assert that a sampler has an order.
+
+    Parameters
+    ----------
+    sampler
+        What `numdiff.testing.subjects.subject_of` takes, or a function ``run(n)`` that returns the error of n steps.
+    order
+        The order that its error should have.
+    path
+        What the sampler follows. By default the four toy equations, at rest over the first and the last steps, so that
+        neither starting values nor a lowered last step are to blame.
+    steps
+        Numbers of steps, at least three.
+    layout
+        A `Layout`, or the name of a pattern of steps in log-SNR: "uniform", "alternating", "random", "refined".
+    seed
+        Of the random patterns, where `layout` is a name.
+    setting
+        Circumstances of the runs; see `numdiff.certification.subject.Setting`.
+    norm
+        Norm of the error over the points: "rms", "max" or "median".
+    tolerance
+        Largest distance of the slope from the order. The slope at a few hundred steps is not yet its limit: on the
+        default path with the default steps it is within 0.2 for methods up to order 5.
+    at_least
+        Whether a higher order, or no error at all, is as good.
+    options
+        Of the sampler; see `subject_of`.
+
+    Returns
+    -------
+    OrderEstimate
+        What was seen.
+
+    Raises
+    ------
+    AssertionError
+        If the order is another one, or the runs show none; the message has the table of errors, the seed, and the call
+        that looks for the cause.
+    TypeError, ValueError
+        For arguments that do not make sense.
+    numdiff.certification.measure.SamplerError
+        If the sampler raises, with its exception as the cause.
+    """
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}")
+    if takes_only_steps(sampler):
+        if path or setting or options or layout != "uniform":
+            raise ValueError("path, layout, setting and options are a sampler's; run(n) makes its own errors")
+        estimate = observed(sampler, steps)
+        name, around = "run(n)", [f"again: assert_order(run, {order}, steps={tuple(steps)})"]
+        remedy = "give assert_order the sampler itself, and numdiff certify can look for the cause"
+    else:
+        subject, path = subject_of(sampler, **options), path or toys().resting()
+        chosen = layout if isinstance(layout, Layout) else Layout(layout, seed=seed)
+        estimate = measure(subject, path, steps, layout=chosen, setting=setting, norm=norm)
+        name, remedy = subject.name, _remedy(sampler, order)
+        around = _circumstances(order, steps, path, chosen, setting, norm)
+    problem = _problem(estimate, order, tolerance, at_least)
+    if problem:
+        raise AssertionError(_message(f"{name}: {problem}", estimate, around, remedy))
+    return estimate
+
+
+def _problem(estimate: OrderEstimate, order: int, tolerance: float, at_least: bool) -> str:
+    """Return what is wrong with an estimate, or nothing."""
+    wanted = f"order {order}{' or more' if at_least else ''} (tolerance {tolerance:g})"
+    if at_least and all(error <= estimate.floor for error in estimate.errors):
+        return ""
+    if isnan(estimate.slope):
+        return f"{wanted} expected, but the runs show no order"
+    if (estimate.interval[1] - estimate.interval[0]) / 2 > WIDEST and not at_least:
+        return f"{wanted} expected, but the runs do not show an order clearly"
+    if estimate.slope < order - tolerance or (not at_least and estimate.slope > order + tolerance):
+        return f"{wanted} expected, order {estimate.slope:.2f} observed"
+    return ""
+
+
+def _circumstances(
+    order: int, steps: Sequence[int], path: Path, layout: Layout, setting: Setting | None, norm: str
+) -> list[str]:
+    """Return the lines that say what was run and how to run it again; a layout holds its seed."""
+    again = f"again: assert_order(sampler, {order}, layout={layout!r}, norm={norm!r}, steps={tuple(steps)})"
+    return [f"path: {path.name}", *([f"setting: {setting!r}"] if setting else []), again]
+
+
+def _remedy(sampler: Any, order: int) -> str:
+    """Return what looks for the cause."""
+    if isinstance(sampler, str):
+        return f"numdiff certify '{sampler}' --order {order}"
+    return (
+        f"numdiff.certification.certify(numdiff.testing.subject_of(sampler), {order}), or on the command line "
+        f"numdiff certify module:name --order {order}"
+    )
+
+
+def _message(problem: str, estimate: OrderEstimate, around: list[str], remedy: str) -> str:
+    """Return the report of a failure: what was expected, seen and run, and what to do next."""
+    return "\n".join(
+        [problem, f"fitted: {estimate}", *around, "", *_table(estimate), "", f"next, for the cause: {remedy}"]
+    )
+
+
+def _table(estimate: OrderEstimate) -> list[str]:
+    """Return the lines of N, error and the slope since the line before."""
+    rows, before = ["     N  error      local order"], None
+    for n, error in zip(estimate.steps, estimate.errors, strict=True):
+        slope = f"{_slope(before, (n, error)):.2f}" if before and min(before[1], error) > 0 else ""
+        rows.append(f"{n:6d}  {error:.3e}  {slope}".rstrip())
+        before = (n, error)
+    return rows
+
+
+def _slope(first: tuple[int, float], second: tuple[int, float]) -> float:
+    return log(first[1] / second[1]) / log(second[0] / first[0])
