@@ -5,27 +5,28 @@
 Every method runs on four mixtures without guidance and on the same four with exact classifier guidance at scales 4
 and 8, on three grids, with at most the given number of model evaluations; the truth is the exact (guided) flow. A
 method's error at a budget is the geometric mean over the mixtures of the root mean square (or the median) over the
-points; the grid is the one of the three that serves the method best over those mixtures, and the table names it. What
-is ranked is how well the flow of an exact model is followed, not how pleasing a trained network's images are.
+points of the error of x/alpha (alpha = 0.99995 at the end); the grid is the one of the three that serves the method
+best over those mixtures, and the table names it. What is ranked is how well the flow of an exact model is followed, not
+how pleasing a trained network's images are.
 """
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 import numdiff as nd
-from numdiff import plotting
+from numdiff import plotting, work_precision
 from numdiff.methods.bdia import BDIA
 from numdiff.methods.pndm import PNDM
 from numdiff.methods.published.correctors import AdamsBashforthMoulton
 from numdiff.methods.published.single_step import RES, DPMSolverSingle
-from numdiff.study.mixtures import GRIDS, lay_out, problems
+from numdiff.study.mixtures import problems
 from numdiff.study.script import main
 
 BETA = Fraction(4, 5)
+GRIDS = {"log-SNR": "log-snr", "time": "time", "Karras": "karras"}
 NFES = (4, 5, 6, 8, 10, 12, 15, 20, 30, 50)
 RANKED = (5, 6, 8, 10, 15, 20, 30)
 """Budgets of the table."""
@@ -75,85 +76,44 @@ def zoo() -> dict[str, nd.Method]:
 
 
 def compute(fast: bool) -> dict[str, Any]:
-    """Return the mean errors by kind of problem, method, grid and budget, and the ranking."""
+    """Return the diagram of the mean errors by kind of problem, with the errors of the references."""
     nfes = NFES[3:8:4] if fast else NFES
     found, worst = {}, 0.0
     for kind, members in problems(16 if fast else 96).items():
         members = members[: 2 if fast else None]
         worst = max(worst, *(p.reference[1] for p in members))
-        found[kind] = {
-            label: {grid: [_errors(method, grid, nfe, members) for nfe in nfes] for grid in GRIDS}
-            for label, method in zoo().items()
-        }
-    return {"nfes": nfes, "errors": found, "reference error": worst, "ranking": _ranking(found, nfes)}
-
-
-def _errors(method: nd.Method, grid: str, nfe: int, members: Any) -> dict[str, float] | None:
-    """Return the geometric means over the problems, or None where the method needs more evaluations."""
-    scheme = lay_out(method, grid, nfe)
-    if scheme is None:
-        return None
-    with np.errstate(over="ignore"):
-        errors = [problem.errors(problem.images(scheme)) for problem in members]
-    means = {"rms": [np.sqrt(np.mean(e**2)) for e in errors], "median": [np.median(e) for e in errors]}
-    return {what: float(np.exp(np.mean(np.log(values)))) for what, values in means.items()}
-
-
-def _ranking(found: dict[str, Any], nfes: Any) -> dict[str, Any]:
-    """Return, by kind and budget, the methods in order of their error on their best grid."""
-    table: dict[str, Any] = {}
-    for kind, methods in found.items():
-        for k, nfe in enumerate(nfes):
-            best = [
-                min(((grid, label, row[k]) for grid, row in grids.items() if row[k]), key=lambda e: e[2]["rms"])
-                for label, grids in methods.items()
-                if any(row[k] for row in grids.values())
-            ]
-            best.sort(key=lambda entry: entry[2]["rms"])
-            table.setdefault(kind, {})[str(nfe)] = [
-                {"method": label, "grid": grid, **errors} for grid, label, errors in best
-            ]
-    return table
+        diagrams = [
+            work_precision.diagram(zoo(), p.path, nfe=nfes, grids=GRIDS, errors=("rms", "median"), repeats=0)
+            for p in members
+        ]
+        found[kind] = json.loads(work_precision.average(diagrams, kind).document())
+    return {"diagrams": found, "reference error": worst}
 
 
 def draw(numbers: dict[str, Any]) -> Any:
     """Return the figure and the table of the ranking."""
-    nfes, axes = np.array(numbers["nfes"]), plotting.figure(2, 2, 11.0, 8.0, sharex=True)
-    for column, (kind, methods) in enumerate(numbers["errors"].items()):
+    diagrams = {kind: work_precision.read(json.dumps(found)) for kind, found in numbers["diagrams"].items()}
+    axes = plotting.figure(2, 2, 11.0, 8.0, sharex=True)
+    for column, (kind, found) in enumerate(diagrams.items()):
         for row, what in enumerate(("rms", "median")):
-            lines = {label: _best(methods[label], what, nfes) for label in SHOWN}
-            label = "root mean square error" if what == "rms" else "median error"
-            plotting.curves(lines, axes[row, column], xlabel="evaluations", ylabel=label, logx=True, logy=True)
-            axes[row, column].set_title(kind, fontsize="medium")
-            axes[row, column].set_ylim(top=3.0)
-            axes[row, column].set_xticks(nfes, [str(n) for n in nfes])
-            axes[row, column].set_xticks([], minor=True)
-            axes[row, column].get_legend().remove()
-    axes[0, 0].figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
-    )
-    return axes[0, 0].figure, _table(numbers)
+            ax = plotting.work_precision(found.filter(labels=SHOWN), axes[row, column], error=what)
+            ax.set_title(kind, fontsize="medium")
+            ax.set_ylim(top=3.0)
+    return plotting.share(axes, 4), _table(diagrams)
 
 
-def _best(grids: dict[str, Any], what: str, nfes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the budgets that a method can use, and its error there on the grid that serves it best."""
-    values = [min((row[k][what] for row in grids.values() if row[k]), default=np.nan) for k in range(len(nfes))]
-    usable = np.isfinite(values)
-    return nfes[usable], np.array(values)[usable]
-
-
-def _table(numbers: dict[str, Any], places: int = 8) -> str:
+def _table(diagrams: dict[str, Any], places: int = 8) -> str:
     """Return the ranking in Markdown: one column a budget, one row a place."""
     text = (
         "Each entry: a method, that of three grids which serves it best, and the geometric mean over the mixtures of "
     )
     text += "its root mean square error.\n\n"
-    for kind, by_nfe in numbers["ranking"].items():
-        columns = [nfe for nfe in by_nfe if int(nfe) in RANKED]
+    for kind, found in diagrams.items():
+        columns = {nfe: found.best(nfe) for nfe in found.numbers if nfe in RANKED}
         lines = [["place", *(f"{nfe} evaluations" for nfe in columns)], ["---"] * (1 + len(columns))]
         for place in range(places):
-            entries = (by_nfe[nfe][place] for nfe in columns)
-            lines.append([str(place + 1), *(f"{e['method']}, {e['grid']}: {e['rms']:.2g}" for e in entries)])
+            entries = (ranked[place] for ranked in columns.values())
+            lines.append([str(place + 1), *(f"{r.label}, {r.grid}: {r.error('rms'):.2g}" for r in entries)])
         text += f"## {kind}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n"
     return text
 

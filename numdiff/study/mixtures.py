@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 
 import numdiff as nd
+from numdiff.certification.subject import level_of
+from numdiff.level import Level
 from numdiff.methods.butcher import extrapolated
 from numdiff.problems.exact_model import level_of_model_time
+from numdiff.problems.paths import Path
 
 SCHEDULE = nd.schedules.VPLinear()
 CLEAN = 1e-3
@@ -61,7 +64,11 @@ class Problem:
 
     def model(self, x: np.ndarray, t: Any) -> np.ndarray:
         """Return the guided noise prediction at x, shape (..., d), and model time t."""
-        return self.base(x, t) + self.condition(x, t) if self.scale else self.base(x, t)
+        return self.noise(x, level_of_model_time(SCHEDULE, t))
+
+    def noise(self, x: np.ndarray, level: Level) -> np.ndarray:
+        """Return the guided noise prediction at x, shape (..., d), and a level."""
+        return self.mixture.noise(x, level) + (self._guidance(x, level) if self.scale else 0.0)
 
     def base(self, x: np.ndarray, t: Any) -> np.ndarray:
         """Return the mixture's noise prediction, without guidance."""
@@ -69,7 +76,9 @@ class Problem:
 
     def condition(self, x: np.ndarray, t: Any) -> np.ndarray:
         """Return what guidance adds, -s sigma grad log p(component | x)."""
-        level = level_of_model_time(SCHEDULE, t)
+        return self._guidance(x, level_of_model_time(SCHEDULE, t))
+
+    def _guidance(self, x: np.ndarray, level: Level) -> np.ndarray:
         return -self.scale * level.sigma * self.mixture.component_score(x, level, self.components)
 
     @cached_property
@@ -83,6 +92,25 @@ class Problem:
             nd.sample(method.discretize(SCHEDULE, GRIDS["log-SNR"](n)), self.model, self.start) for n in (100, 200)
         )
         return fine, float(np.abs(coarse - fine).max())
+
+    @cached_property
+    def path(self) -> Path:
+        """The (guided) flow of `start` as a path, whose solution is known at its two ends."""
+        levels = SCHEDULE.level(1.0), SCHEDULE.level(CLEAN)
+        span = float(levels[0].log_snr), float(levels[1].log_snr)
+        ends = self.start / levels[0].alpha, self.reference[0] / levels[1].alpha
+
+        def slope(lam: float, y: np.ndarray) -> np.ndarray:
+            level = level_of("vp", lam)
+            return -level.rho * self.noise(level.alpha * y, level)
+
+        def exact(lam: float) -> np.ndarray:
+            near = [y for end, y in zip(span, ends, strict=True) if abs(lam - end) < 1e-9 * abs(end)]
+            if not near:
+                raise ValueError(f"{self.name} is known at log-SNR {span[0]:g} and {span[1]:g} only, not at {lam:g}")
+            return near[0]
+
+        return Path(self.name, slope, exact, span, self.reference[1])
 
     def images(self, scheme: Any) -> np.ndarray:
         """Return where a scheme takes the points, shape (points, d); one that splits has the guidance apart."""

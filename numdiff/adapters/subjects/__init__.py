@@ -32,6 +32,7 @@ from numdiff.adapters.subjects.callables import of_function, of_object, of_step
 from numdiff.certification.own import of_method
 from numdiff.certification.subject import NotASamplerError, Subject
 from numdiff.methods import FAMILIES, methods
+from numdiff.methods.registry import find
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,9 @@ class Loop:
     ) -> torch.Tensor:
         """Return the network's output, in the sample's dtype."""
         x = sample if self.scale == "edm" else seen
-        answer = torch.from_numpy(np.asarray(field(x.to(torch.float64).numpy(), level))).to(sample.dtype)
+        # copies both ways: the scheduler keeps what it gets, and a field may return or change what it got
+        answer = torch.from_numpy(np.array(field(x.to(torch.float64, copy=True).numpy(), level), dtype=float))
+        answer = answer.to(sample.dtype)
         if not hasattr(scheduler, "precondition_outputs"):
             return self.sign * answer
         sigma = scheduler.sigmas[i]
@@ -184,20 +186,25 @@ def subject(name: str, *, order: int | None = None, **config: Any) -> Subject:
     chosen = {key: value for key, value in found.items() if key in options} | off
     step = {key: value for key, value in found.items() if key not in options}
     called = f"{name}({_written(config)})" if config else name
+    loop, stochastic = _explained(called, bool(config), lambda: _examined(called, cls, chosen, step))
+    claimed = claims.claim(name, cls, options | chosen, steps | step, stochastic=stochastic)
+    return _made(called, loop, order if order is not None else claimed, stochastic, notes)
+
+
+def _explained(called: str, configured: bool, examine: Callable[[], tuple[Loop, bool]]) -> tuple[Loop, bool]:
+    """Return what an examination returns, and say in a sentence why there is nothing."""
     try:
-        loop, stochastic = _examined(called, cls, chosen, step)
+        return examine()
     except NotASamplerError:
         raise
     except NoGridError as error:
         raise NotASamplerError(f"{called} cannot be told its noise levels: {error}") from error
     except FAILURES as error:
-        if config:
+        if configured:
             raise ValueError(f"{called} does not run: {_said(error)}") from error
         raise NotASamplerError(
-            f"a run of {name} on real numbers, with a prediction and nothing else in each step, fails: {_said(error)}"
+            f"a run of {called} on real numbers, with a prediction and nothing else in each step, fails: {_said(error)}"
         ) from error
-    claimed = claims.claim(name, cls, options | chosen, steps | step, stochastic=stochastic)
-    return _made(called, loop, order if order is not None else claimed, stochastic, notes)
 
 
 def _known(name: str, cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
