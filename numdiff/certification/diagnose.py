@@ -133,6 +133,9 @@ def _circumstances(bench: Bench, clean: Trial) -> Iterator[tuple[str, Trial, str
         yield "its own time table", table, "its own time table alone costs the order: {seen}"
         last = replace(table, end=False)
         yield "its own last steps", last, "the last steps of its own time table cost the order: {seen}"
+    if subject.regular:
+        rounded = replace(clean, own=True, rounded=True)
+        yield "rounded times", rounded, "times rounded to its table, where N does not divide it, cost the order: {seen}"
 
 
 def _joined(causes: list[str], main: tuple[Experiment, ...], claim: int) -> str:

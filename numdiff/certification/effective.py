@@ -9,7 +9,6 @@ way in which it may be made up (`series`), until a single coefficient explains i
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,11 +167,9 @@ def _order(seen: list[Views], natural: Views, claim: int, grain: float) -> tuple
         return found if found > max(ROUNDING, 10 * SPREAD * trace) else 0.0
 
     sizes = {found[-1].name: [size(view) for view in found] for found in seen}
-    own = observed_order(sizes[natural[-1].name], STEPS)
-    if own == math.inf and all(b - a == 1 for a, b in natural[-1].ends):
-        return claim, sizes
-    everywhere = observed_order([max(column) for column in zip(*sizes.values(), strict=True)], STEPS)
-    slope = min(own, everywhere)
+    slope = observed_order(sizes[natural[-1].name], STEPS)
+    if any(b - a > 1 for a, b in natural[-1].ends):  # stages may not fit together
+        slope = min(slope, observed_order([max(column) for column in zip(*sizes.values(), strict=True)], STEPS))
     return (claim if slope > claim - SHORT else max(round(slope), 0)), sizes
 
 

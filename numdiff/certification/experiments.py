@@ -4,8 +4,8 @@ A `Trial` says which: whether the path rests over the first and the last steps (
 exact), where the levels lie, in which precision it computes, and whose grid it is. A `Bench` makes each trial once.
 
 On grids of the sampler's own the path is a mixture, which has something to say at every level, sigma = 0 included. It
-rests at the ends of what all these grids cover. A last step from a sigma that stays where it is to sigma = 0 is no step
-of an equation: what it should arrive at is the data prediction there, and with that it is compared.
+rests at the ends of what all these grids cover. A last step to sigma = 0 either extrapolates the flow or returns the
+data prediction at the last positive sigma; what it should arrive at is that of the two to which it comes closer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from numdiff.certification.certificate import Experiment
 from numdiff.certification.identify import NotLinearError
 from numdiff.certification.measure import Layout, SamplerError, measure
-from numdiff.certification.subject import Setting, Subject, position
+from numdiff.certification.subject import Array, Field, Setting, Subject, position
 from numdiff.certification.weak import NoNoiseError
 from numdiff.level import Level
 from numdiff.problems import mixtures
@@ -45,6 +45,8 @@ class Trial:
         "float64" or "shipped".
     own
         Whether the grid is the sampler's own.
+    rounded
+        Whether its own grid has numbers of steps for which it must round.
     """
 
     start: bool = True
@@ -52,10 +54,15 @@ class Trial:
     layout: Layout = Layout()  # noqa: RUF009  # frozen
     precision: str = "float64"
     own: bool = False
+    rounded: bool = False
 
     def __str__(self) -> str:
         """Describe the circumstances."""
-        grid = "its own grid" if self.own else f"{self.layout.pattern} steps in {self.layout.variable}"
+        grid = (
+            f"its own {'rounded ' * self.rounded}grid"
+            if self.own
+            else f"{self.layout.pattern} steps in {self.layout.variable}"
+        )
         starts = "exact start" if self.start else "its own start"
         ends = "harmless end" if self.end else "its own end"
         return f"{grid}, {starts}, {ends}, {self.precision} precision"
@@ -104,18 +111,20 @@ class Bench:
             self._grids[steps] = self.subject.grid(steps)
         return self._grids[steps]
 
-    def own_path(self, *, start: bool, end: bool) -> Path:
+    def numbers(self, trial: Trial) -> tuple[int, ...]:
+        """Return the numbers of steps of a trial."""
+        return self.subject.regular if trial.own and not trial.rounded and self.subject.regular else self.steps
+
+    def own_path(self, trial: Trial) -> Path:
         """Return what is followed on grids of the sampler's own; see the module's text."""
-        levels = [self.own_levels(n) for n in self.steps]
+        start, end = trial.start, trial.end
+        levels = [self.own_levels(n) for n in self.numbers(trial)]
         where = [[lam for lam in map(self._position, one) if math.isfinite(lam)] for one in levels]
         begin, last = min(one[0] for one in where), min(one[-1] for one in where)
         clean = not all(math.isfinite(self._position(one[-1])) for one in levels)
         whole = (begin, math.inf if clean and not end else max(one[-1] for one in where))
         path = of_mixture("two-modes", mixtures()["two-modes"], whole)
-        path = path.resting(start=start, end=end, span=(max(one[0] for one in where), last))
-        before = [one[-2] for one in levels]
-        stays = all(math.isclose(float(level.rho), float(before[0].rho), rel_tol=1e-6) for level in before)
-        return path.denoised(before[0]) if clean and not end and stays else path
+        return path.resting(start=start, end=end, span=(max(one[0] for one in where), last))
 
     def _position(self, level: Level) -> float:
         return position(self.subject.scale, level)
@@ -124,11 +133,32 @@ class Bench:
 def flow_error(bench: Bench, trial: Trial) -> OrderEstimate:
     """Return the order in which a run approaches the flow."""
     setting = Setting(precision=trial.precision, grid="own" if trial.own else "given")
-    if trial.own:
-        path = bench.own_path(start=trial.start, end=trial.end)
-    else:
+    steps = bench.numbers(trial)
+    if not trial.own:
         path = trial.layout.evenly(bench.subject, bench.path.resting(start=trial.start, end=trial.end))
-    return measure(bench.subject, path, bench.steps, layout=trial.layout, setting=setting)
+        return measure(bench.subject, path, steps, layout=trial.layout, setting=setting)
+    path, once = bench.own_path(trial), _remembering(bench.subject)
+    found = [measure(once, path, steps, setting=setting, truth=truth) for truth in (None, _denoised)]
+    return min(found, key=lambda estimate: estimate.errors[-1])  # the first one if neither is finite
+
+
+def _remembering(subject: Subject) -> Subject:
+    """Return the subject making each number of steps once."""
+    ends: dict[int, Array] = {}
+
+    def run(field: Field, x: Array, levels: Sequence[Level], setting: Setting) -> Array:
+        n = len(levels)
+        if n not in ends:
+            ends[n] = subject.run(field, x, levels, setting)
+        return ends[n]
+
+    return replace(subject, run=run)
+
+
+def _denoised(path: Path, levels: Sequence[Level]) -> Array:
+    """Return where a last step that denoises should arrive, and the path's solution elsewhere."""
+    before, last = levels[-2:]
+    return path.denoised(before) if last.sigma == 0 else path.exact(float(last.log_snr))
 
 
 def meets(experiment: Experiment, claim: int) -> bool:

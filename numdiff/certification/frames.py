@@ -31,8 +31,11 @@ from numdiff.formulations import FORMULATIONS, VELOCITY_TIME, Formulation
 from numdiff.level import Level
 from numdiff.weights import moments
 
-ROUNDING = 1e-10
+ROUNDING = 2e-12
 """Relative error up to which a moment is right: rounding of sums over some hundred questions."""
+
+TRACE = 1e-13
+"""Relative weight that rounding leaves on old answers, whose high powers are large."""
 
 NOTHING = 1e-11
 """Relative weight below which an answer has none."""
@@ -210,7 +213,7 @@ def middle(view: View) -> tuple[int, int]:
 def errors(view: View, order: int, grain: float = 0.0) -> Array:
     """Return |E_m|, m < order, over the middle of a run relative to its total weight, but for weights below grain."""
     first, last = (view.states[n] for n in middle(view))
-    return np.abs(view.row(first, last, max(order, 1)).without(grain).defects(order))
+    return np.abs(view.row(first, last, max(order, 1)).without(max(grain, TRACE)).defects(order))
 
 
 def observed_order(sizes: Sequence[float], steps: Sequence[int]) -> float:

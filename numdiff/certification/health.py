@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numdiff.certification.experiments import Bench
+from numdiff.certification.experiments import Bench, Trial
 from numdiff.certification.measure import Layout, final
 from numdiff.certification.subject import Array, Setting, Subject
 from numdiff.problems.paths import Path
@@ -45,7 +45,7 @@ def complaint(bench: Bench) -> str:
 
 def _path(bench: Bench) -> Path:
     """Return a path that never rests; on a grid of the sampler's own any will do that covers it."""
-    return bench.path if bench.subject.given else bench.own_path(start=False, end=False)
+    return bench.path if bench.subject.given else bench.own_path(Trial(start=False, end=False, own=True, rounded=True))
 
 
 def _end(bench: Bench, steps: int, pattern: str = "uniform") -> Array:

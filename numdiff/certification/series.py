@@ -28,7 +28,7 @@ from numdiff.certification.frames import NOTHING, Row, View
 from numdiff.certification.subject import Array
 from numdiff.weights import adams
 
-COUNT = 6
+COUNT = 9
 """Moments looked at."""
 
 AGES = 6

@@ -74,6 +74,8 @@ class Subject:
         or "time" for an integrator of y' = f(t, y), whose levels are times and whose prediction is "velocity".
     grid
         ``grid(steps)`` returns the levels that the sampler visits by itself; None if it has no grid of its own.
+    regular
+        Numbers of steps for which a grid of its own rounds nothing: divisors of the size of its table. () if all are.
     given
         Whether it can be told its levels.
     single
@@ -94,6 +96,7 @@ class Subject:
     prediction: str = "noise"
     scale: str = "vp"
     grid: Callable[[int], tuple[Level, ...]] | None = field(default=None, repr=False)
+    regular: tuple[int, ...] = ()
     given: bool = True
     single: bool = False
     stochastic: bool = False

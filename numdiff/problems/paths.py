@@ -113,15 +113,11 @@ class Path:
         name = f"{self.name}, at rest at {' and '.join(['the start'] * start + ['the end'] * end)}"
         return replace(self.clocked(_Clock(span or self.span, start, end)), name=name)
 
-    def denoised(self, level: Level) -> Path:
-        """Return the path whose end at sigma = 0 is the data prediction at a level: a last step that denoises."""
+    def denoised(self, level: Level) -> Array:
+        """Return the data prediction of the exact sample at a level, shape (points, d)."""
         lam = float(level.log_snr)
-
-        def exact(at: float) -> Array:
-            y = self.exact(lam if at == math.inf else at)
-            return y + self.slope(lam, y) if at == math.inf else y
-
-        return replace(self, exact=exact, name=f"{self.name}, denoised at sigma = {float(level.sigma):.2g}")
+        y = self.exact(lam)
+        return y + self.slope(lam, y)
 
     def clocked(self, clock: Clock) -> Path:
         """Return the path y(theta(lambda)) over the same span, theta a rising map of the span onto itself."""

@@ -3,16 +3,15 @@ r"""Stage 3: the order that runs show, beside the one that is claimed.
 A method runs with N, 2N, 4N, ... steps on a problem whose solution is known; the slope of log(error) against log(step)
 is its observed order (`numdiff.properties.order`). Toy equations have closed solutions, mixtures a reference flow.
 
-**Grids.** "uniform" in t; "log-snr": uniform in log-SNR (mixtures); "alternating": steps h, 2h, h, 2h, ...; "random":
-each step uniform on [h/2, 3h/2], anew for every N. The last two are laid out in t for an equation and in log-SNR for a
-mixture.
+**Grids.** "uniform" in t; "log-snr": uniform in log-SNR (mixtures); "alternating", "random" and "refined" as in
+`numdiff.grids.patterns`, laid out in t for an equation and in log-SNR for a mixture.
 
 **What theory expects** of a method of claimed order p:
 
 - start "lower" begins with a step of order 1, whose local error O(h^2) stays: min(p, 2);
 - weights for equal steps on unequal ones ("published"): min(p, 2) on a smooth grid, where neighbouring steps differ by
-  O(h^2), and min(p, 1) where they alternate or are random; GHVB's need a velocity that is there already, so v_0 = f_0
-  leaves them min(p, 2) on equal steps too;
+  O(h^2), or jump a fixed number of times ("refined"), and min(p, 1) where they alternate or are random; GHVB's need a
+  velocity that is there already, so v_0 = f_0 leaves them min(p, 2) on equal steps too;
 - otherwise p.
 
 These are limits: a coefficient that happens to be small hides a low order over any range of steps, and the slope is
@@ -31,11 +30,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numdiff.grids.patterns import PATTERNS
+from numdiff.grids.patterns import fractions as part_of_steps
 from numdiff.methods.splitting import Splitting
 from numdiff.study.progress import Progress
 from numdiff.study.settings import OrderSettings, Spec
 
-GRIDS = ("uniform", "alternating", "random", "log-snr")
+GRIDS = (*PATTERNS, "log-snr")
 STARTS = ("lower", "runge-kutta", "exact")
 LOG_SNR = (-1.0, 3.0)
 """First and last log-SNR of a run on a mixture."""
@@ -49,16 +50,9 @@ Floats = NDArray[np.float64]
 
 def fractions(grid: str, steps: int, seed: int) -> Floats:
     """Return steps + 1 numbers from 0 to 1, spaced as `grid` says."""
-    if grid in ("uniform", "log-snr"):
-        return np.linspace(0, 1, steps + 1)
-    if grid == "alternating":
-        lengths = np.where(np.arange(steps) % 2, 2.0, 1.0)
-    elif grid == "random":
-        lengths = np.random.default_rng([seed, steps]).uniform(0.5, 1.5, steps)
-    else:
+    if grid not in GRIDS:
         raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {grid!r}")
-    ends = np.concatenate([[0.0], np.cumsum(lengths)])
-    return ends / ends[-1]
+    return part_of_steps("uniform" if grid == "log-snr" else grid, steps, seed)
 
 
 @lru_cache(maxsize=1)
@@ -83,7 +77,7 @@ def observe(
     start
         "lower", "runge-kutta" or "exact".
     grid
-        "uniform", "alternating", "random", or "log-snr" for a mixture.
+        "uniform", "alternating", "random", "refined", or "log-snr" for a mixture.
     steps
         Numbers of steps, at least three.
     points
@@ -108,9 +102,7 @@ def observe(
     _check_kind(method)
     if problem in odes:
         if grid == "log-snr":
-            raise ValueError(
-                f"grid log-snr needs a diffusion, and {problem} is an equation; use uniform, alternating or random"
-            )
+            raise ValueError(f"grid log-snr needs a diffusion, and {problem} is an equation; use {', '.join(PATTERNS)}")
         run, reference, floor = _on_ode(method, odes[problem], start, grid, seed)
     elif problem in problem_names():
         run, reference, floor = _on_mixture(method, problem, start, grid, points, seed)
@@ -218,7 +210,7 @@ def expected(spec: Spec, order: int, one_step: bool, start: str, grid: str, diff
         return order
     if grid in ("alternating", "random"):
         return min(order, 1)
-    return min(order, 2) if diffusion or spec.family == "ghvb" else order
+    return min(order, 2) if diffusion or grid == "refined" or spec.family == "ghvb" else order
 
 
 def cases(settings: OrderSettings) -> list[tuple[str, bool, Spec, str, str]]:

@@ -44,6 +44,8 @@ WEIGHTS = {
     "DPM-Solver-2S dpmsolver noise/log-snr": ([("B", 0, 1)], "the answer to question 2 of the step"),
 }
 FACTORS = {-1: "carries -1 of", 2: "carries 2 of", 0: "is 0 where"}
+UNHURT = ("SingleStep2 data/log-snr half diffusers",)  # the midpoint rule gives its first answer no weight
+
 slow = pytest.mark.slow
 QUICK = ("AB3", "RK4")
 NO_HISTORY = ("BDIA(1)",)  # without its only answer nothing is left
@@ -78,7 +80,7 @@ def test_a_wrong_weight_is_named_with_its_factor(name, factor):
 @pytest.mark.parametrize("name", quick_ones(WEIGHTS))
 def test_a_question_at_the_wrong_level_is_named(name, nodes):
     method, seen = found(name, mutations.shifted(0, nodes))
-    assert seen.order < method.order or method.order == 1  # a first-order method stays one
+    assert seen.order < method.order or name in UNHURT or method.order == 1  # a first-order method stays one
     assert f"one node {'late' if nodes > 0 else 'early'}" in seen.sentence
 
 

@@ -67,7 +67,7 @@ def bayes(mixture, x, alpha, sigma):
     return first / mass
 
 
-@pytest.mark.parametrize("name", ["two-modes", "three-scales"])
+@pytest.mark.parametrize("name", ["two-modes", pytest.param("three-scales", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("alpha", "sigma"), [(0.8, 0.6), (1.0, 0.05), (0.1, 0.995), (1.0, 20.0)])
 def test_conditional_means_equal_bayes_integral_by_quadrature(name, alpha, sigma):
     mixture = MIXTURES[name]

@@ -28,7 +28,7 @@ import torch
 from numdiff._names import suggest
 from numdiff.adapters.subjects import diffusers_claims as claims
 from numdiff.adapters.subjects import diffusers_tables as tables
-from numdiff.adapters.subjects.diffusers_own import own
+from numdiff.adapters.subjects.diffusers_own import own, regular
 from numdiff.adapters.subjects.diffusers_precision import computing, modules, quiet, version
 from numdiff.adapters.subjects.diffusers_schedulers import Laid, NoGridError, built, kind_of, parameters, timed
 from numdiff.certification.subject import Array, Field, NotASamplerError, Setting, Subject, level_of
@@ -349,6 +349,7 @@ def _made(name: str, loop: Loop, order: int | None, stochastic: bool, notes: tup
         prediction=loop.prediction,
         scale=loop.scale,
         grid=lays_out,
+        regular=regular(loop.cls, loop.config) if lays_out else (),
         single=True,
         stochastic=stochastic,
         version=version(),

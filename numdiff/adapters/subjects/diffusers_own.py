@@ -47,6 +47,13 @@ def own(cls: type, config: dict[str, Any], steps: int) -> Laid:
     return _own_table(scheduler, steps)
 
 
+def regular(cls: type, config: dict[str, Any], fewest: int = 20) -> tuple[int, ...]:
+    """Return the numbers of steps, from `fewest` to half its table, for which whole timesteps need no rounding."""
+    scheduler = built(cls, config)
+    count = len(getattr(scheduler, "alphas_cumprod", ()))
+    return tuple(n for n in range(fewest, count // 2 + 1) if count % n == 0)
+
+
 def _own_sigmas(scheduler: Any, scale: str, steps: int) -> Laid:
     if not hasattr(scheduler, "sigmas"):
         raise NoGridError("it has neither a table of noise levels nor sigmas")
