@@ -298,7 +298,7 @@ def test_order_tells_published_weights_from_those_of_the_actual_steps(capsys):
         slopes[method] = found["slope"]
     assert slopes["plms3"] == pytest.approx(2, abs=0.3)  # 0.3: less than half way to the next order
     assert slopes["lms3"] == pytest.approx(3, abs=0.3)
-    assert re.search(r"observed order  1\.\d+ \+- .*\nclaimed order   2", answer(capsys, "order", "ab2"))
+    assert re.search(r"observed order  (1\.9|2\.0)\d \+- .*\nclaimed order   2", answer(capsys, "order", "ab2"))
 
 
 def test_study_refuses_a_file_for_a_folder(capsys, tmp_path):

@@ -14,6 +14,8 @@ from numdiff.methods.churn import Churn
 from tests import zoo
 
 STEPS = 6
+ALIKE = ("cosine", "ddpm-linear", "sub-vp")
+"""Schedules with the ends of others: tested with the slow tests."""
 VARIANCE = 0.49
 SCHEDULES = {name: nd.schedules.get(name) for name in nd.schedules.names() if name != "discrete"}
 
@@ -85,7 +87,9 @@ def run(scheme, model, x):
 
 
 @pytest.mark.filterwarnings("ignore:.* adds no noise on this grid:UserWarning")
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in SCHEDULES]
+)
 def test_every_method_finishes_or_says_why_not(name):
     schedule, wrong = SCHEDULES[name], []
     model = model_of(schedule)

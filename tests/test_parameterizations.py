@@ -13,18 +13,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from numdiff import parameterizations as par
-from numdiff import schedules
+from numdiff import schedules, testing
 from numdiff.level import Level
 
 EPS = 2.0**-52
 PAIRS = list(itertools.permutations(par.names(), 2))
 SCHEDULES = [schedules.VPLinear(), schedules.SubVP(), schedules.Cosine(), schedules.VE(), schedules.EDM()]
 SCHEDULES += [schedules.Flow(), schedules.Flow(shift=3.0)]
-levels = st.builds(
-    lambda schedule, fraction: schedule.level(min(fraction * schedule.T, schedule.T)),
-    st.sampled_from(SCHEDULES),
-    st.one_of(st.floats(1e-3, 1), st.floats(-12, 0).map(lambda e: 10.0**e)),
-)
+levels = testing.levels(st.sampled_from(SCHEDULES))
 
 
 def meaning(name, level, x0, eps):

@@ -1,8 +1,30 @@
 """Every method that can be found by name."""
 
+import pytest
+
 import numdiff as nd
 from numdiff.methods import FAMILIES
 from numdiff.methods.registry import catalogue
+
+HEAVY = frozenset(
+    {
+        "AB4",
+        "AB5",
+        "FA3(1, momentum=1/4, error=4/5)",
+        "GHVB4(4/5)",
+        "GHVB5(4/5)",
+        "HB(AB4, 4/5)",
+        "PEC3",
+        "PECE3-3",
+        "PECE4-4",
+    }
+)
+"""Members whose exact algebra takes long, each of a family that has a smaller member too."""
+
+
+def by_weight(names):
+    """Return names as parameters of a test, the heavy ones among the slow tests."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in names]
 
 
 def missing(alias):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numdiff as nd
+from numdiff import testing
 from numdiff.elementary import log as log_of
 from numdiff.formulations import FORMULATIONS, Span
 from numdiff.methods.multistep import Point
@@ -21,7 +22,6 @@ from tests.methods.test_observed_orders import END, START, TOLERANCE, mixture_er
 
 SCHEDULE = nd.schedules.VPLinear()
 TIMES = np.array([0.95, 0.83, 0.62, 0.55, 0.41, 0.3, 0.17])
-rationals = st.fractions(Fraction(1, 2), 2, max_denominator=12)
 
 
 def model(x, t):
@@ -42,7 +42,7 @@ def run(method, x, *, grid=TIMES, **options):
 @settings(max_examples=25)
 @given(
     st.integers(1, 8),
-    st.lists(rationals, min_size=9, max_size=11),
+    testing.steps(9, 11, exact=True),
     st.lists(st.integers(-4, 4), min_size=8, max_size=8),
 )
 def test_every_order_integrates_polynomials_of_lower_degree_exactly_on_any_grid(k, steps, coefficients):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numdiff as nd
+from numdiff import testing
 from numdiff.formulations import FORMULATIONS, Span
 from numdiff.methods.multistep import Point
 from numdiff.symbolic.polynomials import ZETA
@@ -20,7 +21,7 @@ BETA, GAMMA, C = sp.symbols("beta gamma C")
 F = Fraction
 SCHEDULE = nd.schedules.VPLinear()
 TIMES = np.array([0.95, 0.83, 0.62, 0.55, 0.41, 0.3, 0.17])
-steps_of = st.lists(st.fractions(F(1, 2), 2, max_denominator=6), min_size=6, max_size=8)
+steps_of = testing.steps(6, 8, exact=True)
 every_formulation = pytest.mark.parametrize("formulation", [None, *FORMULATIONS.values()], ids=str)
 
 

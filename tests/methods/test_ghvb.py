@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numdiff as nd
+from numdiff import testing
 from numdiff.formulations import FORMULATIONS, Span
 from numdiff.methods.multistep import Point
 from numdiff.weights import moments
@@ -18,7 +19,6 @@ from numdiff.weights import moments
 BETA = sp.Symbol("beta", positive=True)
 SCHEDULE = nd.schedules.VPLinear()
 TIMES = np.array([0.95, 0.83, 0.62, 0.55, 0.41, 0.3, 0.17])
-rationals = st.fractions(Fraction(1, 2), 2, max_denominator=6)
 
 
 def model(x, t):
@@ -37,7 +37,7 @@ def run(method, grid=TIMES, schedule=SCHEDULE, prediction="noise"):
 @given(
     st.integers(1, 5),
     st.fractions(Fraction(1, 5), 1, max_denominator=7),
-    st.lists(rationals, min_size=6, max_size=8),
+    testing.steps(6, 8, exact=True),
     st.lists(st.integers(-4, 4), min_size=5, max_size=5),
 )
 def test_polynomials_of_lower_degree_are_integrated_exactly_through_the_velocity(k, beta, steps, coefficients):

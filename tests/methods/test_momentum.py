@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numdiff as nd
+from numdiff import testing
 from numdiff.phi import phi
 
 SCHEDULE = nd.schedules.VPLinear()
@@ -17,9 +18,8 @@ TIMES = np.array([0.95, 0.83, 0.62, 0.55, 0.41, 0.3, 0.17])
 ROUNDING = (
     1e-13  # six steps of some twenty operations each on numbers of size 1; x_0 from noise divides by alpha > 0.01
 )
-grids = st.lists(st.floats(0.05, 0.95), min_size=4, max_size=9, unique_by=lambda t: round(t, 2)).map(
-    lambda ts: np.array(sorted(ts, reverse=True))
-)
+spans = st.tuples(st.floats(0.5, 0.95), st.floats(0.05, 0.3))
+grids = testing.grids(SCHEDULE, min_steps=3, max_steps=8, max_ratio=10, span=spans)
 
 
 def model(x, t):

@@ -57,7 +57,12 @@ def windowed(method):
     return not getattr(level, "everywhere", True)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+ALIKE = ("cosine", "sub-vp")  # formulas as "vp-linear" is: with the slow tests
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in SCHEDULES]
+)
 def test_every_member_traced_equals_its_plain_layout_elsewhere(name):
     schedule, t_start = SCHEDULES[name]
     seen = 0
