@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from numdiff.certification.faults import Fault, best, wrong
+from numdiff.certification.faults import Fault, best, term, wrong
 from numdiff.certification.frames import ROUNDING, Row, View, errors, observed_order, views
 from numdiff.certification.identify import NotLinearError, identify
 from numdiff.certification.measure import Layout
@@ -40,6 +40,12 @@ the sample, which may be a hundred times the step."""
 SPREAD = 30
 """How much larger than that of a step the trace of single precision may be in another formulation or on old answers."""
 
+
+USED = 1e-9
+"""Relative weight from which an answer takes part in a step."""
+
+RIGHT = 1e-6
+"""Relative error up to which a moment is right."""
 
 CARRIED = 1e-9
 """How much of the sample may be lost where it is said to be carried exactly."""
@@ -119,8 +125,10 @@ def explain(
     chosen, sentence = natural, where.sentence(strict=order >= claim)
     if not sentence and order < claim:
         alone = sizes[natural[-1].name][-1] == 0.0  # where a step is right by itself, no other view has its fault
-        chosen, sentence = _coefficient([natural] if alone else _carrying(seen), natural, claim)
-        sentence = sentence or where.between() or _without_single_fault(natural[-1], claim)
+        chosen, sentence = natural, _at_its_best(natural[-1], order, claim)
+        if not sentence:
+            chosen, sentence = _coefficient([natural] if alone else _carrying(seen), natural, order, claim)
+        sentence = sentence or where.between() or _without_single_fault(natural[-1], order, claim)
     if not sentence and grain:
         sentence = f"its coefficients are in single precision: the weights of a step add up to 1 but for {grain:.0e}"
     row = _middle_row(chosen[-1])
@@ -190,7 +198,19 @@ def _grain(seen: list[Views]) -> float:
     return min(stay, default=0.0) if min(after for _, after in found) > low else 0.0
 
 
-def _coefficient(seen: list[Views], natural: Views, claim: int) -> tuple[Views, str]:
+def _at_its_best(view: View, order: int, claim: int) -> str:
+    """Say so if a step cannot have a higher order with as many answers as it combines: nothing in it is wrong."""
+    counts = {int(np.sum(np.abs(view.row(*pair, 1).weights) > USED)) for pair in view.ends}
+    if not order or counts != {order}:
+        return ""
+    answers = f"{order} answers" if order > 1 else "one answer"
+    return (
+        f"a step combines {answers}, with which no higher order than {order} can be had, and has it; order {claim} "
+        "needs a longer history or more stages"
+    )
+
+
+def _coefficient(seen: list[Views], natural: Views, order: int, claim: int) -> tuple[Views, str]:
     """Return what is wrong with a coefficient, and the view in which it is."""
     found: list[tuple[Fault, Views]] = []
     for chosen in seen:
@@ -200,7 +220,7 @@ def _coefficient(seen: list[Views], natural: Views, claim: int) -> tuple[Views, 
                 f"its weights are those of equal steps in {chosen[-1].formulation.variable}, whatever they are",
             )
         tables = [{(one.place, one.rank, one.least, one.names): one for one in series(view, claim)} for view in chosen]
-        fault = best([(tables[0][key], tables[1][key]) for key in tables[1] if key in tables[0]])
+        fault = best([(tables[0][key], tables[1][key]) for key in tables[1] if key in tables[0]], order)
         found += [] if fault is None else [(fault, chosen)]
     if not found:
         return natural, ""
@@ -208,20 +228,20 @@ def _coefficient(seen: list[Views], natural: Views, claim: int) -> tuple[Views, 
     return chosen, f"{fault.sentence()} ({chosen[-1].name})"
 
 
-def _without_single_fault(view: View, claim: int) -> str:
-    """Say what is known where no single coefficient explains the order."""
+def _without_single_fault(view: View, order: int, claim: int) -> str:
+    """Say what is known where no single coefficient explains the order: the first condition that fails."""
     row = _middle_row(view)
-    off = [
-        f"moment {m}: {x / mu:.4g} of what (*) asks"
-        for m, (x, mu) in enumerate(zip(row.defects(claim) + row.mu[:claim], row.mu[:claim], strict=True))
-        if abs(x / mu - 1) > 1e-6
-    ]
-    if not off:
+    taken = (row.defects(claim) + row.mu[:claim]) / row.mu[:claim]
+    if np.all(np.abs(taken - 1) < RIGHT):
         return (
             "the weights of every step integrate what they should, but its stages do not fit together: weighted with "
             f"them, what the stages miss in a linear answer adds up to {_coupled(view):.4g} h^2 instead of 0"
         )
-    return f"no single coefficient explains it; a step in the middle has {', '.join(off)} ({view.name})"
+    m = order if abs(taken[order] - 1) >= RIGHT else int(np.argmax(np.abs(taken - 1)))
+    return (
+        f"no single coefficient explains it; in the middle of a run a step takes {taken[m]:.4g} of {term(m)} that (*) "
+        f"asks ({view.name})"
+    )
 
 
 def _coupled(view: View) -> float:

@@ -98,6 +98,8 @@ class Fault:
         Of the series.
     odd
         Whether something is missing that need not be there: an older answer in the input of a stage.
+    term
+        Of the wrong term its m; None for a weight.
     """
 
     what: str
@@ -107,6 +109,7 @@ class Fault:
     exact: bool
     rank: int
     odd: bool = False
+    term: int | None = None
 
     @property
     def key(self) -> tuple[bool, bool, int, int, int, int]:
@@ -116,9 +119,7 @@ class Fault:
 
     def sentence(self) -> str:
         """Return the fault in words, with what to do about it."""
-        if self.simple is None:
-            return f"{self.what} carries {self.factor:.4g} of what (*) asks (mean over the steps; it varies)"
-        return f"{self.what} {_carries(self.simple)}"
+        return f"{self.what} {_carries(Fraction(self.factor) if self.simple is None else self.simple)}"
 
 
 def _carries(factor: Fraction) -> str:
@@ -131,15 +132,20 @@ def _carries(factor: Fraction) -> str:
     return f"carries {float(factor):.4g} of what (*) asks on every step: {remedy}"
 
 
-def best(pairs: Sequence[tuple[Series, Series]]) -> Fault | None:
+def best(pairs: Sequence[tuple[Series, Series]], order: int) -> Fault | None:
     """Return the single fault that explains most; None if none does.
+
+    A fault without a simple factor is none: what is not a formula at all can be called a faulty one in many ways.
 
     Parameters
     ----------
     pairs
         Each series on a grid, and on another one twice as fine.
+    order
+        Of the sampler. A wrong term with the m-th derivative leaves order m, so only terms up to that are to blame.
     """
     found = [fault for coarse, fine in pairs for fault in _explaining(coarse, fine)]
+    found = [fault for fault in found if fault.simple is not None and (fault.term is None or fault.term <= order)]
     return min(found, key=lambda fault: fault.key) if found else None
 
 
@@ -158,7 +164,8 @@ def _explaining(coarse: Series, fine: Series) -> Iterator[Fault]:
         for fault in _fault(fine.names[k] + fine.place, fine, [_of_weight(one, k) for one in (coarse, fine)]):
             yield replace(fault, odd=fault.simple == 0 and fine.rank == 1 and k != fine.inside - 1)
     for m in range(fine.least):
-        yield from _fault(_term(m, fine) + fine.place, fine, [_of_term(one, m) for one in (coarse, fine)])
+        found = _fault(_term(m, fine) + fine.place, fine, [_of_term(one, m) for one in (coarse, fine)])
+        yield from (replace(fault, term=m) for fault in found)
 
 
 def _idle(series: Series, k: int) -> bool:
@@ -185,12 +192,15 @@ def _of_term(series: Series, m: int) -> tuple[Array, Array]:
         return 1 + d[:, m] / series.mu[:, m], others / np.abs(d[:, m])[:, None]
 
 
-def _term(m: int, series: Series) -> str:
-    if m == 0:
-        return "the sum of the weights"
-    top = m == series.least - 1
+def term(m: int) -> str:
+    """Return what moment m of a row stands for."""
     ordinal = {1: "1st", 2: "2nd", 3: "3rd"}.get(m, f"{m}th")
-    return f"the term with the {ordinal} derivative" + (f" ({ordinal} divided difference)" if top else "")
+    return "the sum of the weights" if m == 0 else f"the term with the {ordinal} derivative"
+
+
+def _term(m: int, series: Series) -> str:
+    top = 0 < m == series.least - 1
+    return term(m) + (" (" + term(m).split()[-2] + " divided difference)" if top else "")
 
 
 def _fault(what: str, fine: Series, tried: list[tuple[Array, Array]]) -> Iterator[Fault]:

@@ -1,5 +1,7 @@
 """Samplers of a few lines, written against nothing but the formula of a step, right and wrong ones."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from numdiff.certification.subject import Subject
@@ -7,7 +9,7 @@ from numdiff.certification.subject import Subject
 
 def euler(field, x, levels, setting):
     """DDIM: the noise prediction kept over each step."""
-    for here, there in zip(levels, levels[1:], strict=False):
+    for here, there in pairwise(levels):
         noise = field(x, here)
         x = there.alpha * (x / here.alpha + (there.rho - here.rho) * noise)
     return x
@@ -15,7 +17,7 @@ def euler(field, x, levels, setting):
 
 def heun(field, x, levels, setting):
     """The trapezoidal rule in rho."""
-    for here, there in zip(levels, levels[1:], strict=False):
+    for here, there in pairwise(levels):
         first = field(x, here)
         guess = there.alpha * (x / here.alpha + (there.rho - here.rho) * first)
         mean = (first + field(guess, there)) / 2

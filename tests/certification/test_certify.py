@@ -1,5 +1,7 @@
 """Verdicts and causes, on samplers whose orders are known from theory, and on samplers that have none."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -81,7 +83,7 @@ def test_single_precision_is_named():
     def run(field, x, levels, setting):
         rounded = setting.precision == "shipped"
         keep = (lambda y: np.float64(np.float32(y))) if rounded else (lambda y: y)
-        for here, there in zip(levels, levels[1:], strict=False):
+        for here, there in pairwise(levels):
             scheme = nd.RK4().discretize(nd.schedules.VPLinear(), [here, there])
             from numdiff.certification.own import _run
 

@@ -118,3 +118,30 @@ def test_every_deterministic_method_is_clean_where_it_is_right():
         if all(one.order < method.order or one.sentence for one in seen):
             wrong.append((name, method.order, [(one.order, one.sentence) for one in seen]))
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("method", "claim"),
+    [
+        (nd.DDIM(), 2),
+        (nd.AdamsBashforth(2), 3),
+        (nd.Heun(), 3),
+        (nd.RK4(), 5),
+        (nd.DPMSolverPP(2), 3),
+        (nd.UniPC(2), 4),
+    ],
+    ids=str,
+)
+def test_a_right_formula_with_too_high_a_claim_is_not_accused_of_a_fault(method, claim):
+    """k answers have k free weights; explicit Runge-Kutta methods of up to four stages have at most that order."""
+    found = explain(of_method(method), claim)
+    assert found.order == claim - 1
+    assert f"no higher order than {claim - 1} can be had, and has it" in found.sentence
+    assert not any(word in found.sentence for word in ("factor", "sign", "lost"))
+
+
+@pytest.mark.parametrize("method", [nd.HeavyBall(nd.AdamsBashforth(2), 0.8), nd.GHVB(2, 0.8)], ids=str)
+def test_what_is_no_formula_of_the_claimed_order_is_not_mended_by_a_factor(method):
+    found = explain(of_method(method), method.order + 1)
+    assert found.order == method.order
+    assert "no single coefficient explains it" in found.sentence
