@@ -3,22 +3,18 @@
 diffusers goes through the names ``torch.float32`` and ``np.float32`` of a scheduler's module, and through its
 ``randn_tensor``: `scheduler_module` replaces these and nothing else.
 
-k-diffusion's package imports augmentations, data sets and networks; `k_diffusion` loads its sampling module alone.
-Its samplers work in the precision of the sample and of the sigmas, so float64 needs no patch. They are at scale
+`k_diffusion` returns its sampling module. Its samplers work in the precision of the sample and of the sigmas, so float64 needs no patch. They are at scale
 alpha = 1: the schedule is EDM's, where the network's time is sigma.
 """
 
 import importlib
-import importlib.util
-import sys
 import warnings
-from functools import cache
-from types import ModuleType
 
 import numpy as np
 import torch
 
 import numdiff as nd
+from numdiff.adapters.subjects.sigmas import k_diffusion as k_diffusion
 
 EDM = nd.schedules.EDM(T=200.0)
 SCHEDULE = nd.schedules.Discrete.stable_diffusion()
@@ -29,27 +25,6 @@ MIXTURE = nd.problems.GaussianMixture(
     [[-1.0, -0.5], [1.0, 1.0], [1.2, -1.0]],
     [[[0.5, 0.3], [0.3, 0.25]], [[0.1, -0.08], [-0.08, 0.1]], [[0.04, 0.0], [0.0, 0.9]]],
 )
-
-
-@cache
-def k_diffusion():
-    """Return k-diffusion's sampling module; its own ``__init__`` is not run, and torchvision stays a name."""
-    found = importlib.util.find_spec("k_diffusion")
-    if found is None:
-        raise ImportError("k-diffusion is missing: make test, or pip install --no-deps -r constraints-peers.txt")
-    package = ModuleType("k_diffusion")
-    package.__path__ = list(found.submodule_search_locations)
-    stubs = {name: ModuleType(name) for name in ("torchvision", "torchvision.transforms")}
-    stubs["torchvision.transforms"].functional = None
-    kept = {name: sys.modules.get(name) for name in stubs}
-    sys.modules.update(stubs, k_diffusion=package)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what its dependencies deprecate, at the import only
-            return importlib.import_module("k_diffusion.sampling")
-    finally:
-        for name, module in kept.items():
-            sys.modules.pop(name) if module is None else sys.modules.update({name: module})
 
 
 class StandIn:

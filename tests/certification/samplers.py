@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from numdiff.certification.subject import Subject
+from numdiff.certification.subject import Subject, level_of, position
 
 
 def euler(field, x, levels, setting):
@@ -23,6 +23,23 @@ def heun(field, x, levels, setting):
         mean = (first + field(guess, there)) / 2
         x = there.alpha * (x / here.alpha + (there.rho - here.rho) * mean)
     return x
+
+
+def kutta(keep=lambda x: x):
+    """The classical Runge-Kutta method of order 4 in rho; `keep` is what becomes of each sample."""
+
+    def run(field, x, levels, setting):
+        for here, there in pairwise(levels):
+            middle = level_of("vp", -np.log((here.rho + there.rho) / 2))
+            h, y, k = there.rho - here.rho, x / here.alpha, 0.0
+            total = 0.0
+            for level, part, weight in ((here, 0, 1), (middle, 0.5, 2), (middle, 0.5, 2), (there, 1, 1)):
+                k = field(level.alpha * (y + part * h * k), level)
+                total = total + weight * k / 6
+            x = keep(there.alpha * (y + h * total))
+        return x
+
+    return run
 
 
 def raising(field, x, levels, setting):
@@ -65,8 +82,6 @@ def remembering():
 
 def deaf(field, x, levels, setting):
     """Takes equal steps in log-SNR, whatever it is given."""
-    from numdiff.certification.subject import level_of, position
-
     first, last = (position("vp", level) for level in (levels[0], levels[-1]))
     own = [level_of("vp", lam) for lam in np.linspace(first, last, len(levels))]
     return euler(field, x, own, setting)
@@ -74,8 +89,6 @@ def deaf(field, x, levels, setting):
 
 def stubborn(field, x, levels, setting):
     """Always makes the same ten steps."""
-    from numdiff.certification.subject import level_of, position
-
     first, last = (position("vp", level) for level in (levels[0], levels[-1]))
     return euler(field, x, [level_of("vp", lam) for lam in np.linspace(first, last, 11)], setting)
 

@@ -323,6 +323,11 @@ def _written(config: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in config.items())
 
 
+def _regular(loop: Loop) -> tuple[int, ...]:
+    with computing("float64"):
+        return regular(loop.cls, loop.config)
+
+
 def _made(name: str, loop: Loop, order: int | None, stochastic: bool, notes: tuple[str, ...]) -> Subject:
     """Return the subject, with the grid of its own if samples can be compared at both ends of it."""
 
@@ -349,7 +354,7 @@ def _made(name: str, loop: Loop, order: int | None, stochastic: bool, notes: tup
         prediction=loop.prediction,
         scale=loop.scale,
         grid=lays_out,
-        regular=regular(loop.cls, loop.config) if lays_out else (),
+        regular=_regular(loop) if lays_out else (),
         single=True,
         stochastic=stochastic,
         version=version(),

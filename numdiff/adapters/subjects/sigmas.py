@@ -64,7 +64,7 @@ def names() -> tuple[str, ...]:
     ImportError
         If its sampling module cannot be loaded.
     """
-    return tuple(sorted(key for key, value in vars(_k_diffusion()).items() if key[:7] == "sample_" and callable(value)))
+    return tuple(sorted(key for key, value in vars(k_diffusion()).items() if key[:7] == "sample_" and callable(value)))
 
 
 def subject(name: str, *, order: int | None = None, **options: Any) -> Subject:
@@ -91,7 +91,7 @@ def subject(name: str, *, order: int | None = None, **options: Any) -> Subject:
     if name not in names():
         suggest(name, names(), "sampler of k-diffusion")
     return of_sampler(
-        getattr(_k_diffusion(), name),
+        getattr(k_diffusion(), name),
         name=f"k-diffusion:{name}",
         order=order,
         claim=ORDERS.get(name),
@@ -272,7 +272,7 @@ def _stochastic(run: Callable[..., Array]) -> bool:
 
 def _karras(steps: int) -> list[float]:
     """Return k-diffusion's usual grid, which ends in 0."""
-    return [float(s) for s in _k_diffusion().get_sigmas_karras(steps, OWN_RANGE[1], OWN_RANGE[0])]
+    return [float(s) for s in k_diffusion().get_sigmas_karras(steps, OWN_RANGE[1], OWN_RANGE[0])]
 
 
 def _version(package: str) -> str:
@@ -284,8 +284,8 @@ def _version(package: str) -> str:
 
 
 @cache
-def _k_diffusion() -> ModuleType:
-    """Return k-diffusion's sampling module."""
+def k_diffusion() -> ModuleType:
+    """Return k-diffusion's sampling module alone: its package imports augmentations, data sets and networks."""
     if "k_diffusion.sampling" in sys.modules:
         return sys.modules["k_diffusion.sampling"]
     found = importlib.util.find_spec("k_diffusion")
