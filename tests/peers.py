@@ -3,8 +3,8 @@
 diffusers goes through the names ``torch.float32`` and ``np.float32`` of a scheduler's module, and through its
 ``randn_tensor``: `scheduler_module` replaces these and nothing else.
 
-`k_diffusion` returns its sampling module. Its samplers work in the precision of the sample and of the sigmas, so float64 needs no patch. They are at scale
-alpha = 1: the schedule is EDM's, where the network's time is sigma.
+`k_diffusion` returns its sampling module. Its samplers work in the precision of the sample and of the sigmas, so that
+float64 needs no patch. They are at scale alpha = 1: the schedule is EDM's, where the network's time is sigma.
 """
 
 import importlib

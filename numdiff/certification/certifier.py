@@ -14,11 +14,11 @@ from numdiff.certification.certificate import Certificate
 from numdiff.certification.diagnose import Finding, diagnose, standard
 from numdiff.certification.experiments import Bench, Trial, flow_error, usable
 from numdiff.certification.health import complaint
-from numdiff.certification.measure import Layout, SamplerError
+from numdiff.certification.measure import VARIABLES, Layout, SamplerError
 from numdiff.certification.own import of_method
 from numdiff.certification.subject import Setting, Subject
 from numdiff.certification.weak import measure_weak
-from numdiff.grids.patterns import PATTERNS
+from numdiff.grids.patterns import GRIDS
 from numdiff.methods.base import Method
 from numdiff.problems.paths import Path, toys
 from numdiff.properties.order.regression import FEWEST, OrderEstimate
@@ -49,7 +49,8 @@ def certify(
     steps
         Different numbers of steps, at least three that the subject can make.
     patterns
-        Rough grids beside equal steps: "alternating", "random", "refined".
+        Grids beside equal steps in log-SNR: "alternating", "random", "refined", or equal steps in "karras", "rho",
+        "inverse-rho".
     seed
         Of random patterns.
 
@@ -97,11 +98,15 @@ def _found(bench: Bench, claim: int | None, roughs: tuple[Layout, ...]) -> Findi
         return Finding("no order", reason, ())
     main = standard(bench, roughs)
     clean = main[0]
-    if clean.estimate is None or not clean.estimate.defined:
+    if clean.estimate is None or _exact(clean.estimate) or (claim is None and not clean.estimate.defined):
         return Finding("no order", clean.failure or getattr(clean.estimate, "cause", ""), main)
     if claim is None:
         return Finding("observed", "", main)
     return diagnose(bench, claim, main)
+
+
+def _exact(estimate: OrderEstimate) -> bool:
+    return all(error <= estimate.floor for error in estimate.errors)
 
 
 def weak_error(bench: Bench, trial: Trial) -> OrderEstimate:
@@ -135,9 +140,10 @@ def _roughs(patterns: Sequence[str], seed: int) -> tuple[Layout, ...]:
     if isinstance(patterns, str):
         raise TypeError(f"patterns must be a sequence of names, got the string {patterns!r}; write ({patterns!r},)")
     for name in patterns:
-        if name not in PATTERNS:
-            suggest(name, PATTERNS, "pattern")
-    return tuple(Layout(name, seed=seed) for name in patterns if name != "uniform")
+        if name not in GRIDS:
+            suggest(name, GRIDS, "pattern")
+    named = [name for name in patterns if name != "uniform"]
+    return tuple(Layout(variable=name) if name in VARIABLES else Layout(name, seed=seed) for name in named)
 
 
 def _versions(subject: Subject) -> dict[str, str]:

@@ -13,6 +13,7 @@ Nothing here knows a sampler's name or its formula.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -54,7 +55,7 @@ def standard(bench: Bench, roughs: tuple[Layout, ...]) -> tuple[Experiment, ...]
     """
     subject, clean = bench.subject, _cleanest(bench.subject)
     rough = [replace(clean, layout=layout) for layout in roughs if subject.given]
-    on_rough = [bench.run(trial.layout.pattern, trial) for trial in rough]
+    on_rough = [bench.run(trial.layout.name, trial) for trial in rough]
     if subject.stochastic:
         return bench.run("as shipped", clean), *on_rough
     shipped = replace(SHIPPED, own=subject.grid is not None, precision="shipped" if subject.single else "float64")
@@ -78,11 +79,14 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
         What `standard` returned, with an order in the first.
     """
     if all(meets(one, claim) for one in main):
-        return Finding("certified", _remarks(main), main)
+        return Finding("certified", "; ".join(filter(None, (_remarks(main), _grain(bench, claim)))), main)
     if bench.subject.stochastic:
         return _of_the_law(claim, main)
+    if _undefined(main[0]):
+        return Finding(*_coefficients(bench, claim, main), main)
     if meets(main[0], claim):
         causes, more = _one_at_a_time(bench, claim, _cleanest(bench.subject))
+        causes = [*causes, *filter(None, [_grain(bench, claim)])]
         return Finding("conditional", _joined(causes, main, claim), (*main, *more))
     natural, tried = _elsewhere(bench, claim)
     if natural is not None:
@@ -92,6 +96,10 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
         return Finding("conditional", _joined([first, *causes], main, claim), (*main, *tried, *more))
     verdict, cause = _coefficients(bench, claim, main)
     return Finding(verdict, cause, (*main, *tried))
+
+
+def _undefined(one: Experiment) -> bool:
+    return one.estimate is None or not one.estimate.defined
 
 
 def _of_the_law(claim: int, main: tuple[Experiment, ...]) -> Finding:
@@ -138,6 +146,17 @@ def _circumstances(bench: Bench, clean: Trial) -> Iterator[tuple[str, Trial, str
         yield "rounded times", rounded, "times rounded to its table, where N does not divide it, cost the order: {seen}"
 
 
+def _grain(bench: Bench, claim: int) -> str:
+    """Say so where coefficients are in single precision though everything else is not: it shows below many errors."""
+    if bench.subject.stochastic or not bench.subject.given:
+        return ""
+    try:
+        found = explain(bench.subject, claim)
+    except (NotLinearError, SamplerError):
+        return ""
+    return f"its coefficients are in single precision, to {found.grain:.0e}" if found.grain else ""
+
+
 def _joined(causes: list[str], main: tuple[Experiment, ...], claim: int) -> str:
     """Return the causes as one sentence; say so where no single one explains what was seen."""
     if causes:
@@ -168,6 +187,8 @@ def _elsewhere(bench: Bench, claim: int) -> tuple[Trial | None, list[Experiment]
 def _coefficients(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> tuple[str, str]:
     """Return verdict and cause from the coefficients themselves."""
     seen = f"with exact start and equal steps it has {_seen(main[0])}"
+    if not main[0].failure and _undefined(main[0]):
+        seen = _broken(main[0])
     if not bench.subject.given:
         return _verdict(main[0], claim), f"{seen}; it takes no levels, so its coefficients cannot be compared"
     try:
@@ -176,6 +197,8 @@ def _coefficients(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> tup
         return _verdict(main[0], claim), f"{seen}; its coefficients cannot be read: {error}"
     if found.sentence:
         return "refuted", f"{seen}: {found.sentence}"
+    if _undefined(main[0]):
+        return "no order", seen
     if found.order < claim:
         return "refuted", f"{seen}; read off the sampler, its weights have order {found.order} ({found.formulation})"
     text = "its weights integrate what they should, so either more steps are needed to see the order, or its stages "
@@ -200,6 +223,13 @@ def _seen(one: Experiment) -> str:
         return f"none: {one.estimate.cause}"
     clearly = "" if not one.estimate.irregular else ", without following a power"
     return f"order {one.estimate.slope:.2f}{clearly}{_stop(one.estimate)}"
+
+
+def _broken(one: Experiment) -> str:
+    """Return where a sampler without an order is not finite."""
+    assert one.estimate is not None
+    bad = [n for n, error in zip(one.estimate.steps, one.estimate.errors, strict=True) if not math.isfinite(error)]
+    return f"not finite at N = {', '.join(map(str, bad))}" if bad else f"no order: {one.estimate.cause}"
 
 
 def _stops(estimate: OrderEstimate) -> bool:

@@ -67,12 +67,15 @@ class Explanation:
         Numbers behind the sentence: "levels" (largest distance between where samples lie and where they are asked
         about), "errors" (of the moments, by formulation and number of steps), "moments" and "asked" (of a step in the
         middle, in units of its total weight).
+    grain
+        By what the weights of a step miss their sum where that is single precision; 0 where it is not.
     """
 
     sentence: str
     order: int
     formulation: str
     rows: dict[str, Any] = field(default_factory=dict)
+    grain: float = 0.0
 
 
 def explain(
@@ -134,7 +137,7 @@ def explain(
     row = _middle_row(chosen[-1])
     moments = row.defects(claim) + row.mu[:claim]
     rows = {"levels": where.deviation, "errors": sizes, "moments": moments.tolist(), "asked": row.mu[:claim].tolist()}
-    return Explanation(sentence, order, chosen[-1].name, rows)
+    return Explanation(sentence, order, chosen[-1].name, rows, grain)
 
 
 def _middle_row(view: View) -> Row:

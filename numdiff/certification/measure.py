@@ -95,6 +95,13 @@ class Layout:
     variable: str = "log-snr"
     seed: int = 0
 
+    @property
+    def name(self) -> str:
+        """The pattern, or the variable of equal steps that are not in log-SNR."""
+        if self.variable == "log-snr":
+            return self.pattern
+        return self.variable if self.pattern == "uniform" else f"{self.pattern} in {self.variable}"
+
     def levels(self, subject: Subject, span: tuple[float, float], steps: int) -> tuple[Level, ...]:
         """Return the levels of a run of `steps` steps over a span of log-SNRs (or times)."""
         variable = self.coordinate(subject)

@@ -23,7 +23,7 @@ from numdiff.certification.certificate import Certificate
 from numdiff.certification.documents import markdown, write
 from numdiff.certification.records import Records, conditions
 from numdiff.certification.subject import NotASamplerError, Subject
-from numdiff.grids.patterns import PATTERNS
+from numdiff.grids.patterns import GRIDS
 from numdiff.problems import mixtures, odes, paths
 from numdiff.properties.order.regression import FEWEST
 
@@ -154,8 +154,8 @@ def _check(jobs: int | None, steps: Sequence[int] | None, patterns: Sequence[str
     if isinstance(patterns, str):
         raise TypeError(f"patterns must be a sequence of names, got the string {patterns!r}; write ({patterns!r},)")
     for name in patterns:
-        if name not in PATTERNS:
-            suggest(name, PATTERNS, "pattern")
+        if name not in GRIDS:
+            suggest(name, GRIDS, "pattern")
     _check_path(path)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from numdiff.certification.certificate import VERDICTS
 from numdiff.cli import values
 from numdiff.cli.layout import columns
-from numdiff.grids.patterns import PATTERNS
+from numdiff.grids.patterns import GRIDS
 
 PACKAGES = ("numdiff", "diffusers", "k-diffusion", "azula", "scipy", "torchdiffeq")
 """Packages whose samplers have names."""
 
-ROUGH = tuple(name for name in PATTERNS if name != "uniform")
+ROUGH = tuple(name for name in GRIDS if name != "uniform")
 """Grids beside equal steps."""
 
 EPILOG = f"""\

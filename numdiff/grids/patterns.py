@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from numdiff._names import suggest
 
 PATTERNS = ("uniform", "alternating", "random", "refined")
+GRIDS = (*PATTERNS, "rho", "inverse-rho", "karras")
+"""Grids of convergence tests by name: patterns in log-SNR, and equal steps in another variable."""
+
 PERIOD = 8
 """Steps after which the random pattern repeats itself; numbers of steps that it divides fit best."""
 
