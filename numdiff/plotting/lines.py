@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from numdiff.plotting.style import new_axes, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+FEW = 10
+"""Numbers of steps that are all labelled."""
 
 
 def curves(
@@ -140,8 +143,20 @@ def _reference_slopes(ax: Axes, anchor: tuple[float, float, float], slopes: Iter
 
 
 def _integer_ticks(ax: Axes, steps: Sequence[NDArray[np.float64]]) -> None:
-    """Label the numbers of steps that were measured, if they are few, rather than powers of ten."""
+    """Label numbers of steps that were measured rather than powers of ten: all if they are few, else spread ones."""
     values = sorted({float(n) for part in steps for n in part})
-    if 0 < len(values) <= 10:
+    if len(values) > FEW:
+        apart = (values[-1] / values[0]) ** (1 / FEW)
+        values = list(_spread(values, apart))
+    if values:
         ax.set_xticks(values, [f"{v:g}" for v in values])
         ax.set_xticks([], minor=True)
+
+
+def _spread(values: Sequence[float], apart: float) -> Iterator[float]:
+    """Yield rising values that are at least a factor apart."""
+    before = 0.0
+    for v in values:
+        if v >= apart * before:
+            yield v
+            before = v

@@ -10,8 +10,9 @@ stay close to their mean (`SPREAD`), which is above `FLAT`, with at least `FEWES
 tell another story are no window if there were many to choose from: a few slopes may agree by chance where the error
 changes sign.
 
-A **plateau** is a tail over which the errors fall more slowly than h^`FLAT`, after errors that did fall. Its level is
-the median there, and points near it carry too much of it to be fitted.
+A **plateau** is a tail over which the errors fall more slowly than h^`FLAT`, after errors that did fall, or over which
+they rise to well above where they were led. Its level is the median there, and points near it carry too much of it to
+be fitted.
 """
 
 from __future__ import annotations
@@ -161,6 +162,8 @@ def _plateau(steps: Whole, errors: Floats) -> int | None:
     """Return the position at which errors stop falling; None if they fall to the end."""
     for k in range(1, len(errors) - 1):
         tail, length = errors[k:], float(np.log(steps[-1] / steps[k]))
+        if _rises(steps, errors, k) and errors[:k].max() >= SWING * np.median(tail):
+            return k
         long_enough = len(tail) >= FEWEST or length >= np.log(2) - 1e-9
         if not long_enough or tail.max() > SWING * tail.min() or errors[:k].max() < SWING * np.median(tail):
             continue
@@ -168,6 +171,15 @@ def _plateau(steps: Whole, errors: Floats) -> int | None:
         if -(middle @ np.log(tail)) / (middle @ middle) < FLAT and errors[k - 1] > tail[0]:
             return k
     return None
+
+
+def _rises(steps: Whole, errors: Floats, k: int) -> bool:
+    """Tell whether errors rise from k on, to well above where the two before it led: at a zero they would be below."""
+    if k < FEWEST - 1 or errors[-1] <= errors[k]:
+        return False
+    (slope,) = local(-np.log(steps[k - 2 : k]), np.log(errors[k - 2 : k]))
+    trend = errors[k - 1] * (steps[k - 1] / steps[-1]) ** slope
+    return bool(slope > FLAT and errors[-1] > SWING * trend)
 
 
 def _longest(slopes: Floats, stop: int, plateau: bool, shake: Floats | None) -> slice | None:
