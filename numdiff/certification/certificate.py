@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # or the help of the command line, which lists the verdicts, 
 
 VERDICTS = {
     "certified": "the claim is met with exact starting values, as shipped, and on rough grids",
-    "conditional": "the claim is met with exact starting values on smooth grids, and lost elsewhere",
+    "conditional": "the claim is met where all is clean (exact start, equal steps in one variable), and lost elsewhere",
     "refuted": "the claim is not met, whatever the start and the grid",
     "observed": "nothing is claimed; the order is what was seen",
     "undecided": "the runs do not show an order clearly enough",

@@ -47,7 +47,8 @@ def certify(
     path
         What is followed on given levels; the four toy equations of `numdiff.problems.paths.toys` by default.
     steps
-        Different numbers of steps, at least three that the subject can make.
+        Different numbers of steps, at least three that the subject can make; 24 to 384 by default, a third of that for
+        claims of order 7 and more.
     patterns
         Grids beside equal steps in log-SNR: "alternating", "random", "refined", or equal steps in "karras", "rho",
         "inverse-rho".
@@ -72,7 +73,9 @@ def certify(
             "schedulers, sample functions and step functions"
         )
     claim = _claim(subject.order if order is None else order)
-    bench = Bench(subject, path or toys(), _steps(subject, steps), weak_error if subject.stochastic else flow_error)
+    bench = Bench(
+        subject, path or toys(), _steps(subject, steps, claim), weak_error if subject.stochastic else flow_error
+    )
     found = _found(bench, claim, _roughs(patterns, seed))
     return Certificate(
         subject=subject.name,
@@ -125,8 +128,8 @@ def _claim(order: int | None) -> int | None:
     return int(order)
 
 
-def _steps(subject: Subject, steps: Sequence[int] | None) -> tuple[int, ...]:
-    found = tuple(sorted(usable(subject, steps)))
+def _steps(subject: Subject, steps: Sequence[int] | None, claim: int | None) -> tuple[int, ...]:
+    found = tuple(sorted(usable(subject, steps, claim)))
     if len(found) < FEWEST:
         asked = "" if steps is None else f" of {list(steps)}"
         raise ValueError(

@@ -13,17 +13,24 @@ Nothing here knows a sampler's name or its formula.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from numdiff.certification.certificate import Experiment
-from numdiff.certification.effective import explain
+from numdiff.certification.effective import Explanation, explain
 from numdiff.certification.experiments import CLEAN, SHIPPED, Bench, Trial, costs, meets
 from numdiff.certification.identify import NotLinearError
 from numdiff.certification.measure import Layout, SamplerError
 from numdiff.certification.subject import Subject
-from numdiff.properties.order.regression import OrderEstimate
+from numdiff.certification.words import biased, broken, floor_of, joined, remarks, seen, stops, undefined
+
+BIAS = "what is added does not vanish with the steps"
+HIDDEN = "a path at rest over the first and the last steps does not see it"
+GRAIN = "its coefficients are in single precision, to {:.0e}"
+UNSEEN = (
+    "its weights integrate what they should, so its stages do not fit together, or the order is not seen at these "
+    "numbers of steps: give others (steps=, --steps), fewer where errors reach rounding"
+)
 
 ELSEWHERE = ("rho", "inverse-rho", "time", "karras")
 """Variables other than the log-SNR in which weights may want equal steps."""
@@ -76,38 +83,65 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
     claim
         The order that is claimed.
     main
-        What `standard` returned, with an order in the first.
+        What `standard` returned.
     """
-    if all(meets(one, claim) for one in main):
-        return Finding("certified", "; ".join(filter(None, (_remarks(main), _grain(bench, claim)))), main)
     if bench.subject.stochastic:
         return _of_the_law(claim, main)
-    if _undefined(main[0]):
+    if undefined(main[0]):
         return Finding(*_coefficients(bench, claim, main), main)
+    if biased(main[0]):
+        return Finding("refuted", f"even where all is clean it has {seen(main[0])}: {BIAS}", main)
+    reading = _reading(bench, claim)
+    if reading is not None and reading.misplaced:
+        return Finding("refuted", f"{reading.misplaced}; {HIDDEN}", main)
+    grain = [] if reading is None or not reading.grain else [GRAIN.format(reading.grain)]
     if meets(main[0], claim):
-        causes, more = _one_at_a_time(bench, claim, _cleanest(bench.subject))
-        causes = [*causes, *filter(None, [_grain(bench, claim)])]
-        return Finding("conditional", _joined(causes, main, claim), (*main, *more))
+        return _met(bench, claim, main, reading, grain)
     natural, tried = _elsewhere(bench, claim)
     if natural is not None:
         variable = natural.layout.variable
         causes, more = _one_at_a_time(bench, claim, natural)
-        first = f"it has order {claim} on equal steps in {variable} and {_seen(main[0])} on equal steps in log-snr"
-        return Finding("conditional", _joined([first, *causes], main, claim), (*main, *tried, *more))
+        first = f"it has order {claim} on equal steps in {variable} and {seen(main[0])} on equal steps in log-snr"
+        return Finding("conditional", joined([first, *causes, *grain], main, claim), (*main, *tried, *more))
     verdict, cause = _coefficients(bench, claim, main)
     return Finding(verdict, cause, (*main, *tried))
 
 
-def _undefined(one: Experiment) -> bool:
-    return one.estimate is None or not one.estimate.defined
+def _met(
+    bench: Bench, claim: int, main: tuple[Experiment, ...], reading: Explanation | None, grain: list[str]
+) -> Finding:
+    """Return the verdict where the claim is met if all is clean."""
+    if all(meets(one, claim) for one in main):
+        rough = [bench.run(f"{trial.layout.name}, own start and end", trial) for trial in _unrested(bench, main)]
+        lost = [
+            f"on {one.name.replace(',', ' steps with its', 1)} it has {seen(one)}" for one in rough if costs(one, claim)
+        ]
+        said = "; ".join([*lost, *filter(None, [remarks(main)]), *grain])
+        return Finding("conditional" if lost else "certified", said, (*main, *rough) if lost else main)
+    causes, more = _one_at_a_time(bench, claim, _cleanest(bench.subject))
+    ends = [one for one in more if one.name in ("its own start", "its own end")]
+    if all(costs(one, claim) for one in ends) and ends and reading is not None and reading.order < claim:
+        said = reading.sentence or f"its weights have order {reading.order} ({reading.formulation})"
+        return Finding("refuted", f"{said}; {HIDDEN}", (*main, *more))
+    return Finding("conditional", joined([*causes, *grain], main, claim), (*main, *more))
+
+
+def _unrested(bench: Bench, main: tuple[Experiment, ...]) -> list[Trial]:
+    """Return the rough trials with the sampler's own start and end, which a path at rest would forgive."""
+    clean = _cleanest(bench.subject)
+    made = {one.name for one in main}
+    rough = [trial for trial in bench.made if trial.layout.name in made and trial.start and trial.end]
+    return [replace(trial, start=False, end=False) for trial in rough if trial.layout != clean.layout]
 
 
 def _of_the_law(claim: int, main: tuple[Experiment, ...]) -> Finding:
     """Return the verdict on a claimed weak order."""
+    if all(meets(one, claim) for one in main):
+        return Finding("certified", "", main)
     if meets(main[0], claim):
-        lost = "; ".join(f"on {one.name} steps it has {_seen(one)}" for one in main if not meets(one, claim))
+        lost = "; ".join(f"on {one.name} steps it has {seen(one)}" for one in main if not meets(one, claim))
         return Finding("conditional", f"its weak order is met on equal steps, and lost elsewhere: {lost}", main)
-    return Finding(_verdict(main[0], claim), f"the law of its samples shows {_seen(main[0])}", main)
+    return Finding(_verdict(main[0], claim), f"the law of its samples shows {seen(main[0])}", main)
 
 
 # --- the claim is met where everything is clean ---------------------------------------------------------------------
@@ -115,24 +149,27 @@ def _of_the_law(claim: int, main: tuple[Experiment, ...]) -> Finding:
 
 def _one_at_a_time(bench: Bench, claim: int, clean: Trial) -> tuple[list[str], list[Experiment]]:
     """Return the causes among the circumstances, and the experiments with one of them brought back at a time."""
-    causes, made = [], []
+    causes, remarked, made = [], [], []
     for name, trial, sentence in _circumstances(bench, clean):
         known = trial in bench.made
-        found = bench.run(name, trial)
+        found = bench.run(name, trial, brief=True)
         made += [] if known else [found]
-        if costs(found, claim) or (found.estimate is not None and _stops(found.estimate)):
-            causes.append(sentence.format(seen=_seen(found)))
-    return causes, made
+        if costs(found, claim) or biased(found):
+            causes.append(sentence.format(seen=seen(found)))
+        elif stops(found):
+            remarked.append(f"{name}:{floor_of(found)}")
+    return [*causes, *remarked], made
 
 
 def _circumstances(bench: Bench, clean: Trial) -> Iterator[tuple[str, Trial, str]]:
     """Yield the name of each circumstance, its trial, and what it means if the order falls under it alone."""
     subject, variable = bench.subject, clean.layout.variable
+    where = "" if subject.scale == "time" else f" in {variable}"
     yield "its own start", replace(clean, start=False), "the start alone costs the order: {seen}"
     yield "its own end", replace(clean, end=False), "its last steps alone cost the order: {seen}"
     if subject.given:
         rough = replace(clean, layout=Layout("alternating", variable))
-        text = "its weights are for equal steps in " + variable + ": on alternating steps it has {seen}"
+        text = "its weights are for equal steps" + where + ": on alternating steps it has {seen}"
         yield "alternating alone", rough, text
     if subject.single:
         single = replace(clean, precision="shipped")
@@ -147,26 +184,14 @@ def _circumstances(bench: Bench, clean: Trial) -> Iterator[tuple[str, Trial, str
         yield "rounded times", rounded, "times rounded to its table, where N does not divide it, cost the order: {seen}"
 
 
-def _grain(bench: Bench, claim: int) -> str:
-    """Say so where coefficients are in single precision though everything else is not: it shows below many errors."""
+def _reading(bench: Bench, claim: int) -> Explanation | None:
+    """Return what the coefficients say, None where they cannot be read."""
     if bench.subject.stochastic or not bench.subject.given:
-        return ""
+        return None
     try:
-        found = explain(bench.subject, claim)
+        return explain(bench.subject, claim)
     except (NotLinearError, SamplerError):
-        return ""
-    return f"its coefficients are in single precision, to {found.grain:.0e}" if found.grain else ""
-
-
-def _joined(causes: list[str], main: tuple[Experiment, ...], claim: int) -> str:
-    """Return the causes as one sentence; say so where no single one explains what was seen."""
-    if causes:
-        return "; ".join(causes)
-    short = [one for one in main if not meets(one, claim)]
-    seen = ", ".join(f"{one.name} ({_seen(one)})" for one in short)
-    if not any(costs(one, claim) for one in short):
-        return f"no circumstance costs the order alone; {seen} is not clear at these numbers of steps"
-    return f"no circumstance costs the order alone, several together do: {seen}"
+        return None
 
 
 # --- it is not --------------------------------------------------------------------------------------------------------
@@ -179,7 +204,7 @@ def _elsewhere(bench: Bench, claim: int) -> tuple[Trial | None, list[Experiment]
         return None, tried
     for variable in ELSEWHERE:
         trial = replace(CLEAN, layout=Layout(variable=variable))
-        tried.append(bench.run(f"equal steps in {variable}", trial))
+        tried.append(bench.run(f"equal steps in {variable}", trial, brief=True))
         if meets(tried[-1], claim):
             return trial, tried
     return None, tried
@@ -187,23 +212,20 @@ def _elsewhere(bench: Bench, claim: int) -> tuple[Trial | None, list[Experiment]
 
 def _coefficients(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> tuple[str, str]:
     """Return verdict and cause from the coefficients themselves."""
-    seen = f"with exact start and equal steps it has {_seen(main[0])}"
-    if not main[0].failure and _undefined(main[0]):
-        seen = _broken(main[0])
+    said = broken(main[0]) if undefined(main[0]) else f"with exact start and equal steps it has {seen(main[0])}"
     if not bench.subject.given:
-        return _verdict(main[0], claim), f"{seen}; it takes no levels, so its coefficients cannot be compared"
+        return _verdict(main[0], claim), f"{said}; it takes no levels, so its coefficients cannot be compared"
     try:
         found = explain(bench.subject, claim, layout=Layout())
     except (NotLinearError, SamplerError) as error:
-        return _verdict(main[0], claim), f"{seen}; its coefficients cannot be read: {error}"
+        return _verdict(main[0], claim), f"{said}; its coefficients cannot be read: {error}"
     if found.sentence:
-        return "refuted", f"{seen}: {found.sentence}"
-    if _undefined(main[0]):
-        return "no order", seen
+        return "refuted", f"{said}: {found.sentence}"
+    if undefined(main[0]):
+        return "no order", said
     if found.order < claim:
-        return "refuted", f"{seen}; read off the sampler, its weights have order {found.order} ({found.formulation})"
-    text = "its weights integrate what they should, so either more steps are needed to see the order, or its stages "
-    return _verdict(main[0], claim), f"{seen}; {text}do not fit together"
+        return "refuted", f"{said}; read off the sampler, its weights have order {found.order} ({found.formulation})"
+    return _verdict(main[0], claim), f"{said}; {UNSEEN}"
 
 
 def _verdict(clean: Experiment, claim: int) -> str:
@@ -211,44 +233,3 @@ def _verdict(clean: Experiment, claim: int) -> str:
     estimate = clean.estimate
     excluded = estimate is not None and estimate.defined and estimate.interval[1] < claim - 0.5
     return "refuted" if excluded else "undecided"
-
-
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-def _seen(one: Experiment) -> str:
-    """Return an observed order in words."""
-    if one.estimate is None:
-        return one.failure
-    if not one.estimate.defined:
-        return f"none: {one.estimate.cause}"
-    clearly = "" if not one.estimate.irregular else ", without following a power"
-    return f"order {one.estimate.slope:.2f}{clearly}{_stop(one.estimate)}"
-
-
-def _broken(one: Experiment) -> str:
-    """Return where a sampler without an order is not finite."""
-    assert one.estimate is not None
-    bad = [n for n, error in zip(one.estimate.steps, one.estimate.errors, strict=True) if not math.isfinite(error)]
-    return f"not finite at N = {', '.join(map(str, bad))}" if bad else f"no order: {one.estimate.cause}"
-
-
-def _stops(estimate: OrderEstimate) -> bool:
-    """Tell whether errors stop falling above the rounding of float64."""
-    return estimate.floor_kind not in ("", "double")
-
-
-def _stop(estimate: OrderEstimate) -> str:
-    """Return at what level errors stop falling, in words."""
-    if not _stops(estimate):
-        return ""
-    kinds = {"single": "the rounding of float32", "between": "less than the rounding of float32"}
-    size = kinds.get(estimate.floor_kind, "more than the rounding of float32")
-    return f" and a floor of {estimate.plateau:.0e} ({size})"
-
-
-def _remarks(main: tuple[Experiment, ...]) -> str:
-    """Return what a certified sampler's users should know all the same: a floor."""
-    return "; ".join(
-        f"{one.name}{_stop(one.estimate)}" for one in main if one.estimate is not None and _stops(one.estimate)
-    )

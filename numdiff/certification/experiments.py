@@ -22,10 +22,16 @@ from numdiff.certification.weak import NoNoiseError
 from numdiff.level import Level
 from numdiff.problems import mixtures
 from numdiff.problems.paths import Path, of_mixture
-from numdiff.properties.order.regression import OrderEstimate
+from numdiff.properties.order.regression import FEWEST, OrderEstimate
 
 STEPS = (24, 32, 48, 64, 96, 128, 192, 256, 384)
 """Numbers of steps: multiples of the period of rough patterns, closely spaced, so that a window has points enough."""
+
+HIGH = 7
+"""Order from which errors reach rounding at `STEPS`; claims of that order are put to the test at a third of them."""
+
+BRIEF = 250
+"""Most steps of the experiments that look for a cause, which need tell orders apart only."""
 
 TOLERANCE = 0.3
 """How far a slope may lie from an order and still be called it: less than half way to the next one."""
@@ -56,13 +62,12 @@ class Trial:
     own: bool = False
     rounded: bool = False
 
-    def __str__(self) -> str:
-        """Describe the circumstances."""
-        grid = (
-            f"its own {'rounded ' * self.rounded}grid"
-            if self.own
-            else f"{self.layout.pattern} steps in {self.layout.variable}"
-        )
+    def describe(self, scale: str) -> str:
+        """Return the circumstances in words, for a subject of some scale."""
+        where = "" if scale == "time" else f" in {self.layout.variable}"
+        grid = f"{'equal' if self.layout.pattern == 'uniform' else self.layout.pattern} steps{where}"
+        if self.own:
+            grid = f"its own {'rounded ' * self.rounded}grid"
         starts = "exact start" if self.start else "its own start"
         ends = "harmless end" if self.end else "its own end"
         return f"{grid}, {starts}, {ends}, {self.precision} precision"
@@ -95,14 +100,26 @@ class Bench:
     made: dict[Trial, Experiment] = field(default_factory=dict)
     _grids: dict[int, tuple[Level, ...]] = field(default_factory=dict)
 
-    def run(self, name: str, trial: Trial) -> Experiment:
-        """Return the experiment, made at most once, under this name."""
+    def run(self, name: str, trial: Trial, *, brief: bool = False) -> Experiment:
+        """Return the experiment, made at most once, under this name; a brief one makes no more than `BRIEF` steps."""
         if trial not in self.made:
+            what = trial.describe(self.subject.scale)
             try:
-                self.made[trial] = Experiment(name, str(trial), self.observe(self, trial))
+                bench = self.shortened() if brief else self
+                self.made[trial] = Experiment(name, what, self.observe(bench, trial))
             except (SamplerError, NotLinearError, NoNoiseError) as error:
-                self.made[trial] = Experiment(name, str(trial), failure=str(error))
+                self.made[trial] = Experiment(name, what, failure=str(error))
         return replace(self.made[trial], name=name)
+
+    def shortened(self) -> Bench:
+        """Return the bench with at most `BRIEF` steps, where enough are left to see an order."""
+
+        def few(steps: tuple[int, ...]) -> tuple[int, ...]:
+            kept = tuple(n for n in steps if n <= BRIEF)
+            return kept if len(kept) > FEWEST else steps
+
+        subject = replace(self.subject, regular=few(self.subject.regular))
+        return replace(self, subject=subject, steps=few(self.steps), made={})
 
     def own_levels(self, steps: int) -> tuple[Level, ...]:
         """Return the levels of the sampler's own grid."""
@@ -164,8 +181,19 @@ def _denoised(path: Path, levels: Sequence[Level]) -> Array:
 def meets(experiment: Experiment, claim: int) -> bool:
     """Tell whether an experiment shows the claimed order, or a higher one."""
     estimate = experiment.estimate
+    if holes(experiment):
+        return False
     doubtful = estimate is not None and estimate.irregular and estimate.interval[0] < claim - 0.5
     return bool(experiment.slope >= claim - TOLERANCE) and not doubtful
+
+
+def holes(experiment: Experiment) -> tuple[int, ...]:
+    """Return the numbers of steps without a finite result above one that has one: fewer may be unstable, more not."""
+    if experiment.estimate is None:
+        return ()
+    pairs = list(zip(experiment.estimate.steps, experiment.estimate.errors, strict=True))
+    first = min((n for n, error in pairs if math.isfinite(error)), default=math.inf)
+    return tuple(n for n, error in pairs if n > first and not math.isfinite(error))
 
 
 def costs(experiment: Experiment, claim: int) -> bool:
@@ -173,6 +201,8 @@ def costs(experiment: Experiment, claim: int) -> bool:
     return not experiment.slope >= claim - 0.5
 
 
-def usable(subject: Subject, steps: Sequence[int] | None) -> tuple[int, ...]:
-    """Return the numbers of steps that a subject can make."""
-    return tuple(n for n in (STEPS if steps is None else steps) if n <= subject.most)
+def usable(subject: Subject, steps: Sequence[int] | None, claim: int | None) -> tuple[int, ...]:
+    """Return the numbers of steps that a subject can make, fewer by default where a high order is claimed."""
+    if steps is None:
+        steps = tuple(n // 3 for n in STEPS) if claim is not None and claim >= HIGH else STEPS
+    return tuple(n for n in steps if n <= subject.most)

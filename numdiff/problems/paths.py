@@ -251,9 +251,22 @@ def joined(name: str, paths: Sequence[Path]) -> Path:
 
 
 def toys(span: tuple[float, float] = (-1.0, 3.0)) -> Path:
-    """Return the four smooth scalar toy equations as one path: nonlinear, non-autonomous, in closed form."""
+    """Return the four smooth scalar toy equations as one path: nonlinear, non-autonomous, in closed form.
+
+    Two points of four coordinates, the equations of the second in reverse order: a sampler that mixes up its points, or
+    has an eye for the first one only, does not follow both.
+    """
     found = odes()
-    return joined("toys", [of_ode(found[name], span) for name in ("reciprocal", "logistic", "riccati", "bernoulli")])
+    names = ("reciprocal", "logistic", "riccati", "bernoulli")
+    row = joined("toys", [of_ode(found[name], span) for name in names])
+
+    def turned(y: Array) -> Array:
+        return np.concatenate([point[None, :: 1 if k % 2 == 0 else -1] for k, point in enumerate(y)])
+
+    def exact(lam: float) -> Array:
+        return turned(np.repeat(row.exact(lam), 2, axis=0))
+
+    return replace(row, slope=lambda lam, y: turned(row.slope(lam, turned(y))), exact=exact)
 
 
 def of_mixture(

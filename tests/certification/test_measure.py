@@ -175,9 +175,9 @@ def test_what_a_sampler_raises_is_named_with_its_steps():
     assert caught.value.__cause__ is caught.value.error
 
 
-@pytest.mark.parametrize("what", [lambda x: x[0], lambda x: x.T, lambda x: 0.0], ids=["row", "transposed", "number"])
+@pytest.mark.parametrize("what", [lambda x: x[:1], lambda x: x.T, lambda x: 0.0], ids=["row", "transposed", "number"])
 def test_another_shape_is_refused(what):
-    with pytest.raises(ValueError, match=r"tests:failing returned shape \(.*\) for a sample of shape \(1, 4\)"):
+    with pytest.raises(ValueError, match=r"tests:failing returned shape \(.*\) for a sample of shape \(2, 4\)"):
         measure(failing(what), TOYS, (24, 32, 48))
 
 
