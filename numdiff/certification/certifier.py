@@ -14,7 +14,7 @@ from numdiff.certification.certificate import Certificate
 from numdiff.certification.diagnose import Finding, diagnose, standard
 from numdiff.certification.experiments import Bench, Trial, flow_error, usable
 from numdiff.certification.health import complaint
-from numdiff.certification.measure import VARIABLES, Layout, SamplerError
+from numdiff.certification.measure import VARIABLES, Layout, SamplerError, ShapeError
 from numdiff.certification.own import of_method
 from numdiff.certification.subject import Setting, Subject
 from numdiff.certification.weak import measure_weak
@@ -95,7 +95,7 @@ def _found(bench: Bench, claim: int | None, roughs: tuple[Layout, ...]) -> Findi
     """Return what experiments say, or why there are none."""
     try:
         reason = complaint(bench)
-    except SamplerError as error:
+    except (SamplerError, ShapeError) as error:
         reason = str(error)
     if reason:
         return Finding("no order", reason, ())

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from numdiff.certification.certificate import Experiment
 from numdiff.certification.effective import Explanation, explain
-from numdiff.certification.experiments import CLEAN, SHIPPED, Bench, Trial, costs, meets
+from numdiff.certification.experiments import CLEAN, SHIPPED, Bench, Trial, costs, holes, meets
 from numdiff.certification.identify import NotLinearError
 from numdiff.certification.measure import Layout, SamplerError
 from numdiff.certification.subject import Subject
@@ -94,6 +94,8 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
     reading = _reading(bench, claim)
     if reading is not None and reading.misplaced:
         return Finding("refuted", f"{reading.misplaced}; {HIDDEN}", main)
+    if holes(main[0]) and not costs(main[0], claim):
+        return Finding("conditional", f"{joined([], main, claim)}; elsewhere it has {seen(main[0])}", main)
     grain = [] if reading is None or not reading.grain else [GRAIN.format(reading.grain)]
     if meets(main[0], claim):
         return _met(bench, claim, main, reading, grain)
@@ -101,6 +103,8 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
     if natural is not None:
         variable = natural.layout.variable
         causes, more = _one_at_a_time(bench, claim, natural)
+        if hidden := _hidden(more, claim, reading):
+            return Finding("refuted", hidden, (*main, *tried, *more))
         first = f"it has order {claim} on equal steps in {variable} and {seen(main[0])} on equal steps in log-snr"
         return Finding("conditional", joined([first, *causes, *grain], main, claim), (*main, *tried, *more))
     verdict, cause = _coefficients(bench, claim, main)
@@ -119,11 +123,18 @@ def _met(
         said = "; ".join([*lost, *filter(None, [remarks(main)]), *grain])
         return Finding("conditional" if lost else "certified", said, (*main, *rough) if lost else main)
     causes, more = _one_at_a_time(bench, claim, _cleanest(bench.subject))
-    ends = [one for one in more if one.name in ("its own start", "its own end")]
-    if all(costs(one, claim) for one in ends) and ends and reading is not None and reading.order < claim:
-        said = reading.sentence or f"its weights have order {reading.order} ({reading.formulation})"
-        return Finding("refuted", f"{said}; {HIDDEN}", (*main, *more))
+    if hidden := _hidden(more, claim, reading):
+        return Finding("refuted", hidden, (*main, *more))
     return Finding("conditional", joined([*causes, *grain], main, claim), (*main, *more))
+
+
+def _hidden(more: list[Experiment], claim: int, reading: Explanation | None) -> str:
+    """Return what the coefficients say where start and end are both accused: rest hides what shifts a whole run."""
+    ends = [one for one in more if one.name in ("its own start", "its own end")]
+    if reading is None or reading.order >= claim or not ends or not all(costs(one, claim) for one in ends):
+        return ""
+    said = reading.sentence or f"its weights have order {reading.order} ({reading.formulation})"
+    return f"{said}; {HIDDEN}"
 
 
 def _unrested(bench: Bench, main: tuple[Experiment, ...]) -> list[Trial]:

@@ -145,6 +145,10 @@ class SamplerError(RuntimeError):
         super().__init__(f"raised at N = {steps}: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
+class ShapeError(ValueError):
+    """A sampler returned something else than a sample; the text says what."""
+
+
 def final(subject: Subject, path: Path, levels: Sequence[Level], setting: Setting) -> Array:
     """Return y = x/alpha where a subject arrives, shape (points, d), from the exact sample at the first level.
 
@@ -163,7 +167,7 @@ def final(subject: Subject, path: Path, levels: Sequence[Level], setting: Settin
         raise SamplerError(len(levels) - 1, error) from error
     result = np.asarray(found, dtype=float)
     if result.shape != start.shape:
-        raise ValueError(f"{subject.name} returned shape {result.shape} for a sample of shape {start.shape}")
+        raise ShapeError(f"{subject.name} returned shape {result.shape} for a sample of shape {start.shape}")
     return result / float(levels[-1].alpha)
 
 

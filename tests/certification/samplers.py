@@ -42,6 +42,35 @@ def kutta(keep=lambda x: x):
     return run
 
 
+def early(field, x, levels, setting):
+    """Heun's method whose second question is asked at the first level again."""
+    for here, there in pairwise(levels):
+        first = field(x, here)
+        guess = there.alpha * (x / here.alpha + (there.rho - here.rho) * first)
+        mean = (first + field(guess, here)) / 2
+        x = there.alpha * (x / here.alpha + (there.rho - here.rho) * mean)
+    return x
+
+
+def evened(field, x, levels, setting):
+    """Heun's method with the mean step in rho, whatever the grid."""
+    h = (levels[-1].rho - levels[0].rho) / (len(levels) - 1)
+    for here, there in pairwise(levels):
+        first = field(x, here)
+        guess = there.alpha * (x / here.alpha + h * first)
+        x = there.alpha * (x / here.alpha + h * (first + field(guess, there)) / 2)
+    return x
+
+
+def biased(field, x, levels, setting):
+    return heun(field, x, levels, setting) + 1e-3
+
+
+def mixed(field, x, levels, setting):
+    """Follows the first point's prediction with all points."""
+    return euler(lambda y, level: np.repeat(field(y, level)[:1], len(y), axis=0), x, levels, setting)
+
+
 def raising(field, x, levels, setting):
     if len(levels) > 60:
         raise IndexError("list index out of range")

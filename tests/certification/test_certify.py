@@ -1,11 +1,14 @@
 """Verdicts and causes, on samplers whose orders are known from theory, and on samplers that have none."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 import numdiff as nd
 from numdiff.certification import certify
 from numdiff.certification.own import of_method
+from numdiff.certification.subject import level_of
 from numdiff.problems import paths
 from tests.certification import samplers
 from tests.certification.samplers import subject
@@ -91,6 +94,79 @@ def test_single_precision_is_named():
     assert certify(subject(samplers.kutta(), 4)).cause == ""
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: samplers.early, "question 2 of each step is asked one node early"),
+        (lambda s: shifted(s), "asked one node late"),
+    ],
+    ids=["stage", "step"],
+)
+def test_questions_at_the_wrong_level_are_named_though_a_path_at_rest_forgives_them(change, words):
+    found = certify(subject(change(samplers.heun), 2), steps=STEPS)
+    assert found.verdict == "refuted"
+    assert words in found.cause
+
+
+def shifted(run):
+    """A sampler that is told the next level's predictions."""
+
+    def shift(field, x, levels, setting):
+        following = dict(zip(levels, [*levels[1:], levels[-1]], strict=True))
+        return run(lambda y, level: field(y, following[level]), x, levels, setting)
+
+    return shift
+
+
+def test_steps_that_are_not_those_of_the_grid_are_seen_where_the_path_does_not_rest():
+    found = certify(subject(samplers.evened, 2), steps=STEPS)
+    assert found.verdict != "certified"
+
+
+def test_a_bias_is_no_order():
+    found = certify(subject(samplers.biased, 2), steps=STEPS)
+    assert found.verdict in ("refuted", "undecided")
+    assert "bias" in found.cause or "does not vanish with the steps" in found.cause
+
+
+def test_points_that_are_mixed_up_are_noticed():
+    assert certify(subject(samplers.mixed, 1), steps=STEPS).verdict not in ("certified", "conditional")
+
+
+def test_rounded_times_are_named():
+    """A table of 240 entries in log-SNR, and weights for equal steps: where N does not divide it, steps are rough."""
+    lams = np.linspace(-1.0, 3.0, 241)
+    table = [level_of("edm", float(lam)) for lam in lams]
+
+    def grid(steps):
+        return tuple(table[round(k * 240 / steps)] for k in range(steps + 1))
+
+    def run(field, x, levels, setting):
+        before = None
+        for here, there in pairwise(levels):
+            h = float(there.log_snr) - float(here.log_snr)
+            slope = -float(here.rho) * field(x, here)
+            x = x + h * (slope if before is None else (3 * slope - before) / 2)
+            before = slope
+        return x
+
+    regular = tuple(n for n in range(20, 121) if 240 % n == 0)
+    found = certify(subject(run, 2, scale="edm", grid=grid, regular=regular), steps=(25, 35, 50, 70, 90, 110, 140))
+    assert found.verdict == "conditional"
+    assert "times rounded to its table, where N does not divide it, cost the order" in found.cause
+    assert "its own time table alone" not in found.cause
+
+
+def test_what_the_runs_do_not_show_is_undecided():
+    """An error that changes its sign between the numbers of steps: no order can be read off, and none is refuted."""
+
+    def run(field, x, levels, setting):
+        h = 1 / (len(levels) - 1)
+        return paths.toys().exact(float(levels[-1].log_snr)) * levels[-1].alpha * (1 + h * (1 - 70 * h))
+
+    assert certify(subject(run, 2), steps=STEPS).verdict in ("undecided", "no order")
+
+
 # --- no order --------------------------------------------------------------------------------------------------------
 
 
@@ -103,7 +179,7 @@ def test_a_sampler_that_raises_is_reported_with_the_number_of_steps():
 
 def test_numbers_of_steps_without_a_finite_result_are_reported():
     late = certify(subject(samplers.failing_above(200), 1))
-    assert late.verdict == "no order"
+    assert late.verdict not in ("certified", "observed")
     assert "256, 384" in late.cause
     early = certify(subject(samplers.failing_below(40), 2))
     assert early.verdict == "certified"
