@@ -99,6 +99,7 @@ class Bench:
     observe: Callable[[Bench, Trial], OrderEstimate]
     made: dict[Trial, Experiment] = field(default_factory=dict)
     _grids: dict[int, tuple[Level, ...]] = field(default_factory=dict)
+    _flows: dict[tuple[float, float], Path] = field(default_factory=dict)
 
     def run(self, name: str, trial: Trial, *, brief: bool = False) -> Experiment:
         """Return the experiment, made at most once, under this name; a brief one makes no more than `BRIEF` steps."""
@@ -139,9 +140,10 @@ class Bench:
         where = [[lam for lam in map(self._position, one) if math.isfinite(lam)] for one in levels]
         begin, last = min(one[0] for one in where), min(one[-1] for one in where)
         clean = not all(math.isfinite(self._position(one[-1])) for one in levels)
-        whole = (begin, math.inf if clean and not end else max(one[-1] for one in where))
-        path = of_mixture("two-modes", mixtures()["two-modes"], whole)
-        return path.resting(start=start, end=end, span=(max(one[0] for one in where), last))
+        whole = (begin, math.inf if clean else max(one[-1] for one in where))
+        if whole not in self._flows:  # which remember where their references lead
+            self._flows[whole] = of_mixture("two-modes", mixtures()["two-modes"], whole)
+        return self._flows[whole].resting(start=start, end=end, span=(max(one[0] for one in where), last))
 
     def _position(self, level: Level) -> float:
         return position(self.subject.scale, level)
