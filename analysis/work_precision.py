@@ -94,10 +94,9 @@ def draw(numbers: dict[str, Any]) -> Any:
     """Return the figure and the table of the ranking."""
     diagrams = {kind: work_precision.read(json.dumps(found)) for kind, found in numbers["diagrams"].items()}
     axes = plotting.figure(2, 2, 11.0, 8.0, sharex=True)
-    for column, (kind, found) in enumerate(diagrams.items()):
+    for column, found in enumerate(diagrams.values()):
         for row, what in enumerate(("rms", "median")):
             ax = plotting.work_precision(found.filter(labels=SHOWN), axes[row, column], error=what)
-            ax.set_title(kind, fontsize="medium")
             ax.set_ylim(top=3.0)
     return plotting.share(axes, 4), _table(diagrams)
 

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,7 +58,51 @@ def test_the_noise_of_samples_is_drawn_with_their_distances(found):
     ax = plotting.work_precision(found, error="energy", tags=("stochastic",))
     assert list(drawn(ax)) == ["SDE"]
     floor = next(line for line in ax.get_lines() if line.get_label() == "two exact samples")
-    assert set(floor.get_ydata()) == {found.floors["energy"][0]}
+    height, deviation = found.floors["energy"]
+    assert set(floor.get_ydata()) == {height}
+    (band,) = ax.patches
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx(
+        (height - 2 * deviation, height + 2 * deviation)
+    )
+    assert ax.get_legend().get_texts()[-1].get_text() == "two exact samples"
+
+
+def test_the_title_names_the_problem_and_says_where_the_best_of_several_grids_is_drawn(found):
+    assert plotting.work_precision(found).get_title() == "two modes, best of 2 grids"
+    assert plotting.work_precision(found, grids="each").get_title() == "two modes"
+    assert "two modes, best of 2 grids, by" in found.table()
+    one = replace(found, records=tuple(r for r in found.records if r.grid == "karras"))
+    assert plotting.work_precision(one).get_title() == "two modes"
+
+
+def look(container):
+    line = container.lines[0]
+    return line.get_color(), line.get_linestyle(), line.get_marker(), line.get_fillstyle()
+
+
+def test_a_sampler_looks_the_same_for_every_error_and_whatever_the_tags(found):
+    """The first of these samplers has no error against the flow, so that it is not drawn for the first error."""
+    turned = replace(found, records=tuple(sorted(found.records, key=lambda r: r.label, reverse=True)))
+    for grids in ("best", "each"):
+        axes = [
+            plotting.work_precision(turned, error=error, tags=tags, grids=grids)
+            for error in ("rms", "energy")
+            for tags in ((), ("multistep",))
+        ]
+        looks = {}
+        for ax in axes:
+            for container in ax.containers:
+                assert looks.setdefault(container.get_label(), look(container)) == look(container)
+        assert len(set(looks.values())) == len(looks) == (3 if grids == "best" else 6)
+
+
+def test_a_single_cost_has_an_axis_around_it(found):
+    one = replace(found, records=tuple(r for r in found.records if r.steps == 5), numbers=(5,))
+    low, high = plotting.work_precision(one).get_xlim()
+    assert low < 5 < high < 10
+    axis = plotting.interactive.work_precision(one).layout.xaxis
+    low, high = 10 ** np.array(axis.range)
+    assert low < 5 < high < 10
 
 
 def test_many_curves_have_their_own_styles_and_a_legend_beside_the_axes():
@@ -67,6 +112,9 @@ def test_many_curves_have_their_own_styles_and_a_legend_beside_the_axes():
     ax.figure.canvas.draw()
     assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1 - 1
     assert len({tuple(map(str, style_of_many(k).values())) for k in range(64)}) == 64
+    assert len({look(container) for container in ax.containers}) == INSIDE + 4
+    traces = plotting.interactive.work_precision(many).data
+    assert len({(trace.line.color, trace.marker.symbol) for trace in traces}) == INSIDE + 4
     x, y = next(line for line in ax.get_lines() if line.get_color() == "0.6").get_data()
     assert np.log(y[1] / y[0]) / np.log(x[1] / x[0]) == pytest.approx(-1)
 
@@ -79,16 +127,16 @@ def test_given_axes_are_used_and_nothing_to_draw_is_no_error(found):
 
 def test_the_interactive_figure_has_every_point_and_says_what_it_is(found):
     figure = plotting.interactive.work_precision(found)
-    traces = {trace.name: trace for trace in figure.data}
-    assert set(traces) == {f"{label}, {grid}" for label in found.labels for grid in ("log-snr", "karras")}
+    traces = {(trace.name, trace.customdata[0][1]): trace for trace in figure.data}
+    assert set(traces) == {(label, grid) for label in found.labels for grid in ("log-snr", "karras")}
     own = [r for r in found.records if (r.label, r.grid) == ("2M", "karras")]
-    trace = traces["2M, karras"]
+    trace = traces["2M", "karras"]
     assert list(trace.x) == [r.nfe for r in own]
     assert list(trace.y) == [r.error("rms") for r in own]
     assert list(trace.error_y.array) == [2 * r.errors["rms"][1] for r in own]
     assert trace.customdata[0][0] == ", ".join(own[0].tags)
     assert f"{own[0].errors['rms'][0]:.3g} ± " in trace.text[0]
-    assert list(traces["SDE, karras"].y) == [None, None]
+    assert list(traces["SDE", "karras"].y) == [None, None]
     assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "log")
 
 
@@ -106,6 +154,27 @@ def test_its_menus_choose_the_error_and_the_cost(found):
     assert [list(x) for x in steps.args[0]["x"]] == [[5, 10]] * 6
 
 
+def test_only_samplers_with_such_an_error_are_in_its_legend_each_once(found):
+    figure = plotting.interactive.work_precision(found)
+    named = [trace.name for trace in figure.data if trace.visible and trace.showlegend]
+    assert named == ["DDIM", "2M"]
+    button = figure.layout.updatemenus[0].buttons[1].args[0]
+    shown = [trace.name for trace, ok, row in zip(figure.data, button["visible"], button["showlegend"], strict=True)
+             if ok and row]  # fmt: skip
+    assert shown == ["DDIM", "2M", "SDE"]
+    dashes = {trace.customdata[0][1]: trace.line.dash for trace in figure.data}
+    assert all(f"{dash}: {grid}" in figure.layout.title.text for grid, dash in dashes.items())
+
+
+def test_axes_are_labelled_by_what_was_measured_in_whole_numbers(found):
+    """Digits between powers of ten, "2 5", could be read as evaluations; a format makes them full numbers."""
+    figure = plotting.interactive.work_precision(found)
+    assert list(figure.layout.xaxis.tickvals) == [5, 10]
+    assert figure.layout.xaxis.tickformat == figure.layout.yaxis.tickformat == "~g"
+    seconds = next(b for b in figure.layout.updatemenus[1].buttons if b.label == "against seconds").args[1]
+    assert (seconds["xaxis.tickmode"], seconds["xaxis.tickvals"]) == ("auto", None)
+
+
 def test_the_page_holds_the_data_and_needs_no_network(found, tmp_path):
     path = plotting.interactive.write_html(plotting.interactive.work_precision(found), tmp_path / "page.html")
     page = path.read_text(encoding="utf-8")
@@ -113,7 +182,10 @@ def test_the_page_holds_the_data_and_needs_no_network(found, tmp_path):
     assert tags
     assert not any("src" in tag or "href" in tag for tag in tags)
     assert len(page) > 1e6  # the library itself
-    assert all(json.dumps(name) in page for name in ("DDIM, karras", "two modes"))
+    assert "height:95vh" in page
+    assert '"responsive": true' in page
+    assert all(json.dumps(name) in page for name in ("DDIM", "karras"))
+    assert "two modes" in page
     assert repr(found.records[0].error("rms")) in page
     assert list(tmp_path.iterdir()) == [path]
 
@@ -137,6 +209,16 @@ def test_bad_input(found, draw):
     for wrong in ({"error": "W2"}, {"against": "money"}, {"tags": ("slow",)}):
         with pytest.raises(ValueError, match="unknown"):
             draw(found, **wrong)
+    with pytest.raises(TypeError, match="diagram must be a numdiff"):
+        draw(3)
+
+
+def test_slopes_that_are_no_numbers_are_refused(found):
+    for wrong in (3, ("a",)):
+        with pytest.raises(TypeError, match="slopes must be a sequence of orders"):
+            plotting.work_precision(found, slopes=wrong)
+        with pytest.raises(TypeError, match="slopes must be a sequence of orders"):
+            plotting.order_plot({}, slopes=wrong)
 
 
 def test_a_page_that_cannot_be_written_says_where(found, tmp_path):

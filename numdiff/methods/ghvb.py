@@ -80,7 +80,8 @@ class GHVB(Multistep):
         As in `AdamsBashforth`.
     weights
         "variable" (order k on any grid) or "uniform" (as published: order k on equal steps only, and 2 at most in a
-        run, since v_0 = f_0 is not the velocity of equal steps; 1 on other grids).
+        run, since v_0 = f_0 is not the velocity of equal steps; on others 2 where the steps change smoothly, 1 where
+        they are rough).
 
     Raises
     ------
@@ -90,7 +91,8 @@ class GHVB(Multistep):
     Notes
     -----
     Order k; 1 stage; N evaluations for N steps. With weights "variable", the repaired form, order k holds on any grid
-    with exact starts; the published ones, "uniform", have it on equal steps, 2 at most in a run, and 1 on other grids.
+    with exact starts; the published ones, "uniform", have it on equal steps, 2 at most in a run, 2 on steps that change
+    smoothly, and 1 on rough ones.
 
     The ICLR paper names methods by one float, ceil(order) = k with beta its fractional part: its 2.8 is ``GHVB(3,
     0.8)``, its 1.8 ``GHVB(2, 0.8)``. See `GHVB.from_paper`.

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdiff.plotting.lines import order_plot
-from numdiff.plotting.style import new_axes, style_of
+from numdiff.plotting.lines import order_plot, style_of_many
+from numdiff.plotting.style import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from numdiff.certification.certificate import Certificate, Experiment
+
+MOST = 8
+"""Experiments that are drawn unless told otherwise: as many as there are colours."""
+
+INSIDE = 4
+"""Experiments that a legend inside the axes names; more of them stand below it."""
 
 
 def certificate_plot(
@@ -22,7 +28,8 @@ def certificate_plot(
     """Draw the experiments of a certificate, doubly logarithmic.
 
     Points of the window, to which the order was fitted, are filled and joined by a thick line; the others are hollow.
-    A thin grey line has the slope of the claim, and errors in the grey band are below the floor.
+    A thin grey line has the slope of the claim, and errors in the grey band are below the floor. The legend says what
+    tables say: orders with their 95 % intervals, "irregular" where the errors follow no power of the step.
 
     Parameters
     ----------
@@ -31,33 +38,59 @@ def certificate_plot(
     ax
         Where to draw.
     names
-        The experiments to draw; by default all that were measured.
+        The experiments to draw. By default eight of those that were measured: exact start, as shipped and alternating
+        first, then those that fall short most; the others are left out without a word.
     **style
         Passed to ``ax.loglog``.
 
     Raises
     ------
+    TypeError
+        For what is no certificate.
     KeyError
         For an experiment that was not made.
     """
-    chosen = certificate.experiments if names is None else tuple(certificate[name] for name in names)
-    shown = {_label(one): one for one in chosen if one.estimate is not None}
-    estimates: dict[str, Any] = {label: one.estimate for label, one in shown.items()}
-    ax = new_axes(5.6, 4.2) if ax is None else ax
+    from numdiff.certification.certificate import Certificate as Known
+
+    if not isinstance(certificate, Known):
+        raise TypeError(f"certificate must be a Certificate, as certify() returns it; got {certificate!r}")
+    chosen = _telling(certificate) if names is None else [certificate[name] for name in names]
+    estimates: dict[str, Any] = {_label(one): one.estimate for one in chosen if one.estimate is not None}
+    ax = new_axes(*_size(len(estimates))) if ax is None else ax
     errors = {label: (found.steps, found.errors) for label, found in estimates.items()}
     slopes = () if certificate.claim is None else (certificate.claim,)
     thin: dict[str, Any] = {"linewidth": 0.7, "markerfacecolor": "white"} | style
     order_plot(errors, ax, slopes=slopes, **thin)
     for k, (label, found) in enumerate(estimates.items()):
-        _window(ax, found, style_of(k) | style, label)
+        _window(ax, found, style_of_many(k) | style, label)
     _floor(ax, [found.floor for found in estimates.values()])
     ax.set_title(_title(certificate), fontsize="medium", loc="left")
+    if len(estimates) > INSIDE:
+        ax.legend(frameon=False, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.14))
     return ax
 
 
+def _telling(certificate: Certificate) -> list[Experiment]:
+    """Return the experiments that are drawn unless told otherwise; those without an order come last."""
+    from numdiff.certification.pages import MAIN
+
+    made = [one for one in certificate.experiments if one.estimate is not None]
+    main = [one for one in made if one.name in MAIN]
+    others = [one for one in made if one.name not in MAIN]
+    return [*main, *sorted(others, key=lambda one: one.slope if np.isfinite(one.slope) else np.inf)][:MOST]
+
+
+def _size(experiments: int) -> tuple[float, float]:
+    """Return width and height, in inches, of a figure with room for its legend."""
+    return (5.6, 4.2) if experiments <= INSIDE else (5.6, 4.2 + 0.17 * experiments)
+
+
 def _label(one: Experiment) -> str:
-    slope = one.slope
-    return f"{one.name}: {slope:.2f}" if np.isfinite(slope) else f"{one.name}: no order"
+    """Return the name of an experiment with its order, in the words of tables."""
+    from numdiff.certification.pages import DASH, order
+
+    words = order(one.estimate)
+    return f"{one.name}: {'no order' if words == DASH else words}"
 
 
 def _title(certificate: Certificate) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numdiff.plotting.style import new_axes, style_of
+from numdiff.plotting.style import COLOURS, LINES, MARKERS, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def curves(
     for k, (name, points) in enumerate(lines.items()):
         x, y = _pair(name, *points)
         shown = np.isfinite(x) & np.isfinite(y) & ((x > 0) | (not logx)) & ((y > 0) | (not logy))
-        chosen = style_of(k) | ({"markersize": 4} if markers else {"marker": None})
+        chosen = style_of_many(k) | ({"markersize": 4} if markers else {"marker": None})
         options: dict[str, Any] = {"label": name, "linewidth": 1.5} | chosen | style
         ax.plot(np.where(shown, x, np.nan), np.where(shown, y, np.nan), **options)
     if logx:
@@ -90,10 +90,11 @@ def order_plot(
     **style
         Passed to ``ax.loglog``.
     """
+    slopes = checked_slopes(slopes)
     ax = new_axes() if ax is None else ax
     shown = {name: _positive(name, *points) for name, points in errors.items()}
     for k, (name, (n, e)) in enumerate(shown.items()):
-        ax.loglog(n, e, **({"label": name, "markersize": 4, "linewidth": 1.5} | style_of(k) | style))
+        ax.loglog(n, e, **({"label": name, "markersize": 4, "linewidth": 1.5} | style_of_many(k) | style))
     longest = max((len(n) for n, _ in shown.values()), default=0)
     anchors = [(n[0], e[0], n[-1]) for n, e in shown.values() if len(n) == longest > 1]
     if anchors:
@@ -105,6 +106,26 @@ def order_plot(
     if shown:
         ax.legend(frameon=False, fontsize="small")
     return ax
+
+
+def style_of_many(k: int) -> dict[str, Any]:
+    """Return colour, line style and marker of the k-th curve; from the ninth on the pairs of them change."""
+    shift = k + k // 8
+    return {"color": COLOURS[k % 8], "linestyle": LINES[shift % 8], "marker": MARKERS[shift % 8]}
+
+
+def checked_slopes(slopes: Any) -> tuple[float, ...]:
+    """Return the orders of reference lines.
+
+    Raises
+    ------
+    TypeError
+        For anything but a sequence of numbers.
+    """
+    found = tuple(slopes) if isinstance(slopes, Iterable) else (None,)
+    if not all(isinstance(p, (int, float, np.integer, np.floating)) for p in found):
+        raise TypeError(f"slopes must be a sequence of orders such as (1, 2), got {slopes!r}")
+    return found
 
 
 def error_against_nfe(
@@ -147,13 +168,13 @@ def _integer_ticks(ax: Axes, steps: Sequence[NDArray[np.float64]]) -> None:
     values = sorted({float(n) for part in steps for n in part})
     if len(values) > FEW:
         apart = (values[-1] / values[0]) ** (1 / FEW)
-        values = list(_spread(values, apart))
+        values = list(spread(values, apart))
     if values:
         ax.set_xticks(values, [f"{v:g}" for v in values])
         ax.set_xticks([], minor=True)
 
 
-def _spread(values: Sequence[float], apart: float) -> Iterator[float]:
+def spread(values: Sequence[float], apart: float) -> Iterator[float]:
     """Yield rising values that are at least a factor apart."""
     before = 0.0
     for v in values:

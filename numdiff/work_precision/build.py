@@ -10,6 +10,7 @@ import numpy as np
 from numdiff._names import suggest
 from numdiff.certification.measure import VARIABLES, Layout
 from numdiff.certification.subject import Setting
+from numdiff.work_precision import doors
 from numdiff.work_precision.plan import Plan
 from numdiff.work_precision.problem import target
 from numdiff.work_precision.record import ERRORS, Diagram, checked_cost
@@ -91,15 +92,26 @@ def diagram(
         For samplers, problems, names and numbers that are none, and errors that the problem does not have.
     ImportError
         Where an error needs a library that is not there, with the extra that brings it.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.work_precision.diagram(
+    ...     {"DDIM": nd.DDIM(), "AB2": nd.AdamsBashforth(2)}, nd.problems.paths.toys(), nfe=(10, 40), repeats=0
+    ... )
+    >>> [record.nfe for record in found.records if record.label == "AB2"]
+    [10, 40]
+    >>> [record.label for record in found.best(40)]
+    ['AB2', 'DDIM']
     """
     by, numbers = _numbers(nfe, steps)
-    asked = _asked(errors)
+    asked, used = _asked(errors), doors.setting(setting)
+    chosen, layouts = _samplers(samplers, tags or {}), _layouts(grids)
     found = target(problem, name=name, span=span, points=points, sets=sets, seed=seed)
     for error in asked:
         found.check(error)
     repeats = _repeats(repeats, checked_cost(against))
-    plan = Plan(found, asked, by, repeats, setting or Setting())
-    chosen, layouts = _samplers(samplers, tags or {}), _layouts(grids)
+    plan = Plan(found, asked, by, repeats, used)
     floors = {e: found.floor(e) for e in asked if plan.sampled(e)}
     results = [plan.run(sampler, label, layout, numbers) for sampler in chosen for label, layout in layouts.items()]
     records = tuple(record for part in results for record in part[0])
@@ -123,7 +135,7 @@ def _numbers(nfe: Iterable[int] | None, steps: Iterable[int] | None) -> tuple[st
 
 
 def _asked(errors: Iterable[str] | str) -> tuple[str, ...]:
-    asked = tuple(dict.fromkeys([errors] if isinstance(errors, str) else errors))
+    asked = doors.words("errors", errors, '("rms", "W2")')
     if not asked:
         raise ValueError(f"errors must be at least one of {', '.join(ERRORS)}, got none")
     for error in asked:
@@ -135,28 +147,33 @@ def _asked(errors: Iterable[str] | str) -> tuple[str, ...]:
 def _repeats(repeats: int | None, against: str) -> int:
     if repeats is None:
         return TIMED if against in ("seconds", "overhead") else 1
-    if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)) or repeats < 0:
-        raise ValueError(f"repeats must be a whole number of at least 0, got {repeats!r}")
-    return int(repeats)
+    return doors.whole("repeats", repeats, 0)
 
 
 def _samplers(samplers: Mapping[str, Any], tags: Mapping[str, Iterable[str]]) -> list[Sampler]:
     if not isinstance(samplers, Mapping) or not samplers:
         raise TypeError(f'samplers must be a mapping such as {{"DDIM": nd.DDIM()}}, not empty; got {samplers!r}')
-    for label in set(tags) - set(samplers):
-        suggest(label, samplers, "label")
+    doors.mapping("samplers", samplers, '{"DDIM": nd.DDIM()}')
+    for label in doors.mapping("tags", tags, '{"DDIM": ("ours",)}'):
+        if label not in samplers:
+            suggest(label, samplers, "label")
     return [made(label, value, tags.get(label, ())) for label, value in samplers.items()]
 
 
 def _layouts(grids: Iterable[str] | str | Mapping[str, Any]) -> dict[str, Layout | None]:
     """Return the layouts by label, None for a sampler's own grid."""
-    names = [grids] if isinstance(grids, str) else grids
-    given = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+    given = _labelled(grids)
     known = (*VARIABLES, "time", "own")
     for value in given.values():
-        if not isinstance(value, Layout) and value not in known:
+        if not isinstance(value, Layout) and (not isinstance(value, str) or value not in known):
             suggest(value, known, "grid")
     if not given:
         raise ValueError(f"grids must be at least one of {', '.join(known)}, got none")
     made = {label: v if isinstance(v, Layout) else Layout(variable=v) for label, v in given.items() if v != "own"}
     return {label: made.get(label) for label in given}
+
+
+def _labelled(grids: Any) -> dict[str, Any]:
+    if isinstance(grids, Mapping):
+        return dict(doors.mapping("grids", grids, '{"Karras": "karras"}'))
+    return {name: name for name in doors.words("grids", grids, '("log-snr", "karras")')}

@@ -10,7 +10,8 @@ Where the points are a sample of a law, rms = sqrt(m) of the mean m of e_i^2 has
 
     s / (2 sqrt(n m)),      s^2 the variance of the e_i^2 (the delta method),
 
-and the median that of the bootstrap. The largest error estimates no property of the law and has none.
+and the median that of the bootstrap; from fewer than `FEWEST` points neither says anything. The largest error
+estimates no property of the law and has none.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from numdiff.certification.subject import Array
 
 Value = tuple[float, float | None]
 """An error and its standard error; None where there is none."""
+
+FEWEST = 4
+"""Points from which on their scatter is given as a standard error."""
 
 RESAMPLES = 200
 """Samples of the bootstrap: the standard error of a standard error of 5 %."""
@@ -41,7 +45,7 @@ def rms(e: Array) -> Value:
     with np.errstate(over="ignore"):
         squares = e**2
         value = float(np.sqrt(np.mean(squares)))
-    if len(e) < 2 or not 0 < value < inf:
+    if len(e) < FEWEST or not 0 < value < inf:
         return value, None
     return value, float(np.std(squares, ddof=1)) / (2 * value * sqrt(len(e)))
 
@@ -54,7 +58,7 @@ def largest(e: Array) -> Value:
 def median(e: Array) -> Value:
     """Return the median with the standard error of the bootstrap."""
     value = float(np.median(e))
-    if len(e) < 2 or not np.all(np.isfinite(e)):
+    if len(e) < FEWEST or not np.all(np.isfinite(e)):
         return value, None
     chosen = np.random.default_rng(0).integers(len(e), size=(RESAMPLES, len(e)))
     return value, float(np.std(np.median(e[chosen], axis=1), ddof=1))

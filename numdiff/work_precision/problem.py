@@ -16,6 +16,7 @@ import numpy as np
 from numdiff.certification.subject import Array
 from numdiff.problems.mixture import GaussianMixture
 from numdiff.problems.paths import Path, of_mixture
+from numdiff.work_precision import doors
 from numdiff.work_precision.errors import Value
 from numdiff.work_precision.transport import SAMPLED, over_sets
 
@@ -99,13 +100,15 @@ def target(
     Raises
     ------
     TypeError
-        If it is neither a path nor a mixture.
+        If it is neither a path nor a mixture, or the span is no pair of numbers.
     ValueError
         For a span or points of a path, which has its own, or numbers out of range.
     """
-    for what, value in (("points", points), ("sets", sets)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
-            raise ValueError(f"{what} must be a whole number of at least 1, got {value!r}")
+    sets, seed = doors.whole("sets", sets, 1), doors.whole("seed", seed, 0)
+    points = None if points is None else doors.whole("points", points, 1)
+    span = None if span is None else doors.pair("span", span)
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {name!r}; write {str(name)!r}")
     if isinstance(problem, Path):
         if span is not None or points is not None:
             raise ValueError("a path has its own span and points; leave out span and points, or give a mixture")
@@ -114,7 +117,7 @@ def target(
         raise TypeError(
             f"problem must be a path such as nd.problems.paths.toys(), a GaussianMixture or a Gaussian, got {problem!r}"
         )
-    name, points = name or repr(problem), POINTS if points is None else int(points)
+    name, points = name or repr(problem), POINTS if points is None else points
     chosen = SPAN if span is None else span
     path = of_mixture(name, problem, chosen, points=points, seed=seed)
     if not math.isfinite(path.span[1]):

@@ -8,6 +8,7 @@ from math import exp, inf, isfinite, isnan, log, nan, sqrt
 from typing import Any
 
 from numdiff._names import suggest
+from numdiff.work_precision import doors
 from numdiff.work_precision.errors import Value
 
 ERRORS = {
@@ -131,6 +132,17 @@ class Diagram:
         """All tags, sorted."""
         return tuple(sorted({tag for record in self.records for tag in record.tags}))
 
+    @property
+    def grids(self) -> tuple[str, ...]:
+        """Labels of the grids, in their order."""
+        return tuple(dict.fromkeys(record.grid for record in self.records))
+
+    @property
+    def heading(self) -> str:
+        """The problem, and that errors are those of the best of several grids where they are."""
+        several = len(self.grids)
+        return f"{self.problem}, best of {several} grids" if several > 1 else self.problem
+
     def filter(
         self, *, tags: Iterable[str] = (), without: Iterable[str] = (), labels: Iterable[str] | None = None
     ) -> Diagram:
@@ -157,7 +169,7 @@ class Diagram:
         ValueError
             For an error that was not measured.
         """
-        name = self.checked(error)
+        name, nfe = self.checked(error), doors.whole("nfe", nfe, 1)
         found = (_smallest(self._fitting(label, nfe), name) for label in self.labels)
         return tuple(sorted((r for r in found if r), key=lambda r: r.error(name)))
 
@@ -201,7 +213,7 @@ class Diagram:
             lines.append([label, *(_written(r.errors[name]) if r else "" for r in cells)])
         if name in self.floors:
             lines.append(["*two exact samples*", *[_written(self.floors[name])] * len(self.numbers)])
-        head = f"{ERRORS[name][0].upper()}{ERRORS[name][1:]} on {self.problem}, by {COSTS[self.by]}:"
+        head = f"{ERRORS[name][0].upper()}{ERRORS[name][1:]} on {self.heading}, by {COSTS[self.by]}:"
         return head + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
     def document(self) -> str:
@@ -246,9 +258,13 @@ def average(diagrams: Sequence[Diagram], problem: str) -> Diagram:
 
     Raises
     ------
+    TypeError
+        For anything but a sequence of diagrams.
     ValueError
         For no diagrams, or such as were asked for different errors or numbers.
     """
+    if not isinstance(diagrams, Sequence) or not all(isinstance(one, Diagram) for one in diagrams):
+        raise TypeError(f"diagrams must be a list of numdiff.work_precision.Diagram, got {diagrams!r}")
     if not diagrams:
         raise ValueError("diagrams must be at least one")
     first = diagrams[0]
@@ -298,10 +314,10 @@ def _written(value: Value) -> str:
 
 
 def _words(name: str, given: Iterable[str], known: Iterable[str]) -> set[str]:
-    words = set([given] if isinstance(given, str) else given)
-    for word in words - set(known):
+    found = set(doors.words(name, given, '("DDIM", "Heun")' if name == "labels" else '("multistep", "order 3")'))
+    for word in sorted(found - set(known)):
         suggest(word, known, {"tags": "tag", "without": "tag", "labels": "label"}[name])
-    return words
+    return found
 
 
 def checked_cost(name: str) -> str:

@@ -31,9 +31,11 @@ from numdiff.drivers import program
 from numdiff.executor import Machine
 from numdiff.executor_native import fitted
 from numdiff.level import Level
-from numdiff.methods.base import Method
+from numdiff.methods.base import STARTS, Method
+from numdiff.methods.checks import choice
 from numdiff.methods.scheme import Scheme
 from numdiff.parameterizations import get
+from numdiff.work_precision import doors
 
 Nodes = list[tuple[Level, Array]]
 Runner = Callable[[Field, Array, Setting], tuple[Array, Nodes]]
@@ -162,6 +164,7 @@ def made(label: str, value: Any, tags: Iterable[str] = ()) -> Sampler:
     """
     if isinstance(tags, str):
         raise TypeError(f"tags of {label!r} must be a sequence of words, got {tags!r}; write ({tags!r},)")
+    tags = doors.words(f"tags of {label!r}", tags, '("ours", "cheap")')
     value, options = value if isinstance(value, tuple) and len(value) == 2 else (value, {})
     if not isinstance(options, Mapping):
         raise TypeError(f"the options of {label!r} must be a mapping such as {{'start': 'runge-kutta'}}: {options!r}")
@@ -175,7 +178,8 @@ def made(label: str, value: Any, tags: Iterable[str] = ()) -> Sampler:
 
 
 def _own(label: str, value: Any, options: dict[str, Any], tags: Iterable[str]) -> Sampler:
-    scale, start = options.pop("scale", "vp"), options.pop("start", "lower")
+    scale, start = doors.scale(options.pop("scale", "vp")), options.pop("start", "lower")
+    choice("start", start, STARTS)
     if isinstance(value, str):
         value = numdiff.method(value.removeprefix("numdiff:"), **options)
     elif not isinstance(value, Method):

@@ -1,6 +1,7 @@
 """Diagrams: orders, evaluations, errors along the way, third parties, and what is refused or left out."""
 
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import numdiff as nd
 from numdiff.certification.measure import Layout
 from numdiff.certification.own import of_method
-from numdiff.certification.subject import Subject
+from numdiff.certification.subject import Setting, Subject
 from numdiff.problems.paths import Path, toys
 from numdiff.properties.order.regression import observed
 from numdiff.work_precision import diagram
@@ -240,6 +241,22 @@ ONE = {"a": nd.DDIM()}
         (lambda: diagram(ONE, toys(), repeats=-1), ValueError, "repeats must be a whole number"),
         (lambda: diagram(ONE, toys(), tags={"b": ("x",)}), ValueError, "unknown label 'b'"),
         (lambda: diagram(ONE, toys(), tags={"a": "fast"}), TypeError, r"write \('fast',\)"),
+        (lambda: diagram(ONE, toys(), tags={"a": 3}), TypeError, "tags of 'a' must be a name or a sequence"),
+        (lambda: diagram(ONE, toys(), tags=3), TypeError, "tags must be a mapping such as"),
+        *((lambda s=s: diagram(ONE, RING, span=s), TypeError, "span must be two numbers") for s in (3, "ab", (1, "x"))),
+        (lambda: diagram(ONE, RING, span=(1, 2, 3)), TypeError, r"such as \(-5, 4.5\); got \(1, 2, 3\)"),
+        (lambda: diagram(ONE, toys(), errors=3), TypeError, "errors must be a name or a sequence of names"),
+        (lambda: diagram(ONE, toys(), errors=[["rms"]]), TypeError, "errors must be a name or a sequence of names"),
+        (lambda: diagram(ONE, toys(), grids=3), TypeError, "grids must be a name or a sequence of names"),
+        (lambda: diagram(ONE, toys(), grids={"a": [3]}), ValueError, "unknown grid"),
+        (lambda: diagram(ONE, RING, seed="a"), ValueError, "seed must be a whole number of at least 0, got 'a'"),
+        (lambda: diagram(ONE, RING, seed=-1), ValueError, "seed must be a whole number of at least 0, got -1"),
+        (lambda: diagram(ONE, RING, sets=None), ValueError, "sets must be a whole number"),
+        (lambda: diagram(ONE, toys(), setting="float32"), TypeError, "setting must be a Setting"),
+        (lambda: diagram(ONE, toys(), name=3), TypeError, "name must be a string, got 3"),
+        (lambda: diagram({3: nd.DDIM()}, toys()), TypeError, "labels of samplers must be strings, got 3"),
+        (lambda: diagram({"a": (nd.DDIM(), {"start": "x"})}, toys()), ValueError, "start must be one of 'lower'"),
+        (lambda: diagram({"a": (nd.DDIM(), {"scale": "vq"})}, toys()), ValueError, "unknown scale 'vq'"),
     ],
 )
 def test_bad_input(call, error, message):
@@ -253,3 +270,31 @@ def test_a_path_of_ones_own():
     assert found.problem == "decay"
     first, second = (r.error("rms") for r in found.records)
     assert 0 < second < first
+
+
+@pytest.mark.parametrize("precision", ["float64", "shipped"])
+@pytest.mark.parametrize("spec", ["k-diffusion:sample_dpmpp_sde", "diffusers:HeunDiscreteScheduler"])
+def test_third_parties_run_where_warnings_are_errors(spec, precision):
+    """Own grids go to sigma = 0, and a tree of Brownian motion has bounds that single precision moves."""
+    setting = Setting(precision=precision)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = diagram({"a": spec}, RING, nfe=(10,), grids=("own", "log-snr"), errors="W2", points=4, setting=setting)
+    assert found.records
+    assert not [row for row in found.left_out if "arning" in row.reason]
+
+
+def test_a_path_may_have_several_points_whose_scatter_needs_some_to_be_told():
+    """The error of all is the mean square of those of each; two points show no standard error."""
+    rates = np.array([[-2.0, -1.0], [-0.5, 1.0]])
+    apart = [
+        Path("one", lambda lam, y, r=r: r * y, lambda lam, r=r: np.exp(r * lam)[None], (0.0, 2.0), 1e-16) for r in rates
+    ]
+    both = Path("two", lambda lam, y: rates * y, lambda lam: np.exp(rates * lam), (0.0, 2.0), 1e-16)
+    asked = ("rms", "median", "max", "trajectory")
+    (found,) = diagram(ONE, both, steps=(10,), errors=asked).records
+    single = [diagram(ONE, path, steps=(10,), errors=asked).records[0] for path in apart]
+    assert found.error("rms") == pytest.approx(np.sqrt(np.mean([r.error("rms") ** 2 for r in single])))
+    assert found.error("max") == pytest.approx(max(r.error("max") for r in single))
+    assert found.error("trajectory") == pytest.approx(np.sqrt(np.mean([r.error("trajectory") ** 2 for r in single])))
+    assert all(deviation is None for _, deviation in found.errors.values())

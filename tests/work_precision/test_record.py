@@ -60,7 +60,7 @@ def test_curves():
 
 def test_the_table():
     lines = WHOLE.table().splitlines()
-    assert lines[0] == "Root mean square error at the end on toy, by model evaluations:"
+    assert lines[0] == "Root mean square error at the end on toy, best of 2 grids, by model evaluations:"
     assert lines[2:] == [
         "| sampler | 5 | 10 |",
         "| --- | --- | --- |",
@@ -128,3 +128,16 @@ def test_damaged_documents_are_refused(text, message):
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_bad_input_is_refused_in_the_callers_terms():
+    for call, message in (
+        (lambda: WHOLE.filter(tags=3), "tags must be a name or a sequence of names"),
+        (lambda: WHOLE.filter(labels=(3,)), "labels must be a name or a sequence of names"),
+        (lambda: average(3, "both"), "diagrams must be a list of"),
+        (lambda: average([3], "both"), "diagrams must be a list of"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+    with pytest.raises(ValueError, match="nfe must be a whole number of at least 1, got 'a'"):
+        WHOLE.best("a")
