@@ -1,8 +1,8 @@
 """Unknown names: one error message for every registry of the package, with the nearest known name.
 
-The nearest name is ``difflib``'s: the known name whose longest matching blocks cover most of both strings, if they
-cover at least 60 % of them, compared in lower case. It is only ever a suggestion; nothing is guessed on the caller's
-behalf.
+The nearest name is the shortest that begins with what was asked for; else ``difflib``'s, the known name whose longest
+matching blocks cover most of both strings, if they cover at least 60 % of them; else the shortest that holds it. Names
+are compared in lower case. It is only ever a suggestion; nothing is guessed on the caller's behalf.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ import difflib
 from collections.abc import Iterable
 from typing import NoReturn
 
+TELLING = 4
+"""Letters from which on a part of a name says which one is meant."""
+
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
     """Return the known name that resembles `name` most, or None where none does or `name` is no string."""
     if not isinstance(name, str):
         return None
     by_lower_case = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    part = name.lower()
+    holding = sorted((known for known in by_lower_case if len(part) >= TELLING and part in known), key=len)
+    beginning = [known for known in holding if known.startswith(part)]
+    found = beginning or difflib.get_close_matches(part, by_lower_case, n=1) or holding
     return by_lower_case[found[0]] if found else None
 
 

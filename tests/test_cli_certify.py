@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 
 import pytest
@@ -219,6 +220,7 @@ MISTAKES = {
     "numdiff:hb --set beta=1 --set beta=2": "--set gives an option twice",
     "numdiff:dpmpp --set order=3": "--order 3 is the claim, numdiff:dpmpp(order=3) the sampler's own option",
     "numdiff:ab2 --set beta=1": "unknown option of ab2 'beta'",
+    "numdiff:ghvb3": "method ghvb3 needs beta, for example --set beta=0.8",
     "numdiff:ghbv2": "did you mean 'ghvb'",
     "no_such_module:f": "unknown package 'no_such_module'",
     "ab2": "spec must read 'package:Name'",
@@ -235,6 +237,72 @@ def test_mistakes_are_one_line_and_exit_code_2(line, capsys, tmp_path, monkeypat
     assert err.count("\n") == 1
     assert MISTAKES[line] in err
     assert not list(tmp_path.iterdir())
+
+
+LAB = """
+def forgets(model, x, ts):
+    pass
+def step(x, t, t_next):
+    return x
+def euler(model, x, t, t_next):
+    return x + (t_next - t) * model(x, t)
+number = 3
+"""
+OWN = {
+    "step": "step(x, t, t_next) has no argument for the model; write step(model, x, t, t_next)",
+    "number": "must be a sampler that can be called, got 3",
+    "euler --set tme=sigma": "unknown option of lab_mine:euler 'tme'; did you mean 'time'",
+    "euler --set scale=time --set prediction=noise": "for a plain equation (--set scale=time), got 'noise'",
+}
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """The current folder holds a module with samplers, some of which are none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "lab_mine.py").write_text(LAB)
+    (tmp_path / "lab_broken.py").write_text("x = (")
+    for name in ("lab_mine", "lab_broken"):
+        monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.mark.parametrize("line", OWN)
+def test_mistakes_in_one_s_own_sampler_are_no_internal_errors(line, capsys, lab):
+    code, out, err = run(capsys, "certify", *f"lab_mine:{line}".split())
+    assert (code, out) == (2, "")
+    assert OWN[line] in err
+
+
+def test_a_module_that_cannot_be_imported_is_named(capsys, lab):
+    code, _, err = run(capsys, "certify", "lab_broken:x")
+    assert code == 2
+    assert "module lab_broken cannot be imported: SyntaxError" in err
+
+
+def test_a_sampler_that_returns_nothing_is_told_so(capsys, lab):
+    found = json.loads(answer(capsys, "certify", "lab_mine:forgets", "--json"))
+    assert found["verdict"] == "no order"
+    assert "forgets returned None; end it with `return x`" in found["cause"]
+
+
+def test_the_examples_of_the_help_can_be_resolved(capsys, lab, monkeypatch):
+    """All of them but for the module, which is another's: also what the text names by the way."""
+    seen = []
+    certify = lambda subject, **asked: seen.append(subject) or fake(subject, **asked)  # noqa: E731
+    monkeypatch.setattr("numdiff.certification.certifier.certify", certify)
+    lines = [line.split()[1:] for line in certify_options.EPILOG.splitlines() if line.startswith("  numdiff certify ")]
+    lines = [[word.replace("my_module:step_mine", "lab_mine:euler") for word in line] for line in lines]
+    single = [line for line in lines if ":" in line[1] and "my_module" not in line[1]]
+    text = certify_options.EPILOG.partition("It runs")[0]
+    named = re.findall(r"(?:numdiff|diffusers|k-diffusion|azula):\w+(?:\(\w+=\w+\))?", text)
+    assert len(single) >= 4
+    assert len(named) == 4
+    for line in [*single, *(["certify", name] for name in named)]:
+        run(capsys, *line)
+    assert len(seen) == len(single) + len(named)
+    assert [(s.scale, s.order) for s in seen if s.name == "lab_mine:euler"] == [("edm", 2)]
 
 
 def test_what_is_no_sampler_is_refused_with_the_reason(capsys, monkeypatch):

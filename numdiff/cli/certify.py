@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,6 +13,9 @@ from numdiff.cli.values import RefutedError, UsageError
 
 HELD = ("certified", "conditional", "observed")
 """Verdicts that leave no claim open; a claim that was never made is not refuted either."""
+
+_KEYWORD = re.compile(r"(\w\([^()]*\)|--set \w+=)|(?<![\w-])([a-z_]\w*)=\"?([\w./-]*\w)\"?")
+"""Arguments of the library, but not within calls, where they are options of a name."""
 
 _ONE = {"order": "--order", "set": "--set", "plot": "--plot"}
 _MANY = {"jobs": "--jobs", "out": "--out", "force": "--force"}
@@ -52,13 +56,12 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
 def _one(options: argparse.Namespace) -> Any:
     """Certify one sampler, and print or draw it."""
     from numdiff import certification
-    from numdiff.adapters import subjects
     from numdiff.certification import documents
     from numdiff.certification.table import path_named
     from numdiff.study.threads import limited
 
     path = path_named(options.path)
-    subject = subjects.resolve(options.sampler, order=options.order, **_settings(options))
+    subject = _resolved(options)
     with limited(1):
         found = certification.certify(subject, path=path, **_asked(options))
     if options.json:
@@ -68,6 +71,22 @@ def _one(options: argparse.Namespace) -> Any:
     if options.plot is not None:
         _draw(found, options)
     return found
+
+
+def _resolved(options: argparse.Namespace) -> Any:
+    """Return the subject; the library's options=... are --set here, and what is no sampler is the user's mistake."""
+    from numdiff.adapters import subjects
+
+    try:
+        return subjects.resolve(options.sampler, order=options.order, **_settings(options))
+    except (TypeError, ValueError) as error:
+        raise UsageError(_KEYWORD.sub(_as_setting, str(error))) from error
+
+
+def _as_setting(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1]
+    return f"--order {found[3]}" if found[2] == "order" else f"--set {found[2]}={found[3]}"
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -16,9 +16,24 @@ ROUGH = tuple(name for name in GRIDS if name != "uniform")
 """Grids beside equal steps."""
 
 EPILOG = f"""\
-SAMPLER is PACKAGE:NAME, such as diffusers:UniPCMultistepScheduler, k-diffusion:sample_dpmpp_2m or numdiff:ghvb3, with
-options in brackets if it has any: azula:zABSampler(order=3). Or it is MODULE:FUNCTION, a sampler of your own, written
-as sample(model, x, sigmas) or step(x, t, t_next); modules are looked for in the current folder too.
+SAMPLER is PACKAGE:NAME, such as diffusers:UniPCMultistepScheduler, k-diffusion:sample_dpmpp_2m or numdiff:unipc3, with
+options in brackets if it has any: azula:zABSampler(order=3). Or it is MODULE:FUNCTION, a sampler of your own; modules
+are looked for in the current folder too. It is written as
+
+  sample(model, x, sigmas)       as in k-diffusion: tensors, alpha = 1, model(x, sigma) returns the denoised sample;
+  sample(model, x, ts)           a whole run from ts[0] to ts[-1], on NumPy arrays;
+  step(model, x, t, t_next)      a step that remembers nothing; or
+  make_step(model)               a function or a class that returns step(x, t, t_next), made anew for every run;
+
+and the last three are told by --set what the model answers and what t is:
+
+  --set prediction=noise         what the model answers: noise (default), data, v, velocity or flow
+  --set scale=vp                 alpha^2 + sigma^2 = 1 (default); edm: alpha = 1; flow: alpha + sigma = 1; or time: a
+                                 plain equation y' = f(t, y), where model(y, t) is f
+  --set time=log-snr             what t is: log-snr (default, rising), sigma or time (both falling)
+  --set library=torch            tensors instead of NumPy arrays
+
+All other --set are arguments of the function itself.
 
 It runs on equations whose solutions are known, with exact starting values, as it is shipped, and on rough grids; the
 order is the slope of its errors, with a 95 % interval. Where that is below the claim, further experiments find out why:
@@ -30,7 +45,10 @@ verdicts:
 examples:
   numdiff certify diffusers:UniPCMultistepScheduler --order 3
   numdiff certify diffusers:DPMSolverMultistepScheduler --set solver_order=3 --order 3 --plot order.png
+  numdiff certify numdiff:ghvb3 --set beta=0.8
   numdiff certify my_module:sample_mine --order 2 --strict
+  numdiff certify my_module:step_mine --order 2 --set scale=edm --set time=sigma
+  numdiff certify my_module:solve --order 4 --set scale=time
   numdiff certify --list k-diffusion
   numdiff certify --all diffusers --jobs 2 --out results/diffusers --markdown
 """
@@ -50,7 +68,8 @@ def certify_options(parser: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the sampler, as in --set solver_order=3; may be given several times",
+        help="an option of the sampler, as in --set solver_order=3 or, of your own function, --set time=sigma; may be "
+        "given several times",
     )
     _experiments(parser.add_argument_group("experiments"))
     _tables(parser.add_argument_group("many samplers"))

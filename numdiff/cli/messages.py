@@ -12,7 +12,7 @@ import re
 _OPTION = {"h": "step", "real_interval": "real-interval"}
 _NAMES = "h|beta|order|ratio|rule|weights|formulation|variant|start|base|momentum|error|real_interval|guidance"
 _CALL = r"\w\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
-_KEYWORD = re.compile(rf"({_CALL})|\b({_NAMES})=\"?([\w./-]*\w)\"?")
+_KEYWORD = re.compile(rf"({_CALL})|(?<!--set )\b({_NAMES})=\"?([\w./-]*\w)\"?")
 
 _REMEDIES = (
     (

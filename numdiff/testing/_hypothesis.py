@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    from hypothesis import HealthCheck, settings
+    from hypothesis import HealthCheck, note, settings
     from hypothesis import strategies as st
     from hypothesis.strategies import SearchStrategy
 except ModuleNotFoundError as error:
@@ -11,4 +11,4 @@ except ModuleNotFoundError as error:
         "the strategies of numdiff.testing need hypothesis; pip install 'numdiff[testing]' (its assertions do without)"
     ) from error
 
-__all__ = ["HealthCheck", "SearchStrategy", "settings", "st"]
+__all__ = ["HealthCheck", "SearchStrategy", "note", "settings", "st"]

@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from math import comb
+from math import comb, isfinite
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ def assert_weights_integrate(weights: Any, nodes: Any, h: Any = None, c: Any = 0
         raise ValueError(f"weights need as many different nodes, got {len(weights)} weights and nodes {nodes}")
     if h is None or h == 0:
         raise ValueError(f"h must be the length of the step, not {h}")
+    _check_numbers(nodes, h, c, degree)
     for m in range(len(weights) if degree is None else degree + 1):
         expected: Any
         found = sum(w * u**m for w, u in zip(weights, nodes, strict=True))
@@ -89,10 +91,31 @@ def assert_weights_integrate(weights: Any, nodes: Any, h: Any = None, c: Any = 0
             scales = zip(_sizes(nodes, h, c), nodes, strict=True)
             expected = _moment(h, c, m)
             allowed = SLACK * (3 * len(nodes) + 8) * EPS * sum(S * abs(float(u)) ** m for S, u in scales)
+            if not isfinite(allowed):
+                raise ValueError(
+                    f"the integral of u^{m} overflows for {h=}, {c=} and nodes {nodes}; take a shorter step"
+                )
         if not abs(found - expected) <= allowed:
             raise AssertionError(
                 _text(f"u^{m}", found, expected, allowed, f"weights {weights}, nodes {nodes}, {h=}, {c=}")
             )
+
+
+def _check_numbers(nodes: Sequence[Any], h: Any, c: Any, degree: Any) -> None:
+    """Refuse what would make every sum right, or every sum wrong."""
+    for name, value in (("h", h), ("c", c), *(("every node", node) for node in nodes)):
+        if not isfinite(value):
+            raise ValueError(f"{name} must be finite, got {value}")
+    _check_degree(degree)
+
+
+def _check_degree(degree: Any) -> None:
+    if degree is None:
+        return
+    if isinstance(degree, bool) or not isinstance(degree, Integral):
+        raise TypeError(f"degree must be a whole number or None, got {degree!r}")
+    if degree < 0:
+        raise ValueError(f"degree must be at least 0, got {degree}; 0 looks at constants, that is at the sum")
 
 
 def _moment(h: Any, c: Any, m: int) -> float:
@@ -111,9 +134,8 @@ def _sizes(nodes: Sequence[Any], h: Any, c: Any) -> list[float]:
     u, moments = [abs(float(x)) for x in nodes], [abs(_moment(h, c, m)) for m in range(len(nodes))]
     sizes = []
     for j, own in enumerate(nodes):
-        basis = np.atleast_1d(np.poly([-x for i, x in enumerate(u) if i != j]))[
-            ::-1
-        ]  # prod (t + |u_i|), lowest power first
+        # prod (t + |u_i|), lowest power first
+        basis = np.atleast_1d(np.poly([-x for i, x in enumerate(u) if i != j]))[::-1]
         gaps = np.prod([abs(float(own - other)) for i, other in enumerate(nodes) if i != j])
         sizes.append(float(np.dot(basis, moments) / gaps))
     return sizes
@@ -123,7 +145,8 @@ def _assert_steps_integrate(method: Method, grid: Any, schedule: Any, degree: in
     """Let a method follow ((s - s_0)/S)^m for all m at once, one component each, and look at every step."""
     if method.stochastic:
         raise ValueError(f"{method} adds noise; assert that of its deterministic form")
-    highest = method.order - 1 if degree is None else degree
+    _check_degree(degree)
+    highest = max(method.order - 1, 0) if degree is None else degree
     scheme, formulation = method.discretize(schedule, grid), method._formulation(schedule)
     s = np.array([float(formulation.node(level)) for level in scheme.levels])
     if not np.all(np.isfinite(s)):

@@ -24,7 +24,8 @@ from numdiff.problems.ode import ODE
 from numdiff.problems.ode import odes as named
 from numdiff.problems.paths import Path
 from numdiff.schedules import Discrete, Schedule
-from numdiff.testing._hypothesis import SearchStrategy, st
+from numdiff.testing._hypothesis import SearchStrategy, note, st
+from numdiff.testing.time_strategies import real, whole
 
 Draw = Callable[[SearchStrategy[Any]], Any]
 
@@ -78,14 +79,15 @@ def _tables(draw: Draw) -> Discrete:
     return Discrete(betas=betas)
 
 
-@st.composite
-def mixtures(draw: Draw, max_dimension: int = 3, max_components: int = 3, *, spread: float = 2.0) -> GaussianMixture:
-    """Draw a well-conditioned mixture of Gaussians; the simplest is one of variance 1 at 0 in one dimension.
+def mixtures(
+    max_dimension: int = 3, max_components: int = 3, *, spread: float = 2.0
+) -> SearchStrategy[GaussianMixture]:
+    """Return a strategy of well-conditioned mixtures of Gaussians; the simplest is of variance 1 at 0 in one dimension.
+
+    The numbers of the mixture on which a test fails are printed with it, as a call that makes it again.
 
     Parameters
     ----------
-    draw
-        Hypothesis's own; left out in calls.
     max_dimension, max_components
         Largest sizes.
     spread
@@ -93,25 +95,33 @@ def mixtures(draw: Draw, max_dimension: int = 3, max_components: int = 3, *, spr
 
     Raises
     ------
-    ValueError
-        For sizes below 1 or a spread that is not positive.
+    ValueError, TypeError
+        For sizes that are no whole numbers of at least 1, or a spread that is not positive and finite.
     """
-    if min(max_dimension, max_components) < 1 or not spread > 0:
-        raise ValueError(
-            "max_dimension and max_components must be at least 1 and spread positive, got "
-            f"{max_dimension}, {max_components} and {spread}"
-        )
+    for name, value in (("max_dimension", max_dimension), ("max_components", max_components)):
+        whole(name, value)
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    real("spread", spread)
+    if not 0 < spread < np.inf:
+        raise ValueError(f"spread must be positive and finite, got {spread}; 2, say")
+    return _mixtures(max_dimension, max_components, spread)
+
+
+@st.composite
+def _mixtures(draw: Draw, max_dimension: int, max_components: int, spread: float) -> GaussianMixture:
+    """Draw the numbers of a mixture, and note them: the mixture itself tells its sizes only."""
     d, K = draw(st.integers(1, max_dimension)), draw(st.integers(1, max_components))
     shares = draw(st.lists(st.integers(1, 4), min_size=K, max_size=K))
     axes = draw(st.integers(1, 3))  # of the array of covariances: numbers, diagonals, or matrices
     count = K * (d + (1, d, d * (d + 1) // 2)[axes - 1])
     values = np.array(draw(st.lists(st.floats(-1, 1), min_size=count, max_size=count)))
     means, rest = spread * values[: K * d].reshape(K, d), values[K * d :].reshape(K, -1)
-    covariances = {1: lambda: 10.0 ** -abs(rest[:, 0]), 2: lambda: 10.0 ** -abs(rest), 3: lambda: _full(rest, d)}[
-        axes
-    ]()
-    weights = np.array(shares) / sum(shares)
-    return draw(st.builds(GaussianMixture, *(st.just(x.tolist()) for x in (weights, means, covariances))))
+    make = {1: lambda: 10.0 ** -abs(rest[:, 0]), 2: lambda: 10.0 ** -abs(rest), 3: lambda: _full(rest, d)}[axes]
+    numbers = {"weights": np.array(shares) / sum(shares), "means": means, "covariances": make()}
+    written = ", ".join(f"{name}={value.tolist()!r}" for name, value in numbers.items())
+    note(f"mixture drawn: numdiff.problems.GaussianMixture({written})")
+    return GaussianMixture(**{name: value.tolist() for name, value in numbers.items()})
 
 
 _any_mixture = mixtures  # under a name that no argument hides

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
+from numdiff._names import suggest
+from numdiff.certification.measure import VARIABLES, Layout
 from numdiff.certification.own import of_method
 from numdiff.certification.subject import Subject
 from numdiff.formulations import VELOCITY_TIME
+from numdiff.grids.patterns import PATTERNS
 from numdiff.methods.base import Method
+
+OF_METHODS = ("change", "scale", "start")
+"""Options of the subject that a method becomes."""
 
 
 def subject_of(sampler: Any, **options: Any) -> Subject:
@@ -17,7 +25,7 @@ def subject_of(sampler: Any, **options: Any) -> Subject:
     Parameters
     ----------
     sampler
-        A `Subject`; a method of numdiff; a name, "diffusers:UniPCMultistepScheduler" say, and "numdiff:ghvb3" for a
+        A `Subject`; a method of numdiff; a name, "diffusers:UniPCMultistepScheduler" say, and "numdiff:ab2" for a
         registered method; a function ``sample(model, x, sigmas)``, ``sample(model, x, ts)`` or ``step(model, x, t,
         t_next)``, see `numdiff.adapters.subjects.callables`.
     options
@@ -36,6 +44,9 @@ def subject_of(sampler: Any, **options: Any) -> Subject:
             raise TypeError(f"{sampler.name} is a subject already and takes no options, got {', '.join(options)}")
         return sampler
     if isinstance(sampler, Method):
+        for name in options:
+            if name not in OF_METHODS:
+                suggest(name, OF_METHODS, f"option of {sampler.name}")
         scale = "flow" if sampler.formulation == VELOCITY_TIME else "vp"
         return of_method(sampler, **{"scale": scale, **options})
     if not (isinstance(sampler, str) or callable(sampler)):
@@ -57,3 +68,46 @@ def takes_only_steps(sampler: Any) -> bool:
     parameters = inspect.signature(sampler).parameters.values()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(p.kind in positional and p.default is p.empty for p in parameters) <= 1
+
+
+def laid_out(layout: Layout | str, seed: int) -> Layout:
+    """Return the layout of that name, or one as it is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name, with the nearest known one, and for what is no layout.
+    """
+    if not isinstance(layout, (Layout, str)):
+        raise TypeError(f'layout must be the name of a pattern, "alternating" say, or a Layout, got {layout!r:.80}')
+    found = layout if isinstance(layout, Layout) else Layout(layout, seed=seed)
+    if found.pattern not in PATTERNS:
+        suggest(found.pattern, PATTERNS, "layout" if isinstance(layout, str) else "pattern of the layout")
+    if found.variable not in (*VARIABLES, "time"):
+        suggest(found.variable, (*VARIABLES, "time"), "variable of the layout")
+    if isinstance(found.seed, bool) or not isinstance(found.seed, int) or found.seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {found.seed!r}")
+    return found
+
+
+def in_words(layout: Layout) -> str:
+    """Return a layout as messages call it, its seed once."""
+    variable = "" if layout.variable == "log-snr" else f" in {layout.variable}"
+    return f"layout {layout.pattern!r}{variable}, seed {layout.seed}"
+
+
+def numbers_of_steps(steps: Iterable[int]) -> tuple[int, ...]:
+    """Return numbers of steps, at least one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is none, or one is no whole number of at least 1.
+    """
+    found = tuple(steps)
+    for n in found:
+        if isinstance(n, bool) or not isinstance(n, Integral):
+            raise TypeError(f"steps must be whole numbers, got {n!r}")
+    if not found or min(found) < 1:
+        raise ValueError(f"steps must hold numbers of steps, at least 1 each, got {found}; (8, 17), say")
+    return tuple(map(int, found))

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def step_ratios(
         For bounds that leave nothing.
     """
     _sizes(min_size, max_size, 0, "size")
+    real("max_ratio", max_ratio)
     if not 1 <= max_ratio <= WIDEST:
         raise ValueError(f"max_ratio must lie between 1 and {WIDEST:g}, got {max_ratio}")
     ratio = st.sampled_from(_exact_ratios(max_ratio)) if exact else st.floats(1 / max_ratio, max_ratio)
@@ -158,6 +160,7 @@ def levels(schedule: Schedule | SearchStrategy[Schedule] | None = None, *, small
     ValueError
         If `smallest` does not lie in (0, 1).
     """
+    real("smallest", smallest)
     if not 0 < smallest < 1:
         raise ValueError(f"smallest must lie strictly between 0 and 1, got {smallest}")
     if schedule is None:
@@ -179,17 +182,52 @@ def layouts(*, patterns: Sequence[str] = PATTERNS, variables: Sequence[str] = tu
     Raises
     ------
     ValueError
-        For unknown patterns and variables.
+        For unknown patterns and variables, or none.
     """
-    for name in patterns:
-        if name not in PATTERNS:
-            suggest(name, PATTERNS, "pattern")
-    for name in variables:
-        if name not in (*VARIABLES, "time"):
-            suggest(name, (*VARIABLES, "time"), "variable")
-    return st.builds(Layout, st.sampled_from(patterns), st.sampled_from(variables), st.integers(0, 10**6))
+    shapes = _choices("patterns", patterns, PATTERNS, "pattern")
+    clocks = _choices("variables", variables, (*VARIABLES, "time"), "variable")
+    return st.builds(Layout, st.sampled_from(shapes), st.sampled_from(clocks), st.integers(0, 10**6))
 
 
 def _sizes(least: int, most: int, bound: int, what: str) -> None:
+    for name, value in ((f"min_{what}", least), (f"max_{what}", most)):
+        whole(name, value)
     if not bound <= least <= most:
         raise ValueError(f"min_{what} and max_{what} must satisfy {bound} <= min <= max, got {least} and {most}")
+
+
+def whole(name: str, value: Any) -> None:
+    """Check that an argument is a whole number.
+
+    Raises
+    ------
+    TypeError
+        If it is none, with its name.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+
+
+def real(name: str, value: Any) -> None:
+    """Check that an argument is a number.
+
+    Raises
+    ------
+    TypeError
+        If it is none, with its name.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+
+
+def _choices(name: str, chosen: Any, known: Sequence[str], what: str) -> list[str]:
+    """Return names of which at least one is there and none unknown."""
+    if isinstance(chosen, str):
+        raise TypeError(f"{name} must be a sequence of names, got the string {chosen!r}; write ({chosen!r},)")
+    found = list(chosen)
+    if not found:
+        raise ValueError(f"{name} must hold at least one of {', '.join(known)}, got {chosen!r}")
+    for one in found:
+        if one not in known:
+            suggest(one, known, what)
+    return found

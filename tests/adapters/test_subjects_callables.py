@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import numdiff as nd
 from numdiff.adapters.subjects import callables, of_function, of_step, patched
 from numdiff.adapters.subjects.clock import Clock
 from numdiff.certification.measure import Layout, SamplerError, final, measure
@@ -232,3 +233,51 @@ def test_drawing_replaces_torch_and_its_functions_by_whatever_name():
     assert space == {"th": torch, "randn_like": torch.randn_like, "other": torch.ones}
     with patched.drawing(space, None):
         assert space["th"] is torch
+
+
+def nothing(model, x, ts):
+    """Forget to return."""
+
+
+def pair(model, x, ts):
+    """Return more than the sample."""
+    return x, []
+
+
+def swapped(model, ts, x):
+    """Take the arguments in another order."""
+    return float(x)
+
+
+def step(x, t, t_next):
+    """Take a step without a model."""
+    return x
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (nothing, "nothing returned None; end it with `return x`"),
+        (lambda model, x, t, t_next: None, "a step returned None"),
+        (pair, "pair returned a tuple; return the sample alone"),
+        (swapped, r"it was called as swapped\(model, x, ts\); model\(x, t\) is a function and ts holds 5 numbers"),
+        (lambda model: 3, r"\(model\) must return a function step\(x, t, t_next\), got 3"),
+    ],
+    ids=["none", "no step", "tuple", "order", "factory"],
+)
+def test_functions_of_another_shape_are_told_what_to_return(sampler, message):
+    subject = callables.of_object(sampler, "mine")
+    with pytest.raises(SamplerError, match=message):
+        final(subject, toys(), Layout().levels(subject, (-1.0, 3.0), 4), Setting())
+
+
+def test_a_step_without_a_model_and_unknown_options_are_refused_at_once():
+    with pytest.raises(TypeError, match=r"step\(x, t, t_next\) has no argument for the model; write step\(model, x"):
+        callables.of_object(step, "mine")
+    with pytest.raises(ValueError, match="unknown option of mine 'predction'; did you mean 'prediction'"):
+        callables.of_object(nothing, "mine", predction="noise")
+    with pytest.raises(ValueError, match="unknown option of mine 'strat'; did you mean 'start'"):
+        callables.of_object(nd.DDIM(), "mine", strat="lower")
+    options = {"beta": 0.5, "prediction": "data"}
+    assert callables.of_object(lambda model, x, ts, beta: x, "mine", **options).name == "mine(beta=0.5)"
+    assert callables.of_object(lambda model, x, ts, **more: x, "mine", **options).prediction == "data"

@@ -183,7 +183,7 @@ def test_wrong_specs(spec, message):
 
 
 def test_wrong_types_and_packages():
-    with pytest.raises(TypeError, match="spec must be a text such as 'numdiff:ghvb3', got 3"):
+    with pytest.raises(TypeError, match="spec must be a text such as 'numdiff:unipc3', got 3"):
         resolve(3)
     with pytest.raises(ValueError, match="unknown package 'scipi'; did you mean 'scipy'"):
         names("scipi")

@@ -1,7 +1,7 @@
 """Anybody's sampler as a subject of certification: `resolve` finds it by its name.
 
 =================================  =====================================================================
-``numdiff:ghvb3``                  a method of this package: a family, with its order, or a sampler's name
+``numdiff:unipc3``                 a method of this package: a family, with its order, or a sampler's name
 ``diffusers:UniPC...Scheduler``    a scheduler of diffusers
 ``k-diffusion:sample_dpmpp_2m``    a sampler of k-diffusion
 ``azula:zABSampler``               a sampler of azula
@@ -139,7 +139,7 @@ def resolve(spec: str, *, order: int | None = None, **options: Any) -> Subject:
 def _parted(spec: str) -> tuple[str, str, dict[str, Any]]:
     """Return (package, name, options) of a spec."""
     if not isinstance(spec, str):
-        raise TypeError(f"spec must be a text such as 'numdiff:ghvb3', got {spec!r}")
+        raise TypeError(f"spec must be a text such as 'numdiff:unipc3', got {spec!r}")
     package, colon, name = (part.strip() for part in spec.partition(":"))
     if not (colon and package and name):
         known = f"; did you mean 'numdiff:{spec}'?" if nearest(spec, FAMILIES) == spec else ""
@@ -198,6 +198,8 @@ def _imported(path: str, name: str) -> Any:
             if error.name is None or not f"{path}.".startswith(f"{error.name}."):
                 raise  # the module is there, and imports one that is not
             _unknown_package(path, error)
+        except Exception as error:  # whatever somebody's module raises
+            raise ValueError(f"module {path} cannot be imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
         suggest(name, [key for key in vars(module) if not key.startswith("_")], f"name in {path}")
     return getattr(module, name)

@@ -42,6 +42,15 @@ import numpy as np
 
 from numdiff._names import suggest
 from numdiff.adapters.subjects import clock
+from numdiff.adapters.subjects.signatures import (
+    called,
+    calling,
+    check_model,
+    check_options,
+    positional,
+    required,
+    sample_of,
+)
 from numdiff.certification.own import of_method
 from numdiff.certification.subject import Array, Field, Setting, Subject
 from numdiff.level import Level
@@ -127,6 +136,10 @@ class Told:
         return arrays, dial, model
 
 
+TELLING = (*Told.__dataclass_fields__, "grid")
+"""Options that are not the callable's own: how it is told its levels."""
+
+
 def of_step(
     make_step: Callable[..., Any],
     *,
@@ -182,9 +195,12 @@ def of_step(
     def run(field: Field, x: Array, levels: Sequence[Level], setting: Setting) -> Array:
         arrays, dial, model = told.begin(field, levels, setting)
         step, state = build(model, **_noise(make_step, setting, arrays)), arrays.of(x)
+        if not callable(step):
+            raise TypeError(f"{called(make_step)}(model) must return a function step(x, t, t_next), got {step!r:.80}")
         numbers = arrays.numbers(dial.values)
-        for t, t_next in pairwise(numbers):
-            state = step(state, t, t_next)
+        with calling(f"step(x, t, t_next) of {called(make_step)}", "t and t_next are numbers"):
+            for t, t_next in pairwise(numbers):
+                state = sample_of(step(state, t, t_next), "a step", x.shape)
         return arrays.back(state)
 
     return _subject(make_step, run, told, name, order, grid)
@@ -223,13 +239,18 @@ def of_function(
         For something that cannot be called with a model, a sample and times.
     """
     told = _told(prediction, scale, time, library, single)
-    if (count := _required(sampler)) != 3:
-        raise TypeError(f"sampler must be a function (model, x, ts), but {_called(sampler)} requires {count} arguments")
+    if (count := required(sampler)) != 3:
+        raise TypeError(f"sampler must be a function (model, x, ts), but {called(sampler)} requires {count} arguments")
+    check_model(sampler)
 
     def run(field: Field, x: Array, levels: Sequence[Level], setting: Setting) -> Array:
         arrays, dial, model = told.begin(field, levels, setting)
         extra = _noise(sampler, setting, arrays)
-        return arrays.back(sampler(model, arrays.of(x), arrays.of(dial.values), **extra))
+        with calling(
+            f"{called(sampler)}(model, x, ts)", f"model(x, t) is a function and ts holds {len(levels)} numbers"
+        ):
+            found = sampler(model, arrays.of(x), arrays.of(dial.values), **extra)
+        return arrays.back(sample_of(found, called(sampler), x.shape))
 
     return _subject(sampler, run, told, name, order, grid)
 
@@ -253,21 +274,34 @@ def of_object(found: Any, name: str, *, order: int | None = None, **options: Any
     ------
     TypeError
         For anything else, and for options of what has none.
+    ValueError
+        For an unknown option, with the nearest known one.
     """
     if isinstance(found, (Subject, Method)):
         if isinstance(found, Subject) and options:
             raise TypeError(f"{name} is a subject already and takes no options, got {', '.join(options)}")
+        check_options(name, options, ("change", "scale", "start"))
         return found if isinstance(found, Subject) else of_method(found, **options)
     if not callable(found):
         raise TypeError(f"{name} must be a sampler that can be called, got {found!r:.80}")
-    if _positional(found)[2:3] == ["sigmas"]:
+    if positional(found)[2:3] == ["sigmas"]:
         from numdiff.adapters.subjects import sigmas
 
         return sigmas.of_sampler(found, name=name, order=order, **options)
-    told = {key: options.pop(key) for key in [*Told.__dataclass_fields__, "grid"] if key in options}
+    check_options(name, options, _options(found))
+    told = {key: options.pop(key) for key in TELLING if key in options}
     bound = partial(found, **options) if options else found
-    make = of_function if _required(bound) == 3 else of_step
+    make = of_function if required(bound) == 3 else of_step
     return make(bound, name=labelled(name, options), order=order, **told)
+
+
+def _options(found: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Return the names of what a callable may be given by name, and of how it is told; None if it takes any."""
+    parameters = inspect.signature(found).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    own = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return (*TELLING, *(p.name for n, p in enumerate(own) if n > 2 or p.default is not p.empty))
 
 
 def labelled(name: str, options: dict[str, Any]) -> str:
@@ -300,7 +334,7 @@ def _subject(
         return tuple(map(dial, grid(steps)))  # type: ignore[misc]
 
     return Subject(
-        name=name or _called(made_of),
+        name=name or called(made_of),
         run=run,
         order=order,
         prediction=told.prediction,
@@ -321,33 +355,12 @@ def _noise(function: Any, setting: Setting, arrays: Arrays) -> dict[str, Any]:
 
 def _builder(make_step: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
     """Return what makes the step of a run."""
-    count = _required(make_step)
+    count = required(make_step)
     if count == 1:
         return make_step
     if count == 4:
         return partial(partial, make_step)  # the model and the noise of a run are bound for it
     raise TypeError(
         f"make_step must be a function (model) that returns a step (x, t, t_next), or a step (model, x, t, t_next), "
-        f"but {_called(make_step)} requires {count} arguments"
+        f"but {called(make_step)} requires {count} arguments"
     )
-
-
-def _positional(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the positional parameters."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
-
-
-def _required(function: Callable[..., Any]) -> int:
-    """Return the number of arguments without a default, the noise apart."""
-    if not callable(function):
-        raise TypeError(f"a sampler must be something to call, got {function!r:.80}")
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    parameters = inspect.signature(function).parameters.values()
-    return sum(p.default is p.empty and p.kind not in variable and p.name != "noise" for p in parameters)
-
-
-def _called(function: Any) -> str:
-    """Return a callable's name."""
-    inner = function.func if isinstance(function, partial) else function
-    return str(getattr(inner, "__name__", type(inner).__name__))

@@ -40,7 +40,19 @@ PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v", "flow_
 GIVEN = {"model_output", "timestep", "sample", "return_dict", "old_pred_original_sample", "timestep_back"}
 """Arguments of `step` that the loop has."""
 
-FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+ORDER, LARGEST = "solver_order", 3
+"""The option that chooses among the orders of a scheduler, and the largest that any of them has formulas for."""
+
 MOVED = 1e-6
 """Most that a path at rest may move."""
 
@@ -145,15 +157,33 @@ def _classes() -> dict[str, type]:
     return {cls.__name__: cls for cls in found if issubclass(cls, SchedulerMixin) and cls is not SchedulerMixin}
 
 
+@cache
 def names() -> tuple[str, ...]:
     """Return the names of all schedulers of the installed diffusers, those too that are refused.
+
+    A scheduler that has formulas of several orders and samples with more than its default has a second name, its
+    option in brackets: "UniPCMultistepScheduler(solver_order=3)".
 
     Raises
     ------
     ImportError
         If diffusers is not installed.
     """
-    return tuple(sorted(_classes()))
+    return tuple(found for name in sorted(_classes()) for found in (name, *_variants(name)))
+
+
+def _variants(name: str) -> list[str]:
+    """Return the name with the largest order, if it has an order to choose and that one is neither default nor refused.
+
+    Whether it takes the order is found out by a run on trial.
+    """
+    default = parameters(_classes()[name]).get(ORDER)
+    if default is None or default.default == LARGEST:
+        return []
+    try:
+        return [subject(name, **{ORDER: LARGEST}).name.partition(":")[2]]
+    except ValueError:  # it samples not at all, or not with this order
+        return []
 
 
 def subject(name: str, *, order: int | None = None, **config: Any) -> Subject:
@@ -176,7 +206,7 @@ def subject(name: str, *, order: int | None = None, **config: Any) -> Subject:
         If it does not sample, with the reason.
     """
     if name not in _classes():
-        suggest(name, names(), "scheduler of diffusers")
+        suggest(name, _classes(), "scheduler of diffusers")
     cls = _classes()[name]
     options, steps = _known(name, cls)
     if order is not None:

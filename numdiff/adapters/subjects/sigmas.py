@@ -34,6 +34,7 @@ import numpy as np
 from numdiff._names import suggest
 from numdiff.adapters.subjects import patched
 from numdiff.adapters.subjects.callables import Arrays, Told, labelled
+from numdiff.adapters.subjects.signatures import calling, sample_of
 from numdiff.certification.subject import Array, Field, NotASamplerError, Setting, Subject
 from numdiff.level import Level
 
@@ -52,6 +53,9 @@ ORDERS = {
 
 OWN_RANGE = (14.6146, 0.0292)
 """Largest and smallest sigma of its grids of their own: Stable Diffusion's, the model they are mostly used with."""
+
+TOLD = "model(x, sigma) denoises tensors, sigma of shape (points,), and sigmas is a tensor of shape (steps + 1,)"
+"""How it is called, for a function that expects something else."""
 
 _TREE, _CLOSE = "BrownianTreeNoiseSampler", 64 * float(np.finfo(float).eps)
 
@@ -201,8 +205,13 @@ def _run(
         offered["noise_sampler"] = _sampler(inner, setting.noise, x.shape, arrays)
     parameters = inspect.signature(function).parameters
     passed = {key: value for key, value in offered.items() if key in parameters}
-    with patched.drawing(getattr(inner, "__globals__", {}), setting.noise):
-        return arrays.back(function(model, arrays.of(x), arrays.of(dial.values), **passed, **options))
+    called = getattr(inner, "__name__", type(function).__name__)
+    with (
+        patched.drawing(getattr(inner, "__globals__", {}), setting.noise),
+        calling(f"{called}(model, x, sigmas)", TOLD),
+    ):
+        found = function(model, arrays.of(x), arrays.of(dial.values), **passed, **options)
+    return arrays.back(sample_of(found, called, x.shape))
 
 
 def _inner(function: Any) -> Any:
