@@ -88,6 +88,20 @@ def test_noise_of_the_wrong_size_is_no_convergence():
     assert measure_weak(louder(subject, -1.0), STEPS).errors == pytest.approx(measure_weak(subject, STEPS).errors)
 
 
+def test_the_mean_belongs_to_the_law():
+    """Half of the squares are those of the mean, in units of the true deviation; own methods keep it exactly."""
+    subject = of_method(nd.SDEDPMSolverPP(2))
+
+    def moved(field, x, levels, setting):
+        return subject.run(field, x, levels, setting) + 0.1
+
+    seen, plain = (measure_weak(one, STEPS) for one in (replace(subject, run=moved), subject))
+    last = Layout().levels(subject, (-1.0, 3.0), 24)[-1]
+    variance = np.square(DEVIATIONS) + float(last.rho) ** 2
+    mean = np.mean((0.1 / float(last.alpha)) ** 2 / variance) / 2
+    np.testing.assert_allclose(np.square(seen.errors), np.square(plain.errors) + mean, rtol=1e-9)
+
+
 # --- what has no law --------------------------------------------------------------------------------------------------
 
 

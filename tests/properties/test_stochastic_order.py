@@ -61,6 +61,42 @@ def test_standard_errors_are_those_of_repetition():
     np.testing.assert_allclose(stated, spread, rtol=0.5)  # 24 spreads are good to 15 %, of heavy tails worse
 
 
+def test_one_path_a_seed_is_as_good_as_many_paths_of_one():
+    """The spread between seeds counts: that of X^2 over M paths is std(X^2)/M^(1/2), however they are dealt out."""
+    z = np.random.default_rng(0).standard_normal(40)
+    options = {"reference": lambda seed: 0.0}
+    single = nd.order.strong(lambda n, seed: z[seed] / n, STEPS, seeds=40, **options)
+    together = nd.order.strong(
+        lambda n, seed: z[seed * 10 : seed * 10 + 10] / n, STEPS, seeds=4, reference=lambda seed: np.zeros(10)
+    )
+    n, root = np.array(STEPS), np.sqrt(np.mean(z**2))
+    np.testing.assert_allclose(single.errors, root / n, rtol=1e-12)
+    np.testing.assert_allclose(single.uncertainty, np.std(z**2, ddof=1) / 40**0.5 / (2 * root) / n, rtol=1e-12)
+    np.testing.assert_allclose(together.uncertainty, single.uncertainty, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("method", "order"), [(euler, 0.5), (milstein, 1.0)])
+def test_intervals_of_few_paths_hold_the_order(method, order):
+    """The next term of the error is no small one at 8 steps, and hidden by chance."""
+    hits = 0
+    for k in range(12):
+        low, high = nd.order.strong(method, STEPS, seeds=range(4 * k, 4 * k + 4), reference=solution).interval
+        hits += low < order < high
+    assert hits >= 11
+
+
+def test_complex_samples_are_compared_by_absolute_values():
+    def turned(n, seed):
+        return np.exp(0.7j) * euler(n, seed)
+
+    plain, seen = (nd.order.strong(run, STEPS, seeds=2) for run in (euler, turned))
+    np.testing.assert_allclose(seen.errors, plain.errors, rtol=1e-10)
+    np.testing.assert_allclose(seen.uncertainty, plain.uncertainty, rtol=1e-10)
+    means = [nd.order.weak(run, STEPS, seeds=2, functional=lambda x: x) for run in (euler, turned)]
+    np.testing.assert_allclose(means[1].errors, means[0].errors, rtol=1e-10)
+    np.testing.assert_allclose(means[1].uncertainty, means[0].uncertainty, rtol=1e-10)
+
+
 # --- weak -------------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +273,10 @@ def test_failed_runs_are_named():
         ({"seeds": 0}, ValueError, "at least one"),
         ({"seeds": [1, 1]}, ValueError, "each once"),
         ({"seeds": True}, TypeError, "seeds"),
+        ({"seeds": 2.5}, TypeError, "seeds must be a sequence of whole numbers, .* got 2.5"),
+        ({"seeds": [0, 1.5]}, TypeError, "seeds must be whole numbers, got 1.5"),
+        ({"reference": 1.0}, TypeError, "reference must be a function"),
+        ({"reference": lambda seed: None}, TypeError, r"reference\(0\) returns must be numbers, got None"),
         ({"refine": 1}, ValueError, "refine"),
         ({"reference": lambda seed: np.zeros(3)}, ValueError, r"shape \(3,\)"),
     ],

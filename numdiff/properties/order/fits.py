@@ -11,8 +11,11 @@ the one with the least residual is taken, and how far the others move p is part 
 last local slopes run in one direction, but the points are too few to tell, the straight line keeps the uncertainty of a
 drift: the limit to which the last two slopes lead belongs to the interval. That of a bent line is never narrower than
 twice the distance between p and the slope that the finest points show by themselves: the terms after the correction
-count there for less than it does. A drift that has turned round is fitted from where it turned. What no test can see,
-a bend hidden by scatter, no interval tells.
+count there for less than it does. A drift that has turned round is fitted from where it turned.
+
+**A bend that scatter hides** is allowed for: the interval of a straight line reaches over that of the fit with a
+correction of q = 1 that is 0 but for that of u = `UNSEEN`, as a standard deviation, and the interval of a bent line
+over those of all exponents that chance leaves possible. Where the line is straight this is wider than need be.
 
 **Known errors.** With statistical errors s_i of y_i the squares are weighted by 1/s_i^2, and the covariance is that of
 known variances, enlarged by the residual's chi^2 per degree of freedom where that exceeds 1. Where it exceeds `OTHER`
@@ -48,6 +51,9 @@ OTHER = 100.0
 
 ALIKE = 10.0
 """How many times the least residual leaves an exponent q possible."""
+
+UNSEEN = 1.0
+"""Size of u where scatter hides the bend, one standard deviation: it doubles the leading term at the coarsest step."""
 
 REACH = (-0.9, 4.0)
 """Range of u: the correction is no zero of the error, and at the coarsest step at most four times the leading term."""
@@ -123,19 +129,20 @@ def order(x: Floats, y: Floats, scatter: Floats | None, confidence: float) -> Fi
     if known and _squares(straight, scale) > OTHER * (len(x) - 2):
         return order(x, y, None, confidence)
     if straight.residual < EXACT or len(x) < 4:
-        return _kept(straight, x, y, scale, known)
+        return _kept(straight, x, y, scale, known, confidence)
     run = run_length(local(x, y))
     if RUN <= run < len(x) - 1 and not known:  # the drift of the fine end is not that of the coarse one
         return order(x[-run - 1 :], y[-run - 1 :], None, confidence)
     bent = [_bent(x, y, scale, q, known, confidence) for q in POWERS]
     best = min(bent, key=lambda fit: fit.residual)
     if not _is_bent(_squares(straight, scale), _squares(best, scale), len(x), known):
-        return _kept(straight, x, y, scale, known)
+        return _kept(straight, x, y, scale, known, confidence)
     spread = max(abs(fit.slope - best.slope) for fit in bent if fit.residual < ALIKE * best.residual + EXACT)
+    spread = max(spread, _reach(bent, best, scale, known))
     return _widened(best, max(spread, 0.0 if known else 2 * abs(best.slope - local(x, y)[-1])))
 
 
-def _kept(straight: Fit, x: Floats, y: Floats, scale: Floats, known: bool) -> Fit:
+def _kept(straight: Fit, x: Floats, y: Floats, scale: Floats, known: bool, confidence: float) -> Fit:
     """Return the straight line, its interval with the drift that the points leave open.
 
     Of points whose scatter is known it is left open only if the line is contradicted; of three others by t anyway.
@@ -146,7 +153,39 @@ def _kept(straight: Fit, x: Floats, y: Floats, scale: Floats, known: bool) -> Fi
         drifting = _squares(straight, scale) > chi2.isf(0.05, len(x) - 2)
     else:
         drifting = straight.residual >= EXACT and len(x) > 3 and run_length(local(x, y)) >= RUN - 1
-    return _widened(straight, _drift(x, y, straight.slope)) if drifting else straight
+    open_ = _drift(x, y, straight.slope) if drifting else 0.0
+    if straight.residual >= EXACT and len(x) > 3:
+        open_ = max(open_, _hidden(x, y, scale, straight, known, confidence))
+    return _widened(straight, open_)
+
+
+def _hidden(x: Floats, y: Floats, scale: Floats, straight: Fit, known: bool, confidence: float) -> float:
+    """Return how far the order may lie from a straight line's slope if scatter hides a bend of the size of `UNSEEN`.
+
+    log(1 + `UNSEEN` g) enters as a third column whose coefficient is 0 but for 1: Bayes' rule for a normal prior.
+    """
+    from scipy.stats import norm, t
+
+    free = len(x) - 2
+    ratio = _squares(straight, scale) / free
+    unit = max(1.0, ratio) if known else ratio
+    tail = (1 - confidence) / 2
+    width = float(norm.isf(tail)) if known else float(t.isf(tail, free))
+    design = np.stack([np.ones_like(x), x - x.mean(), _column(x, 1, UNSEEN)], axis=1) * scale[:, None]
+    inverse = np.linalg.inv(design.T @ design + np.diag([0.0, 0.0, unit]))
+    slope = float((inverse @ design.T @ (y * scale))[1])
+    return abs(slope - straight.slope) + width * float(np.sqrt(unit * inverse[1, 1]))
+
+
+def _reach(bent: list[Fit], best: Fit, scale: Floats, known: bool) -> float:
+    """Return how far the intervals of all exponents that chance leaves possible reach from the best fit's slope."""
+    from scipy.stats import chi2, f
+
+    least, free = _squares(best, scale), len(scale) - 3
+    ratio = least / free
+    allowed = chi2.isf(0.05, 1) * max(1.0, ratio) if known else f.isf(0.05, 1, free) * ratio
+    possible = [fit for fit in bent if _squares(fit, scale) <= least + allowed]
+    return max(abs(fit.slope - best.slope) + fit.half for fit in possible)
 
 
 def _squares(fit: Fit, scale: Floats) -> float:

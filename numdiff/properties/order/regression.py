@@ -14,7 +14,7 @@ Sources: Hairer, Norsett, Wanner, Solving ODEs I, II.4; Draper, Smith, Applied r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
@@ -128,13 +128,13 @@ class OrderEstimate:
 
 def observed(
     run: Callable[[int], Any],
-    steps: Sequence[int],
+    steps: Iterable[int],
     *,
     reference: Any = None,
     floor: float | None = None,
     confidence: float = 0.95,
     norm: str = "rms",
-    uncertainty: Sequence[float] | None = None,
+    uncertainty: Iterable[float] | None = None,
     size: float | None = None,
 ) -> OrderEstimate:
     """Run a method with different numbers of steps and fit its order.
@@ -143,7 +143,7 @@ def observed(
     ----------
     run
         Called with N; returns the error of N steps (a number >= 0), a pair of an error and its standard error, or, with
-        a `reference`, the solution.
+        a `reference`, the solution, which may be complex.
     steps
         Different whole numbers N >= 1, at least three; the step is proportional to 1/N.
     reference
@@ -166,16 +166,22 @@ def observed(
     Raises
     ------
     ValueError, TypeError
-        For steps that are not three different whole numbers, a negative error, a solution whose shape is not the
-        reference's, a floor, a size, a confidence or standard errors out of range, an unknown norm.
+        For steps that are not three different whole numbers, a run that cannot be called or returns no numbers, a
+        negative error, a reference that is not finite or of another shape than the solution, a floor, a size, a
+        confidence or standard errors out of range, an unknown norm.
     """
+    steps = _listed(steps, "steps", "whole numbers, such as (20, 40, 80, 160)")
     ascending = _checked(steps)
+    if not callable(run):
+        raise TypeError(f"run must be a function of the number of steps, got {run!r}")
     _check_options(floor, confidence, norm, size)
-    target = None if reference is None else _array(reference)
+    target = None if reference is None else _array(reference, "reference")
+    if target is not None and not np.all(np.isfinite(target)):
+        raise ValueError("reference must be finite, but has entries that are nan or infinite; give another solution")
     pairs = [_error(run(n), target, n, norm) for n in ascending]
     scatter = _scatter(pairs, steps, uncertainty)
     if size is None:
-        size = 1.0 if target is None else float(np.sqrt(np.mean(target**2)))
+        size = 1.0 if target is None else float(np.sqrt(np.mean(np.abs(target) ** 2)))
     if floor is None:
         floor = ROUNDINGS * float(np.finfo(float).eps) * size
     return _estimate(np.array(ascending), np.array([e for e, _ in pairs]), scatter, float(floor), size, confidence)
@@ -194,27 +200,50 @@ def _checked(steps: Sequence[int]) -> list[int]:
     return unique
 
 
+def _listed(values: Any, name: str, what: str) -> list[Any]:
+    """Return values of any iterable as a list."""
+    try:
+        if not isinstance(values, (str, bytes)):
+            return list(values)
+    except TypeError:  # a number, or an array without axes
+        pass
+    raise TypeError(f"{name} must be a sequence of {what}, got {values!r}")
+
+
+def _number(value: Any, name: str) -> float:
+    """Return a number, a tensor of one too, as a float."""
+    try:
+        if not isinstance(value, (str, bytes)):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"{name} must be a number, got {value!r}")
+
+
 def _check_options(floor: float | None, confidence: float, norm: str, size: float | None) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")
-    if floor is not None and not floor >= 0:
-        raise ValueError(f"floor must be an error >= 0, got {floor}")
-    if size is not None and not 0 <= size < np.inf:
+    if not 0 < _number(confidence, "confidence") < 1:
+        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}; 0.95, say")
+    if floor is not None and not 0 <= _number(floor, "floor") < np.inf:
+        raise ValueError(f"floor must be a finite error >= 0, got {floor}; 0 takes no error for rounding")
+    if size is not None and not 0 <= _number(size, "size") < np.inf:
         raise ValueError(f"size must be a finite number >= 0, got {size}")
     if norm not in NORMS:
         suggest(norm, NORMS, "norm")
 
 
-def _array(x: Any) -> Floats:
-    """Return a NumPy array from an array or a tensor on any device."""
-    return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=float)
+def _array(x: Any, who: str) -> NDArray[Any]:
+    """Return a NumPy array, float64 or complex128, from an array or a tensor on any device."""
+    found = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    if found.dtype.kind not in "biufc":
+        raise TypeError(f"{who} must be numbers, got {x!r}")
+    return found.astype(complex if found.dtype.kind == "c" else float)
 
 
-def _error(result: Any, reference: Floats | None, n: int, norm: str) -> tuple[float, float | None]:
+def _error(result: Any, reference: NDArray[Any] | None, n: int, norm: str) -> tuple[float, float | None]:
     """Return the error of one run and its standard error, None if it has none."""
     if reference is None and isinstance(result, tuple) and len(result) == 2:
         return _size_of(result[0], n), _standard_error(result[1], f"run({n}) returned")
-    value = _array(result)
+    value = _array(result, f"what run({n}) returns")
     if reference is None:
         return _size_of(value, n), None
     if value.shape != reference.shape:
@@ -224,7 +253,11 @@ def _error(result: Any, reference: Floats | None, n: int, norm: str) -> tuple[fl
 
 
 def _size_of(result: Any, n: int) -> float:
-    value = _array(result)
+    value = _array(result, f"what run({n}) returns")
+    if np.iscomplexobj(value):
+        raise ValueError(
+            f"run({n}) returned the complex number {result}; return its absolute value, the size of an error"
+        )
     if value.ndim:
         raise ValueError(f"run({n}) returned an array of shape {value.shape}; return an error, or give reference=")
     if value < 0:
@@ -233,13 +266,14 @@ def _size_of(result: Any, n: int) -> float:
 
 
 def _standard_error(value: Any, who: str) -> float:
-    if not float(value) >= 0:
+    found = _number(value, "a standard error")
+    if not found >= 0:
         raise ValueError(f"{who} the standard error {value}; it must be a number >= 0")
-    return float(value)
+    return found
 
 
 def _scatter(
-    pairs: list[tuple[float, float | None]], steps: Sequence[int], given: Sequence[float] | None
+    pairs: list[tuple[float, float | None]], steps: Sequence[int], given: Iterable[float] | None
 ) -> Floats | None:
     """Return the standard errors in ascending order of the steps."""
     own = [s for _, s in pairs if s is not None]
@@ -249,6 +283,7 @@ def _scatter(
         return np.array(own) if own else None
     if own:
         raise ValueError("run returns standard errors, and uncertainty gives others; drop one of them")
+    given = _listed(given, "uncertainty", "standard errors, one for each N")
     if len(given) != len(steps):
         raise ValueError(f"uncertainty must have one entry for each of {len(steps)} steps, got {len(given)}")
     return np.array([_standard_error(given[i], "uncertainty has") for i in np.argsort(steps)])

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numdiff.properties.order.regression import OrderEstimate, _checked, observed
+from numdiff.properties.order.regression import OrderEstimate, _array, _checked, _listed, observed
 
 Array = NDArray[np.float64]
 
@@ -85,13 +85,13 @@ def strong(
     def squares(coarse: Array, fine: Array) -> Array:
         if coarse.shape != fine.shape:
             raise ValueError(f"run returned shape {coarse.shape}, and what it is compared with has shape {fine.shape}")
-        return np.asarray(np.mean(((coarse - fine) ** 2).reshape(len(coarse), -1), axis=1, keepdims=True))
+        return np.asarray(np.mean((np.abs(coarse - fine) ** 2).reshape(len(coarse), -1), axis=1, keepdims=True))
 
     def estimate(moments: _Moments) -> tuple[float, float]:
         error = float(np.sqrt(moments.mean[0]))
         return error, float(np.sqrt(moments.covariance[0, 0])) / (2 * error) if error else 0.0
 
-    ends, known = _converted(run), None if reference is None else _converted(reference)
+    ends, known = _converted(run), None if reference is None else _converted(reference, "reference")
     return _observe(ends, steps, seeds, known, refine, squares, estimate, confidence)
 
 
@@ -116,8 +116,8 @@ def weak(
     steps
         Different whole numbers, at least three.
     functional
-        f(x) of the samples, shape (paths, ...); returns shape (paths,) or (paths, k). None takes every coordinate and
-        its square.
+        f(x) of the samples, shape (paths, ...); returns shape (paths,) or (paths, k), real or complex. None takes
+        every coordinate and the square of its absolute value.
     expectation
         E f, a number or shape (k,), if it is known; None compares a run with the one of `refine` times as many steps.
     seeds
@@ -139,7 +139,7 @@ def weak(
     ValueError, TypeError
         As for `strong`, and for functionals or expectations of another shape.
     """
-    target = None if expectation is None else np.atleast_1d(np.asarray(expectation, dtype=float))
+    target = None if expectation is None else np.atleast_1d(_array(expectation, "expectation"))
     converted, signs = _converted(run), ((1,), (-1,)) if antithetic else ((),)
 
     def values(n: int, seed: int) -> Array:
@@ -148,10 +148,17 @@ def weak(
     def gaps(coarse: Array, fine: Array) -> Array:
         if coarse.shape[1] != fine.shape[-1]:
             raise ValueError(f"expectation has shape {fine.shape}, but the functional has {coarse.shape[1]} values")
-        return coarse - fine
+        return _parts(coarse - fine)
 
     known = None if target is None else (lambda seed: target)
     return _observe(values, steps, seeds, known, refine, gaps, _size_of_mean, confidence)
+
+
+def _parts(values: NDArray[Any]) -> Array:
+    """Return complex vectors as real ones, whose mean square is that of the absolute values."""
+    if not np.iscomplexobj(values):
+        return values
+    return np.asarray(np.concatenate([values.real, values.imag], axis=1) * np.sqrt(2))
 
 
 class _Moments:
@@ -196,7 +203,7 @@ def _observe(
     confidence: float,
 ) -> OrderEstimate:
     """Run every number of steps on every seed, seed by seed, and fit."""
-    chosen, numbers = _seeds(seeds), _checked(steps)
+    chosen, numbers = _seeds(seeds), _checked(_listed(steps, "steps", "whole numbers, such as (8, 16, 32)"))
     if isinstance(refine, bool) or not isinstance(refine, (int, np.integer)) or refine < 2:
         raise ValueError(f"refine must be a whole number of at least 2, got {refine!r}")
     _check_repeatable(run, numbers[0], chosen[0])
@@ -208,7 +215,7 @@ def _observe(
         with np.errstate(over="ignore", invalid="ignore"):
             for n in numbers:
                 moments[n].add(compare(ends[n], ends[n * refine] if truth is None else truth))
-            size.add(np.full((1, 1), np.mean(ends[every[-1]] ** 2)))
+            size.add(np.full((1, 1), np.mean(np.abs(ends[every[-1]]) ** 2)))
     if moments[numbers[0]].count < 2:
         raise ValueError("one path has no statistical error; give more seeds, or let run return several paths")
     found = {n: _finite(estimate(one)) for n, one in moments.items()}
@@ -224,18 +231,23 @@ def _finite(pair: tuple[float, float]) -> tuple[float, float]:
 def _seeds(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, bool):
         raise TypeError(f"seeds must be a number of seeds or the seeds, got {seeds!r}")
-    chosen = list(range(seeds)) if isinstance(seeds, (int, np.integer)) else [int(seed) for seed in seeds]
+    what = "whole numbers, or how many there are"
+    chosen = list(range(seeds)) if isinstance(seeds, (int, np.integer)) else _listed(seeds, "seeds", what)
+    for seed in chosen:
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise TypeError(f"seeds must be whole numbers, got {seed!r}; 0, 1, 2, say")
     if not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"seeds must be at least one, each once, got {seeds!r}")
     return chosen
 
 
-def _converted(run: Callable[..., Any]) -> Callable[..., Array]:
+def _converted(run: Callable[..., Any], name: str = "run") -> Callable[..., Array]:
     """Return the function with its samples as an array, the paths along axis 0."""
+    if not callable(run):
+        raise TypeError(f"{name} must be a function that returns samples, got {run!r}")
 
     def converted(*arguments: int) -> Array:
-        x = run(*arguments)
-        return np.atleast_1d(np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=float))
+        return np.atleast_1d(_array(run(*arguments), f"what {name}({', '.join(map(str, arguments))}) returns"))
 
     return converted
 
@@ -244,9 +256,9 @@ def _functional(functional: Callable[[Array], Any] | None, x: Array) -> Array:
     """Return the functionals of samples, shape (paths, k)."""
     if functional is None:
         flat = x.reshape(len(x), -1)
-        found = np.concatenate([flat, flat**2], axis=1)
+        found = np.concatenate([flat, np.abs(flat) ** 2], axis=1)
     else:
-        found = np.asarray(functional(x), dtype=float)
+        found = _array(functional(x), "what functional returns")
         if found.ndim not in (1, 2) or len(found) != len(x):
             raise ValueError(
                 f"functional must return shape ({len(x)},) or ({len(x)}, k), a row for each path, got {found.shape}"
