@@ -93,7 +93,8 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
         return Finding("refuted", f"even where all is clean it has {seen(main[0])}: {BIAS}", main)
     reading = _reading(bench, claim)
     if reading is not None and reading.misplaced:
-        return Finding("refuted", f"{reading.misplaced}; {HIDDEN}", main)
+        hidden = f"; {HIDDEN}" if meets(main[0], claim) else ""
+        return Finding("refuted", f"{reading.misplaced}{hidden}", main)
     if holes(main[0]) and not costs(main[0], claim):
         return Finding("conditional", f"{joined([], main, claim)}; elsewhere it has {seen(main[0])}", main)
     grain = [] if reading is None or not reading.grain else [GRAIN.format(reading.grain)]

@@ -8,6 +8,9 @@ itself (of the answer at u_j they are u_j^m). Two kinds of single faults leave t
 - one **term** is wrong, the m-th derivative (at the highest m: the m-th divided difference): d_m alone is not 0, and
   the factor is b_m/mu_m.
 
+Two weights k and l may be wrong, d_m = delta_k G_k^m + delta_l G_l^m: the first two moments give both, and the higher
+ones confirm them. An answer of the wrong age is such a pair: what belongs on k lies on l, and k has nothing.
+
 Rules that are right only up to O(h) leave a remainder that falls as the grid is refined; then the factor is that of the
 limit. A fault is believed if it has one factor on all steps, and the simpler that factor, the more.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -64,6 +68,8 @@ class Series:
         How many of the names, the first ones, belong to the step itself.
     equal
         Whether the moments are those that equal steps would have.
+    used
+        How many answers or velocities the rows have weights on: a term with the m-th derivative takes m + 1 of them.
     """
 
     place: str
@@ -76,6 +82,7 @@ class Series:
     rank: int
     inside: int = 0
     equal: bool = False
+    used: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,63 @@ def best(pairs: Sequence[tuple[Series, Series]], order: int) -> Fault | None:
     return min(found, key=lambda fault: fault.key) if found else None
 
 
+def moved(series: Series) -> str:
+    """Return in words which weight lies on an answer that it does not belong on; "" if none does."""
+    pairs = permutations(range(len(series.names)), 2) if wrong(series) else ()
+    return next(filter(None, (_moved(series, k, other) for k, other in pairs)), "")
+
+
+def double(series: Series) -> str:
+    """Return the two weights that explain a series in words; "" if no two do, or too few moments are known."""
+    if not wrong(series) or series.least < 3:
+        return ""
+    told = filter(None, (_both(series, *pair) for pair in combinations(range(len(series.names)), 2)))
+    return min(told, default=(0.0, ""))[1]
+
+
+def _moved(series: Series, k: int, other: int) -> str:
+    """Say so if the weight that belongs on k lies on another."""
+    G, w, d = series.moments, series.weights, series.defects
+    told = w[:, other, None] * (G[:, other] - G[:, k])
+    if np.max(np.abs(w[:, k])) > EXACT or np.min(np.abs(w[:, other])) < EXACT:
+        return ""
+    if np.max(np.abs(d - told)[:, : series.least]) > EXACT:
+        return ""
+    on = series.names[other].removeprefix("the weight ")
+    return f"{series.names[k]} is 0 and lies {on} instead: an answer of another age is used"
+
+
+def _both(series: Series, k: int, other: int) -> tuple[float, str] | None:
+    """Return what two weights carry, and how far-fetched that is; None if they do not explain the rows."""
+    G = series.moments[:, [k, other]]
+    if np.min(np.abs(G[:, 0, 0] * G[:, 1, 1] - G[:, 1, 0] * G[:, 0, 1])) < EXACT:  # two answers at one node
+        return None
+    delta = np.linalg.solve(G[:, :, :2].transpose(0, 2, 1), series.defects[:, :2, None])[..., 0]
+    left = np.abs(series.defects - np.einsum("rk,rkm->rm", delta, G))[:, : series.least]
+    if np.max(left) > EXACT or np.min(np.max(np.abs(delta), axis=0)) < EXACT:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factors = series.weights[:, [k, other]] / (series.weights[:, [k, other]] - delta)
+    simple = [_steady(factors[:, i]) for i in range(2)]
+    known = [one for one in simple if one is not None]
+    summed = np.max(np.abs(series.defects[:, 0])) < EXACT
+    if not known or (len(known) == 1 and not summed):
+        return None
+    (i, j), (f, g) = ((k, other), simple) if simple[0] is not None else ((other, k), simple[::-1])
+    assert f is not None
+    size = float(sum(abs(one.numerator) + one.denominator for one in known) + 50 * (len(known) == 1))
+    second = "makes up for it in the sum" if g is None else _carries(g)
+    return size, f"two coefficients are wrong: {series.names[i]} {_carries(f)}; {series.names[j]} {second}"
+
+
+def _steady(factors: Array) -> Fraction | None:
+    """Return the simple factor that is the same on all steps."""
+    factor = float(np.median(factors))
+    if not np.all(np.isfinite(factors)) or np.max(np.abs(factors - factor)) > 10 * EXACT * max(1.0, abs(factor)):
+        return None
+    return _simple(factor, DENOMINATOR, 10 * EXACT)
+
+
 def wrong(series: Series) -> bool:
     """Tell whether a moment that must be right is not, beyond rounding."""
     return bool(np.max(np.abs(series.defects[:, : series.least])) > EXACT)
@@ -162,8 +226,10 @@ def _explaining(coarse: Series, fine: Series) -> Iterator[Fault]:
         if _idle(fine, k):
             continue
         for fault in _fault(fine.names[k] + fine.place, fine, [_of_weight(one, k) for one in (coarse, fine)]):
-            yield replace(fault, odd=fault.simple == 0 and fine.rank == 1 and k != fine.inside - 1)
-    for m in range(fine.least):
+            lost = fault.simple == 0 and fine.rank == 1
+            if not (lost and k >= fine.inside):  # a stage need not look at earlier steps
+                yield replace(fault, odd=lost and k != fine.inside - 1)
+    for m in range(min(fine.least, fine.used if fine.used <= len(fine.names) else 0)):
         found = _fault(_term(m, fine) + fine.place, fine, [_of_term(one, m) for one in (coarse, fine)])
         yield from (replace(fault, term=m) for fault in found)
 
@@ -194,8 +260,12 @@ def _of_term(series: Series, m: int) -> tuple[Array, Array]:
 
 def term(m: int) -> str:
     """Return what moment m of a row stands for."""
-    ordinal = {1: "1st", 2: "2nd", 3: "3rd"}.get(m, f"{m}th")
-    return "the sum of the weights" if m == 0 else f"the term with the {ordinal} derivative"
+    return "the sum of the weights" if m == 0 else f"the term with the {ordinal(m)} derivative"
+
+
+def ordinal(m: int) -> str:
+    """Return 1st, 2nd, 3rd, ..."""
+    return {1: "1st", 2: "2nd", 3: "3rd"}.get(m if m < 20 else m % 10, f"{m}th")
 
 
 def _term(m: int, series: Series) -> str:
@@ -204,7 +274,7 @@ def _term(m: int, series: Series) -> str:
 
 
 def _fault(what: str, fine: Series, tried: list[tuple[Array, Array]]) -> Iterator[Fault]:
-    """Yield the fault if it explains the moments that must be right, or at least two of them."""
+    """Yield the fault if it explains all moments that must be right."""
     (before, above), (factors, left) = tried
     if not np.all(np.isfinite(factors)) or not np.all(np.isfinite(left)):
         return
@@ -212,7 +282,7 @@ def _fault(what: str, fine: Series, tried: list[tuple[Array, Array]]) -> Iterato
     conditions = int(np.argmax(np.append(worst > EXACT, True)))
     spread = float(np.max(np.abs(factors - np.median(factors))))
     factor = float(np.median(factors))
-    if conditions >= min(2, fine.least):
+    if conditions >= fine.least:
         simple = _simple(factor, DENOMINATOR, 10 * EXACT) if spread < 10 * EXACT * max(1.0, abs(factor)) else None
         yield Fault(what, factor, simple, conditions, True, fine.rank)
         return

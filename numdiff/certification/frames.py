@@ -25,7 +25,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from numdiff.certification.identify import Identified
+from numdiff.certification.identify import Identified, NotLinearError
 from numdiff.certification.subject import Array, position
 from numdiff.formulations import FORMULATIONS, VELOCITY_TIME, Formulation
 from numdiff.level import Level
@@ -97,6 +97,8 @@ class View:
         cuts = [j for j in range(states[first], states[last] + 1) if self.forgets(j)]
         found = list(pairwise(cuts if len(cuts) > 2 else states[first : last + 1]))
         found = [(a, b) for a, b in found if b == self.found.questions or self.nodes[a] != self.nodes[b]]
+        if not found:
+            raise NotLinearError("it asks its questions elsewhere than at the levels of its grid: steps of its own")
         lengths = [b - a for a, b in found]
         usual = max(set(lengths), key=lengths.count)
         return [(a, b) for a, b in found if b - a == usual]
@@ -132,10 +134,14 @@ class View:
         h, grown, held = self._between(asked[first], asked[last]), self._grown(first, last), self._scaled(last)
         difference = held - grown * self._scaled(first)
         mu = np.array(moments(h, self.formulation.c, count), dtype=float)
-        carried = abs(difference[0]) / max(abs(held[0]), 1e-300)
+        carried = difference[0] / held[0] if held[0] else 0.0
         with np.errstate(divide="ignore", invalid="ignore"):  # two questions at one level have a row of no length
             nodes, weights, asks = (self.nodes - self.nodes[first]) / h, difference[1:] / mu[0], mu / mu[0]
         return Row(first, last, h, grown, weights, nodes, asks, float(mu[0]), float(carried))
+
+    def absolute(self, first: int, last: int) -> Array:
+        """Return the weights of (1) themselves, also where both questions are at one level."""
+        return np.asarray((self._scaled(last) - self._grown(first, last) * self._scaled(first))[1:])
 
     def _kappa(self, level: Level) -> float:
         return 1.0 if self.formulation.prediction == "velocity" else float(self.formulation.kappa(level))
@@ -160,7 +166,7 @@ class Row:
     total
         The total weight mu_0.
     carried
-        How much of x_0 is not carried along exactly, relative to what there is of it.
+        By how much more of x_0 is carried along than should be, relative to what there is of it.
     """
 
     first: int

@@ -165,6 +165,8 @@ def final(subject: Subject, path: Path, levels: Sequence[Level], setting: Settin
             found = subject.run(answered(path, subject), start.copy(), levels, setting)
     except Exception as error:  # whatever foreign code raises is a finding
         raise SamplerError(len(levels) - 1, error) from error
+    if np.iscomplexobj(found):
+        raise ShapeError(f"{subject.name} returned complex numbers for a sample of real ones")
     result = np.asarray(found, dtype=float)
     if result.shape != start.shape:
         raise ShapeError(f"{subject.name} returned shape {result.shape} for a sample of shape {start.shape}")

@@ -58,7 +58,7 @@ class Placement:
         """Largest distance between where a sample lies and where it is asked about; nan if one fits no level."""
         return float(np.max(np.abs(self.lies - self.asked)))
 
-    def sentence(self, *, strict: bool = False) -> str:
+    def sentence(self, *, strict: bool = False, stages: bool = True) -> str:
         """Say which questions are asked at the wrong level, and which level that is; "" if none are.
 
         Parameters
@@ -66,21 +66,25 @@ class Placement:
         strict
             Whether samples must lie at nodes exactly: a sampler that is not exact on a single data point lies where its
             error puts it.
+        stages
+            Whether to look at any but the first question of a step. A wrong coefficient moves the sample of a stage
+            just as a wrong level does, so this takes other evidence that it is the level.
         """
         near = (SAME if strict else APART) * self.step
-        found = self._habit([self._late(float(x), float(y), near) for x, y in zip(self.lies, self.asked, strict=True)])
-        return found or (self.between() if self.certain and not strict else "")
+        late = [self._late(float(x), float(y), near) for x, y in zip(self.lies, self.asked, strict=True)]
+        return self._habit(late, stages) or (self.between() if self.certain and not strict else "")
 
     def between(self) -> str:
         """Say which questions are asked beside a node and lie at one, or the other way round; "" if none are."""
         near = APART * self.step
         return self._habit([self._beside(float(x), float(y), near) for x, y in zip(self.lies, self.asked, strict=True)])
 
-    def _habit(self, found: list[str | None]) -> str:
-        """Return what is said of most questions of a kind."""
+    def _habit(self, found: list[str | None], stages: bool = True) -> str:
+        """Return what is said of most questions of a kind, or of most first questions of the steps."""
         usual = max(round(len(found) / (len(self.grid) - 1)), 1)
-        for period in (usual, *(p for p in PERIODS if p != usual)):
-            for k in range(period):
+        periods = (usual, *(p for p in PERIODS if p != usual))
+        for period in periods if stages or usual == 1 else (usual, 1):
+            for k in range(period if stages or usual == 1 else 1):
                 said = found[k::period]
                 habit = max(set(said), key=said.count) if said else None
                 if habit is not None and said.count(habit) > SHARE * len(said):

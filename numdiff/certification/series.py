@@ -11,7 +11,9 @@ The rows of `numdiff.certification.frames` are what comes out. What went in may 
 - a **velocity of answers**, weights w_i on v_{n+1-i}: a row falls by the factor r with the age of the answer, and
   w_i (1 - r) = row_i - r row_{i-1};
 - a **predictor and a corrector**, of which only the predicted samples are seen: with P and C their weights,
-  row_n = P_n + e^{ch} (C_{n-1} - P_{n-1}), so each follows if the other is (*).
+  row_n = P_n + e^{ch} (C_{n-1} - P_{n-1}), so each follows if the other is (*). It is believed only of rows that have
+  the answers of both steps and no others, and only where it differs from formula (*) on those answers: on equal steps
+  with c = 0 the two are the same, and what is wrong with one is no matter of correcting.
 """
 
 from __future__ import annotations
@@ -29,10 +31,13 @@ from numdiff.certification.subject import Array
 from numdiff.weights import adams
 
 COUNT = 9
-"""Moments looked at."""
+"""Moments looked at, and the highest claim that is: higher powers of old nodes are lost in rounding."""
 
 AGES = 6
 """Answers looked back at."""
+
+OTHER = 1e-6
+"""Weight from which an answer is used."""
 
 OLD = slice(7, 15)
 """Ages of answers that only a velocity remembers."""
@@ -93,7 +98,13 @@ def _direct(view: View, found: list[tuple[int, int]], claim: int) -> Iterator[Se
             least=claim if i == width else 1,
             rank=0 if i == width else 1,
             inside=i,
+            used=_used([r.weights for r in rows]),
         )
+
+
+def _used(weights: list[Array]) -> int:
+    """Return how many weights rows have."""
+    return max(int(np.sum(np.abs(w) > OTHER)) for w in weights)
 
 
 def _aged(age: int) -> str:
@@ -126,7 +137,7 @@ def _on_answers(
     mu = np.array([row.mu for row in rows]) if asked is None else asked
     full = np.array([[w @ u**m for m in powers] for w, u in zip(weights, nodes, strict=True)])
     names = ("the weight on the new answer",) * newest + tuple(_aged(k) for k in range(ages - newest))
-    return Series(place, names, np.array(seen), np.array(G), full - mu, mu, least, rank)
+    return Series(place, names, np.array(seen), np.array(G), full - mu, mu, least, rank, used=_used(weights))
 
 
 def _fading(now: Array, before: Array) -> float | None:
@@ -190,12 +201,15 @@ def _velocity(rows: dict[int, Row], now: list[int], claim: int, equal: bool) -> 
     names = tuple(f"the weight on the velocity {k} step{'s' if k > 1 else ''} back" for k in range(1, AGES))
     names = ("the weight on the newest velocity", *names)
     mu = np.array([row.mu for row in chosen])
-    yield Series("", names, np.array(weights), np.array(moments), np.array(defects), mu, claim, 2 + 4 * equal)
+    made = np.array(weights), np.array(moments), np.array(defects)
+    yield Series("", names, *made, mu, claim, 2 + 4 * equal, used=_used(weights))
 
 
 def _corrected(view: View, rows: dict[int, Row], now: list[int], claim: int) -> Iterator[Series]:
     """Yield the corrector of predicted samples if the predictor is (*), and the predictor if the corrector is."""
     for points in {max(claim - 1, 1), claim} if now else ():
+        if not _corrects(view, [rows[a] for a in now], points):
+            continue
         ready = range(min(now) - AGES, max(now) + 1)
         P = {a: _interpolatory(view, rows[a], range(points)) for a in ready}
         C = {a: _interpolatory(view, rows[a], range(-1, points)) for a in ready}
@@ -208,10 +222,21 @@ def _corrected(view: View, rows: dict[int, Row], now: list[int], claim: int) -> 
         predictor = {ready[0]: P[ready[0]]}
         for a in ready[1:]:
             predictor[a] = _absolute(rows[a]) + rows[a].grown * (predictor[a - 1] - C[a - 1])
+        if max(float(np.max(np.abs(predictor[a][ready[0] + 1 : a - points + 1]), initial=0.0)) for a in now) > OTHER:
+            continue
         chosen = [rows[a] for a in now]
         scaled = [_newest(predictor[a], a, points + 1) / rows[a].total for a in now]
         nodes = [row.nodes for row in chosen]
         yield _on_answers(scaled, chosen, nodes, points, 3, " of the predictor", ages=points)
+
+
+def _corrects(view: View, rows: list[Row], points: int) -> bool:
+    """Tell whether rows have the answers of a step and of the one before, and (*) on those is another formula."""
+    old = [float(np.max(np.abs(row.weights[: row.first - points]), initial=0.0)) for row in rows]
+    last = [abs(float(row.weights[row.first - points])) for row in rows]
+    lengths = [row.h for row in rows]
+    same = float(view.formulation.c) == 0 and np.ptp(lengths) < 1e-6 * abs(lengths[0])
+    return max(old) < NOTHING < 1e-9 < min(last) and not same
 
 
 def _absolute(row: Row) -> Array:
