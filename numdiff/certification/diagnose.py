@@ -87,11 +87,11 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
     """
     if bench.subject.stochastic:
         return _of_the_law(claim, main)
+    reading, unread = _reading(bench, claim)
     if undefined(main[0]):
-        return Finding(*_coefficients(bench, claim, main), main)
+        return Finding(*_coefficients(claim, main, reading, unread), main)
     if biased(main[0]):
         return Finding("refuted", f"even where all is clean it has {seen(main[0])}: {BIAS}", main)
-    reading = _reading(bench, claim)
     if reading is not None and reading.misplaced:
         hidden = f"; {HIDDEN}" if meets(main[0], claim) else ""
         return Finding("refuted", f"{reading.misplaced}{hidden}", main)
@@ -108,7 +108,7 @@ def diagnose(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> Finding:
             return Finding("refuted", hidden, (*main, *tried, *more))
         first = f"it has order {claim} on equal steps in {variable} and {seen(main[0])} on equal steps in log-snr"
         return Finding("conditional", joined([first, *causes, *grain], main, claim), (*main, *tried, *more))
-    verdict, cause = _coefficients(bench, claim, main)
+    verdict, cause = _coefficients(claim, main, reading, unread)
     return Finding(verdict, cause, (*main, *tried))
 
 
@@ -118,9 +118,7 @@ def _met(
     """Return the verdict where the claim is met if all is clean."""
     if all(meets(one, claim) for one in main):
         rough = [bench.run(f"{trial.layout.name}, own start and end", trial) for trial in _unrested(bench, main)]
-        lost = [
-            f"on {one.name.replace(',', ' steps with its', 1)} it has {seen(one)}" for one in rough if costs(one, claim)
-        ]
+        lost = [f"{one.name}: {seen(one)}" for one in rough if costs(one, claim)]
         said = "; ".join([*lost, *filter(None, [remarks(main)]), *grain])
         return Finding("conditional" if lost else "certified", said, (*main, *rough) if lost else main)
     causes, more = _one_at_a_time(bench, claim, _cleanest(bench.subject))
@@ -196,14 +194,14 @@ def _circumstances(bench: Bench, clean: Trial) -> Iterator[tuple[str, Trial, str
         yield "rounded times", rounded, "times rounded to its table, where N does not divide it, cost the order: {seen}"
 
 
-def _reading(bench: Bench, claim: int) -> Explanation | None:
-    """Return what the coefficients say, None where they cannot be read."""
-    if bench.subject.stochastic or not bench.subject.given:
-        return None
+def _reading(bench: Bench, claim: int) -> tuple[Explanation | None, str]:
+    """Return what the coefficients say; where they cannot be read, None and why."""
+    if not bench.subject.given:
+        return None, "it takes no levels, so its coefficients cannot be compared"
     try:
-        return explain(bench.subject, claim)
-    except (NotLinearError, SamplerError):
-        return None
+        return explain(bench.subject, claim), ""
+    except (NotLinearError, SamplerError) as error:
+        return None, f"its coefficients cannot be read: {error}"
 
 
 # --- it is not --------------------------------------------------------------------------------------------------------
@@ -222,21 +220,22 @@ def _elsewhere(bench: Bench, claim: int) -> tuple[Trial | None, list[Experiment]
     return None, tried
 
 
-def _coefficients(bench: Bench, claim: int, main: tuple[Experiment, ...]) -> tuple[str, str]:
+def _coefficients(
+    claim: int, main: tuple[Experiment, ...], reading: Explanation | None, unread: str
+) -> tuple[str, str]:
     """Return verdict and cause from the coefficients themselves."""
     said = broken(main[0]) if undefined(main[0]) else f"with exact start and equal steps it has {seen(main[0])}"
-    if not bench.subject.given:
-        return _verdict(main[0], claim), f"{said}; it takes no levels, so its coefficients cannot be compared"
-    try:
-        found = explain(bench.subject, claim, layout=Layout())
-    except (NotLinearError, SamplerError) as error:
-        return _verdict(main[0], claim), f"{said}; its coefficients cannot be read: {error}"
-    if found.sentence:
-        return "refuted", f"{said}: {found.sentence}"
+    if reading is None:
+        return _verdict(main[0], claim), f"{said}; {unread}"
+    if reading.sentence:
+        return "refuted", f"{said}: {reading.sentence}"
     if undefined(main[0]):
         return "no order", said
-    if found.order < claim:
-        return "refuted", f"{said}; read off the sampler, its weights have order {found.order} ({found.formulation})"
+    if reading.order < claim:
+        return (
+            "refuted",
+            f"{said}; read off the sampler, its weights have order {reading.order} ({reading.formulation})",
+        )
     return _verdict(main[0], claim), f"{said}; {UNSEEN}"
 
 
