@@ -65,6 +65,11 @@ def test_any_member_keeps_types(method):
     assert_dtype_kept(method, shape=(3,))
 
 
-@given(methods(), layouts(), st.sampled_from([8, 11]))
+def adds_up(method):
+    """Four points of iPNDM_v as published have weights that add up to the step on geometric grids only."""
+    return not (isinstance(method, nd.IPNDMV) and "published" in method.name)
+
+
+@given(methods().filter(adds_up), layouts(), st.sampled_from([8, 11]))
 def test_any_member_follows_a_constant_prediction(method, layout, steps):
     assert_consistent(method, layout=layout, steps=(steps,))
