@@ -25,7 +25,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations of diffusers' own dependencies, at its import only
     import diffusers as package
 
-    from numdiff.adapters.subjects import diffusers
+    from numdiff.adapters.subjects import diffusers, resolve
     from numdiff.adapters.subjects import diffusers_tables as tables
     from numdiff.adapters.subjects.diffusers_precision import computing
 
@@ -245,7 +245,7 @@ def computes_with(subject, levels):
 def opened(name):
     """Run a scheduler shortly, on our levels and on its own, in both precisions; None if it is refused."""
     try:
-        subject = diffusers.subject(name)
+        subject = resolve(f"diffusers:{name}")
     except NotASamplerError:
         return None
     assert isinstance(subject, Subject)
