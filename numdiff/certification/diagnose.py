@@ -1,12 +1,14 @@
 r"""Why an order falls short, found by experiment.
 
-Everything is clean at first: exact start, harmless end, float64, levels as exact as can be, equal steps. Then
+Everything is clean at first: exact start, harmless end, float64, levels as exact as can be, equal steps. The
+coefficients are read off the sampler once (`numdiff.certification.effective`): questions asked at the wrong level, and
+single precision, they tell whatever the order is. Then
 
-1. if the claim is met there, its circumstances are brought back one at a time (its own start, its own last steps,
-   alternating steps, the precision it ships with, its own time table); those under which the order falls are the cause;
+1. if the claim is met where all is clean, its circumstances are brought back one at a time (its own start, its own last
+   steps, alternating steps, the precision it ships with, its own time table); those under which the order falls are the
+   cause, unless start and end are both accused: then rest has hidden what the coefficients say;
 2. if it is not, equal steps are tried in other variables: weights made for equal steps in rho need equal steps in rho;
-3. if that does not help either, the coefficients are read off the sampler and compared with what formula (*) asks
-   (`numdiff.certification.effective`).
+3. if that does not help either, the cause is what the coefficients miss of formula (*).
 
 Nothing here knows a sampler's name or its formula.
 """
