@@ -8,6 +8,7 @@ two rows a process wait. Rows are kept as they are done and returned in the orde
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -232,7 +233,8 @@ def _results(tasks: list[_Task], jobs: int | None) -> Iterator[_Result]:
     count = min(len(tasks), jobs or cpu_count())
     finished = False
     try:
-        with parallel_config(backend="loky", n_jobs=count, inner_max_num_threads=1):
+        with warnings.catch_warnings(), parallel_config(backend="loky", n_jobs=count, inner_max_num_threads=1):
+            warnings.filterwarnings("ignore", ".*still being processed", UserWarning)  # said by `said` when interrupted
             parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
             yield from parallel(delayed(_row)(task) for task in tasks)
         finished = True
