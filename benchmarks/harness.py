@@ -7,19 +7,14 @@ hardly moves.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
-import os
-import platform
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from numdiff import provenance
 
 Times = dict[str, np.ndarray]
 
@@ -95,34 +90,7 @@ def _short(value: float) -> str:
 
 def environment(packages: Sequence[str]) -> str:
     """Return a line with the processor and the versions, without anything that names the machine."""
-    installed = []
-    for name in ("numdiff", "numpy", *packages):
-        try:
-            installed.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            installed.append(f"{name} missing")
-    cpu = f"{os.cpu_count()}-core {platform.machine().replace('_', '-')} CPU, one thread"
-    return f"{cpu}; Python {platform.python_version()}, " + ", ".join(installed)
-
-
-def main(run: Callable[[int], Sequence[Report]], rounds: int, packages: Sequence[str], doc: str | None) -> None:
-    """Run one benchmark from the command line: Markdown to stdout, numbers to ``--json``."""
-    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each contestant runs (default {rounds})")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error(f"--rounds must be at least 1, got {options.rounds}")
-    write(run(options.rounds), environment(packages), options.json)
-
-
-def write(reports: Sequence[Report], where: str, path: Path | None) -> None:
-    """Print the tables and save the numbers."""
-    sys.stdout.write("\n".join(report.markdown() for report in reports) + f"\n{where}\n")
-    if path is not None:
-        numbers = {report.title: report.data for report in reports}
-        path.write_text(json.dumps({"environment": where, **numbers}, indent=1, default=_plain) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else float(value)
+    found = {"numdiff": "missing", **dict.fromkeys(packages, "missing"), **provenance.versions(("numpy", *packages))}
+    python = found.pop("python")
+    installed = ", ".join(f"{name} {version}" for name, version in found.items())
+    return f"{provenance.device()}, one thread; Python {python}, {installed}"

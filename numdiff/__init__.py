@@ -115,6 +115,8 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "adapters": "numdiff.adapters",
+    "runtime": "numdiff.runtime",
+    "guidance": "numdiff.guidance",
     "design": "numdiff.design",
     "export": "numdiff.export",
     "answers": "numdiff.answers",

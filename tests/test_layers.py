@@ -10,7 +10,18 @@ import pytest
 import numdiff
 
 ROOT = Path(numdiff.__file__).parent
-ORDER = ["_names", "_files", "elementary", "level", "phi", "weights", "tableau", "schedules", "parameterizations"]
+ORDER = [
+    "_names",
+    "_files",
+    "provenance",
+    "elementary",
+    "level",
+    "phi",
+    "weights",
+    "tableau",
+    "schedules",
+    "parameterizations",
+]
 ORDER += [
     "formulations",
     "sde",
@@ -19,6 +30,8 @@ ORDER += [
     "executor",
     "noise",
     "drivers",
+    "runtime",
+    "guidance",
     "problems",
     "symbolic",
     "properties",
@@ -34,7 +47,7 @@ ORDER += [
     "work_precision",
     "plotting",
 ]
-ORDER += ["answers", "study", "cli", "__main__"]
+ORDER += ["answers", "study", "distributed", "sample_distributed", "cli", "__main__"]
 NARROW = {  # some may see less than what lies before them
     "executor": {"_names", "elementary", "level", "tableau", "parameterizations"},
     "problems": {"_names", "elementary", "level", "schedules", "parameterizations"},

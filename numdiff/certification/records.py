@@ -10,9 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import importlib.machinery
-import importlib.metadata
 import os
-import platform
 import re
 import sys
 from collections.abc import Mapping
@@ -24,6 +22,7 @@ from typing import Any
 import numdiff
 from numdiff.certification.certificate import Certificate
 from numdiff.certification.documents import opened, write
+from numdiff.provenance import versions
 
 LIBRARIES = ("numpy", "scipy", "torch")
 SILENT = ("cli", "plotting", "study", "answers", "testing", "work_precision", "certification/pages.py")
@@ -94,13 +93,7 @@ def conditions(spec: str, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _versions(package: str) -> dict[str, str]:
-    found = {"python": platform.python_version(), "numdiff": numdiff.__version__}
-    for name in (*LIBRARIES, package):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except (importlib.metadata.PackageNotFoundError, ValueError):  # no package of that name, or no name
-            continue
-    return found
+    return versions((*LIBRARIES, package))
 
 
 @cache

@@ -10,10 +10,8 @@ replaced.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numdiff
+from numdiff import provenance
 from numdiff._files import write_atomically
 
 LIBRARIES = ("numpy", "scipy", "sympy", "torch", "matplotlib")
@@ -59,13 +58,7 @@ def digest(value: Any) -> str:
 @cache
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on: Python, numdiff, and the libraries that are installed."""
-    found = {"python": platform.python_version(), "numdiff": numdiff.__version__}
-    for name in LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return provenance.versions(LIBRARIES)
 
 
 @cache

@@ -1,0 +1,62 @@
+"""What a result was made with: versions, processor, device. Nothing that names a machine, a user or a path.
+
+Every experiment, benchmark and sampled set of images carries such a record, so that a number can be traced to what made
+it and repeated.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterable
+from typing import Any
+
+LIBRARIES = ("numpy", "scipy", "sympy", "torch", "diffusers", "transformers", "safetensors")
+"""The libraries whose versions a record names, where they are installed."""
+
+
+def versions(packages: Iterable[str] = LIBRARIES) -> dict[str, str]:
+    """Return the versions of Python, numdiff and those of `packages` that are installed."""
+    import numdiff
+
+    found = {"python": platform.python_version(), "numdiff": numdiff.__version__}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, or no name of a package
+            continue
+    return found
+
+
+def device(where: Any = "cpu") -> str:
+    """Return what a torch device is, in words: "2-core x86-64 CPU", or the name that an accelerator gives itself."""
+    kind = getattr(where, "type", str(where).partition(":")[0])
+    if kind == "cpu":
+        return f"{os.cpu_count()}-core {platform.machine().replace('_', '-')} CPU"
+    import torch
+
+    if kind == "cuda":
+        return str(torch.cuda.get_device_name(where))
+    return kind
+
+
+def environment(where: Any = "cpu", packages: Iterable[str] = LIBRARIES) -> dict[str, Any]:
+    """Return the record of what computes here, as plain JSON data: ``device``, ``threads`` (of torch) and ``versions``.
+
+    Parameters
+    ----------
+    where
+        The torch device that computes.
+    packages
+        The libraries to name.
+    """
+    named = versions(packages)
+    found: dict[str, Any] = {"device": device(where), "versions": named}
+    if "torch" in named:
+        import torch
+
+        found["threads"] = torch.get_num_threads()
+        if torch.version.cuda is not None:
+            found["cuda"] = torch.version.cuda
+    return found
