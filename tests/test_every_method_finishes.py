@@ -14,7 +14,7 @@ from numdiff.methods.churn import Churn
 from tests import zoo
 
 STEPS = 6
-ALIKE = ("cosine", "ddpm-linear", "sub-vp", "ve")
+ALIKE = ("cosine", "ddpm-linear", "edm", "sub-vp", "ve")
 """Schedules with the ends of others: tested with the slow tests."""
 VARIANCE = 0.49
 SCHEDULES = {name: nd.schedules.get(name) for name in nd.schedules.names() if name != "discrete"}

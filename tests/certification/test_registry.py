@@ -25,6 +25,7 @@ def test_a_member_of_each_family_keeps_its_claim(name):
         assert "start alone" in found.cause or "equal steps" in found.cause
 
 
+@pytest.mark.slow
 def test_a_claim_that_is_one_too_high_is_not_kept():
     for name in ("Heun", "HB(AB2, 4/5)"):
         claim = nd.methods(every=True)[name].order + 1

@@ -21,7 +21,11 @@ DAMPINGS = (F(4, 5), F(1, 2), F(1, 5))
 TARGETS = [nd.GHVB(k, b) for k in (1, 2, 3) for b in DAMPINGS]
 TARGETS += [nd.HeavyBall(nd.AdamsBashforth(k), beta=b) for k in (2, 3) for b in DAMPINGS]
 TARGETS += [nd.AdamsBashforth(k) for k in (1, 2, 3, 4)]
-every_target = pytest.mark.parametrize("target", TARGETS, ids=str)
+every_target = pytest.mark.parametrize(
+    "target",
+    [pytest.param(t, marks=[pytest.mark.slow] * (getattr(t, "beta", DAMPINGS[0]) != DAMPINGS[0])) for t in TARGETS],
+    ids=str,
+)
 
 
 # --- designs that dominate --------------------------------------------------------------------------------------------

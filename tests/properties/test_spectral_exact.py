@@ -20,7 +20,7 @@ VP, EDM = nd.schedules.VPLinear(), nd.schedules.EDM()
 S, q, h = sp.Symbol("s", nonnegative=True), sp.Symbol("q", positive=True), sp.Symbol("h", positive=True)
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", zoo.by_weight(MEMBERS))
 def test_exact_gain_is_the_float_gain(name):
     scheme = MEMBERS[name].discretize(VP, np.linspace(0.9, 0.1, 6))
     formula = exact(scheme)
