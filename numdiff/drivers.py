@@ -61,7 +61,9 @@ def sample(
     trajectory: bool = False,
     states: bool = False,
     exact: Callable[[Any], Array] | None = None,
+    edit: Callable[[Array, Any], Array] | None = None,
     copies: bool = False,
+    finite: bool = True,
 ) -> Any:
     """Run a scheme from noise to data.
 
@@ -95,8 +97,14 @@ def sample(
         Return the tuple of last samples, the last one first, from which `invert` runs back exactly.
     exact
         ``exact(level)`` returns the exact sample there; needed by schemes made with ``start="exact"``.
+    edit
+        ``edit(x, level)`` returns the sample at which the model is evaluated instead of x, before each evaluation; the
+        change is added to the sample (`numdiff.guidance.Inpainting`). The last sample is not edited.
     copies
         True where the model re-uses its output buffer.
+    finite
+        Check that what the model returns is finite, on a device other than the CPU by one transfer when the run is
+        over. With False nothing is read back, and the host never waits for the device.
 
     Returns
     -------
@@ -117,7 +125,8 @@ def sample(
         raise ValueError("trajectory and states ask for two different results; the states are the path's last samples")
     draw = _noise(scheme, _given(scheme, x, WORDS)[-1], generator, noise)
     answers = _fields(scheme, model, fields)
-    path = _drive(scheme, answers, x, get(prediction), draw, callback, trajectory or states, exact, copies)
+    kept = trajectory or states
+    path = _drive(scheme, answers, x, get(prediction), draw, callback, kept, exact, copies, edit=edit, finite=finite)
     return _states(scheme, path) if states else path
 
 
@@ -258,11 +267,13 @@ def _check_sampling(scheme: Any) -> None:
 def _fields(scheme: Scheme, model: Model, others: Mapping[str, Model] | None) -> dict[str, Model]:
     """Return what answers each tag, checked against the tags that the scheme asks for."""
     _check_callable(model, "the model")
+    if not (others is None or isinstance(others, Mapping)):
+        raise TypeError(f'fields must be a dictionary of functions by tag, {{"condition": g}}, got {others!r}')
     others = dict(others or {})
     asked = sorted({tag for tableau in scheme for tag in tableau.tags if tag})
-    if sorted(others) != asked:
+    if set(others) != set(asked):
         wanted = f"pass fields={{{asked[0]!r}: ...}}" if asked else "it takes no fields"
-        raise ValueError(f"{scheme.method} evaluates the fields {asked}, got {sorted(others)}; {wanted}")
+        raise ValueError(f"{scheme.method} evaluates the fields {asked}, got {sorted(others, key=str)}; {wanted}")
     for tag, field in others.items():
         _check_callable(field, f"fields[{tag!r}]")
     return {"": model, **others}
@@ -321,16 +332,21 @@ def _drive(
     exact: Callable[[Any], Array] | None,
     copies: bool,
     words: Words = WORDS,
+    edit: Callable[[Array, Any], Array] | None = None,
+    finite: bool = True,
 ) -> Any:
     """Loop over the machine's questions."""
     given = _given(scheme, x, words)
-    if exact is not None:
-        _check_callable(exact, "exact")
+    for name, function in (("exact", exact), ("callback", callback)):
+        if function is not None:
+            _check_callable(function, name)
+    if edit is not None:
+        _check_callable(edit, "edit")
     if scheme.exact_starts and exact is None:
         raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
     *earlier, now = given
     entries = fitted(program(scheme, prediction), now)
-    check = Check(now, words)
+    check = Check(now, words, finite)
     draw = None if noise is None else check.noise(noise)
     machine = Machine(entries, now, noise=draw, copies=copies, earlier=earlier[::-1])
     path, nodes, asked, arrived = list(given), _node_ends(scheme), 0, 0
@@ -352,11 +368,16 @@ def _drive(
         if exact is not None and 1 <= asked <= scheme.exact_starts:
             Y = exact(question.level)
             check.array(Y, "exact", f"at {words.time} {question.level.time}")
+        if edit is not None:
+            edited = edit(question.x if Y is None else Y, question.level)
+            check.array(edited, "edit", f"at {words.time} {question.level.time}")
+            Y = Y if edited is question.x else edited
         F = fields[question.tag](question.x if Y is None else Y, _bare(question.level.model_time))
         check(F, question)
-        if Y is not None and trajectory and question.level is scheme.levels[arrived]:
+        at_node = question.level is scheme.levels[arrived] and (edit is None or question.x is path[-1])
+        if Y is not None and trajectory and at_node:
             path[-1] = Y  # a predictor asks for the next node instead, where the step then arrives
-        machine.tell(F, Y)
+        check.tell(machine, F, Y)
         del F  # unless it is history, its memory is free while the model works
         asked += 1
         report()

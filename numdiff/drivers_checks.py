@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numdiff.elementary import kind
-from numdiff.executor import Array, Question
+from numdiff.executor import Array, Machine, Question
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ def check_state(x: Any, words: Words) -> None:
     if not inexact:
         what = f"an array of dtype {x.dtype}" if which else type(x).__name__
         raise TypeError(f"{words.state} must start as a floating NumPy array or torch tensor, got {what}; convert it")
+    if which == "torch" and x.dtype.itemsize < 2:
+        raise TypeError(f"{words.state} is {x.dtype}, in which torch cannot compute; convert it to bfloat16 or wider")
     if _on_host(x) and not _finite(x):
         raise ValueError(f"{words.state} is not finite at the start; drop the points that are NaN or infinite")
 
@@ -52,6 +54,11 @@ def _on_host(x: Array) -> bool:
     return kind(x) == "numpy" or x.device.type == "cpu"
 
 
+def _has_no_values(x: Array) -> bool:
+    """Tell whether an array is a shape alone: a tensor on the device "meta", for trials."""
+    return kind(x) == "torch" and x.device.type == "meta"
+
+
 def _total(x: Array) -> Any:
     """Return the sum of a tensor, wide enough that only what is not finite makes it so (or a sum beyond float32)."""
     return x.detach().sum(dtype=sys.modules["torch"].float32 if x.dtype.itemsize < 4 else None)
@@ -67,11 +74,11 @@ class Check:
     """Checks what a model returns, without waiting for a device.
 
     A sum tells whether an array is finite in one read. On a device other than the CPU the sums are looked at when the
-    run is over.
+    run is over. Without `finite` no value is looked at, on any device.
     """
 
-    def __init__(self, x: Array, words: Words) -> None:
-        self.x, self.words, self.count = x, words, 0
+    def __init__(self, x: Array, words: Words, finite: bool = True) -> None:
+        self.x, self.words, self.finite, self.count = x, words, finite, 0
         self.deferred: list[tuple[Array, str]] = []
 
     def __call__(self, F: Any, question: Question) -> None:
@@ -81,10 +88,24 @@ class Check:
         where = f"at evaluation {self.count}, step {question.index + 1} ({when})"
         who = f"fields[{question.tag!r}]" if question.tag else self.words.model
         self.array(F, who, where)
+        if not self.finite or _has_no_values(F):
+            return
         if not _on_host(F):
             self.deferred.append((_total(F), f"{who} returned a value that is not finite {where}"))
         elif not _finite(F):
             self._refuse(question.x, who, where)
+
+    def tell(self, machine: Machine, F: Array, Y: Array | None) -> None:
+        """Tell the machine an answer; a coefficient beyond the range of the sample's type is torch's RuntimeError."""
+        try:
+            machine.tell(F, Y)
+        except RuntimeError as error:
+            if "without overflow" not in str(error):
+                raise
+            raise ValueError(
+                f"a coefficient after evaluation {self.count} is beyond the range of {self.x.dtype}; run in bfloat16 "
+                "or float32, or on a smaller range of noise levels"
+            ) from error
 
     def noise(self, draw: Callable[[int, int], Array]) -> Callable[[int, int], Array]:
         """Return `draw` with its answers checked."""
@@ -92,7 +113,7 @@ class Check:
         def checked(index: int, column: int) -> Array:
             z, where = draw(index, column), f"for column {column} of tableau {index}"
             self.array(z, "noise", where)
-            if _on_host(z) and not _finite(z):
+            if self.finite and _on_host(z) and not _finite(z):
                 raise ValueError(f"noise returned a value that is not finite {where}")
             return z
 
@@ -128,5 +149,5 @@ class Check:
             for total, (_, message) in zip(totals, self.deferred, strict=True):
                 if not math.isfinite(total):
                     raise ValueError(message)
-        if not _finite(x):
+        if self.finite and not _has_no_values(x) and not _finite(x):
             raise ValueError(self._overflow("after the last step"))

@@ -1,0 +1,353 @@
+r"""Every registered method as a function ``sample_*(model, x, sigmas, ...)``, for code made for k-diffusion's samplers.
+
+k-diffusion's samplers, and those of ComfyUI, AUTOMATIC1111's menus and many others after it, are functions
+
+    sample(model, x, sigmas, extra_args=None, callback=None, disable=None) -> x
+
+where ``model(x, sigma, **extra_args)`` answers with the denoised sample, one sigma for each sample of the batch, and x
+is at the scale alpha = 1, x = x_0 + sigma eps: the schedule is EDM's, whose time is sigma. ``sigmas`` fall from noise
+to data and end with 0 or not. `sampler` makes such a function of a method:
+
+    >>> import torch
+    >>> from numdiff.adapters import kdiffusion
+    >>> sample = kdiffusion.sampler("ghvb", order=3, beta=0.8)
+    >>> sigmas = kdiffusion.sigmas("edm", 8, "karras")
+    >>> denoiser = lambda x, sigma: x / (1 + sigma[:, None] ** 2)      # of standard normal data
+    >>> x = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)) * sigmas[0]
+    >>> sample(denoiser, x, sigmas, disable=True).shape
+    torch.Size([4, 2])
+    >>> kdiffusion.sample_ghvb3(denoiser, x, sigmas, disable=True, beta=0.9).shape     # by name, options in the call
+    torch.Size([4, 2])
+
+A method that is one of k-diffusion's gives the same samples to rounding, with the same noise in the same order.
+
+**Flow models.** ComfyUI runs SD3 and Flux through the same functions with x = (1 - sigma) x_0 + sigma eps. That is
+another schedule, on which other weights are exact. ``scale="flow"`` says so; where the model is ComfyUI's, its
+``model_sampling`` tells, and nothing need be said.
+
+**Noise** comes from ``noise_sampler(sigma, sigma_next)`` where one is given. A step with several noises asks for the
+increments between its inner levels. Otherwise it is torch's, seeded by ``extra_args["seed"]`` where ComfyUI passes
+one. Methods with churn draw in every step, used or not, as k-diffusion's do.
+
+**The callback** is given k-diffusion's dictionary at the first evaluation that belongs to grid step i: x is what the
+model was given there, sigma_hat its level and denoised its answer. A step over several grid intervals is reported once.
+
+Sources: Crowson, k-diffusion, ``k_diffusion/sampling.py``; ComfyUI, ``comfy/k_diffusion/sampling.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from numdiff import schedules
+from numdiff.adapters.kdiffusion_options import built, identifier
+from numdiff.adapters.sigma_lists import sigmas as sigmas
+from numdiff.drivers import sample as run
+from numdiff.grids.checks import decreasing, numbers
+from numdiff.methods.base import Method
+from numdiff.methods.checks import choice
+from numdiff.methods.churn import Churn
+from numdiff.methods.registry import FAMILIES
+from numdiff.methods.scheme import Scheme
+from numdiff.methods.splitting import Splitting
+
+Tensor = torch.Tensor
+Sampler = Callable[..., Tensor]
+
+SCALES = (None, "edm", "flow")
+MENU = (
+    *("ghvb2", "ghvb3", "ghvb4", "hb2", "hb3", "nt2", "ab2", "ab3", "ab4"),
+    *("dpmpp2", "dpmpp3", "unip3", "pec3", "deis3", "single_step3", "sde_dpmpp3", "kutta3", "rk4"),
+)
+"""Names that `register` adds unless others are given: what k-diffusion lacks, or has in another form."""
+
+
+def sampler(method: str | Method, *, scale: str | None = None, start: str = "lower", **options: Any) -> Sampler:
+    """Return a method as a function that is called like k-diffusion's ``sample_*``.
+
+    Parameters
+    ----------
+    method
+        A name as `numdiff.method` takes it ("ghvb", "ghvb3", "unipc", "k-diffusion:dpmpp_2m"), or a method.
+    scale
+        "edm": x = x_0 + sigma eps. "flow": x = (1 - sigma) x_0 + sigma eps. None: "flow" where the model is ComfyUI's
+        and of that kind, else "edm".
+    start
+        How a multistep method starts: "lower" or "runge-kutta", see `Method.discretize`.
+    **options
+        The family's options, or k-diffusion's names for them: ``eta``, ``s_noise``, and for any one-step method
+        without noise ``s_churn``, ``s_tmin``, ``s_tmax``. What an option needs and nobody gives is the family's
+        example: beta = 0.8.
+
+    Returns
+    -------
+    function
+        ``sample(model, x, sigmas, extra_args=None, callback=None, disable=None, noise_sampler=None, **options)``. It
+        runs without gradients and returns the sample at the last sigma, shape, dtype and device of `x`; options given
+        there override those given here.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or option, with the nearest known; for methods that evaluate a condition apart.
+    TypeError
+        For options beside a method, which is built already.
+    """
+    choice("scale", scale, SCALES)
+    choice("start", start, ("lower", "runge-kutta"))
+    make = partial(built, method)
+    named = make(options)
+
+    @torch.no_grad()
+    def sample(
+        model: Callable[..., Tensor],
+        x: Tensor,
+        sigmas: Tensor,
+        extra_args: dict[str, Any] | None = None,
+        callback: Callable[[dict[str, Any]], None] | None = None,
+        disable: bool | None = None,
+        noise_sampler: Callable[..., Tensor] | None = None,
+        **extra: Any,
+    ) -> Tensor:
+        chosen = make({**options, **extra}) if extra else named
+        return _sample(chosen, scale, start, model, x, sigmas, extra_args or {}, callback, disable, noise_sampler)
+
+    sample.__name__ = sample.__qualname__ = "sample_" + identifier(method if isinstance(method, str) else method.name)
+    sample.__doc__ = f"Sample by {named}; see `numdiff.adapters.kdiffusion.sampler`."
+    return sample
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the families that `sampler` takes, as they stand behind ``sample_``.
+
+    Also attributes of this module are those with an order behind them (``sample_ghvb3``), and k-diffusion's own names
+    (``sample_dpmpp_2m``).
+    """
+    return tuple(identifier(key) for key, family in FAMILIES.items() if not isinstance(family.member(), Splitting))
+
+
+def register(
+    module: Any, names: Sequence[str] = MENU, *, menus: Sequence[list[str]] = (), prefix: str = ""
+) -> tuple[str, ...]:
+    """Add samplers to a module like ``k_diffusion.sampling``, and their names to menus.
+
+    Parameters
+    ----------
+    module
+        What gets the functions, ``sample_<prefix><name>``.
+    names
+        As `sampler` takes them, without "sample_".
+    menus
+        Lists of names to extend in place, such as ``comfy.samplers.KSampler.SAMPLERS``; what they hold is kept.
+    prefix
+        Put before each name, to tell them from others.
+
+    Returns
+    -------
+    tuple of str
+        The names as added.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, and for one that the module has already, unless this function put it there.
+    """
+    made = {prefix + identifier(name): sampler(name) for name in names}
+    for name in made:
+        there = getattr(module, f"sample_{name}", None)
+        if there is not None and not getattr(there, "from_numdiff", False):
+            raise ValueError(
+                f"{module.__name__} has a sample_{name} already; pass prefix= to call this one something else"
+            )
+    for name, function in made.items():
+        function.from_numdiff = True  # type: ignore[attr-defined]
+        setattr(module, f"sample_{name}", function)
+        for menu in menus:
+            if name not in menu:
+                menu.append(name)
+    return tuple(made)
+
+
+def __getattr__(name: str) -> Sampler:
+    """Return ``sample_<name>``: a family with its order behind it, or a name of k-diffusion's."""
+    short = name.removeprefix("sample_")
+    if short == name:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for candidate in (f"k-diffusion:{short}", short):
+        try:
+            globals()[name] = found = sampler(candidate)
+            return found
+        except ValueError as error:
+            reason = error
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {reason}") from reason
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def _sample(
+    method: Method,
+    scale: str | None,
+    start: str,
+    model: Callable[..., Tensor],
+    x: Tensor,
+    sigmas: Any,
+    extra_args: dict[str, Any],
+    callback: Callable[[dict[str, Any]], None] | None,
+    disable: bool | None,
+    noise_sampler: Callable[..., Tensor] | None,
+) -> Tensor:
+    """Run a method over sigmas; waits for a device are the copy of these to the host, and a check at the end."""
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"x must be a torch tensor, got {type(x).__name__}")
+    values = _checked(sigmas)
+    if len(values) < 2:
+        return x  # no step to make, as in k-diffusion
+    flow = (scale or _scale_of(model)) == "flow"
+    scheme = _laid_out(method, tuple(values), flow, start)
+    begins, listed = iter(_beginnings(scheme)), None if callback is None else torch.as_tensor(sigmas, device=x.device)
+
+    def denoised(z: Tensor, sigma: float) -> Tensor:
+        answer = model(z, z.new_full((z.shape[0],), sigma), **extra_args)
+        i = next(begins)
+        if callback is not None and listed is not None and i is not None:
+            at = listed[i] if sigma == values[i] else listed.new_full((), sigma)
+            callback({"x": z, "i": i, "sigma": listed[i], "sigma_hat": at, "denoised": answer})
+        return answer
+
+    noise = _noise(scheme, values, x, noise_sampler, extra_args.get("seed")) if method.stochastic else None
+    with _Bar(scheme.steps, disable) as reached:
+        return run(scheme, denoised, x, prediction="data", noise=noise, callback=lambda n, *_: reached(n))
+
+
+def _checked(sigmas: Any) -> list[float]:
+    """Return sigmas as floats: finite, falling, not negative."""
+    if not len(sigmas):
+        return []
+    values = numbers(sigmas, "sigmas")
+    if not (values >= 0).all() or math.isinf(values[0]):
+        raise ValueError(f"sigmas must be finite and not negative, got {values.tolist()}")
+    decreasing(values, "sigmas")
+    return list(values.tolist())
+
+
+def _scale_of(model: Any) -> str:
+    """Return the scale of a model: ComfyUI's say by a class named CONST that x lies on straight lines."""
+    for _ in range(4):
+        found = getattr(model, "model_sampling", None)
+        if found is not None:
+            return "flow" if any(base.__name__ == "CONST" for base in type(found).__mro__) else "edm"
+        model = getattr(model, "inner_model", None)
+    return "edm"
+
+
+@lru_cache(maxsize=64)
+def _laid_out(method: Method, sigmas: tuple[float, ...], flow: bool, start: str) -> Scheme:
+    """Return the method on its levels, with lower orders where the steps are too few; kept for the next run."""
+    schedule: Any = schedules.Flow()
+    if not flow:  # churn goes beyond the first sigma by the square root of 2 at most
+        schedule = schedules.EDM(T=2 * sigmas[0], t_end=1e-6 * sigmas[0])
+    elif sigmas[0] > 1:
+        raise ValueError(f'sigmas of scale "flow" lie in [0, 1], got {sigmas[0]} first; use scale="edm"')
+    steps = len(sigmas) - 1
+    orders = [steps] * steps if steps < method.points else None
+    return method.discretize(schedule, list(sigmas), start=start if orders is None else "lower", orders=orders)
+
+
+def _beginnings(scheme: Scheme) -> list[int | None]:
+    """Return for each evaluation the grid step that it begins, or None."""
+    nodes = {id(level): n for n, level in enumerate(scheme.levels)}
+    found: list[int | None] = []
+    last = arrived = -1
+    for tableau in scheme:
+        for stage, level in enumerate(tableau.levels):
+            step = nodes.get(id(level), arrived + 1)
+            begins = stage == 0 and last < step < scheme.steps
+            found.append(step if begins else None)
+            last = step if begins else last
+        if tableau.target is not None:
+            arrived = nodes[id(tableau.target)] - 1
+    return found
+
+
+def _noise(
+    scheme: Scheme, sigmas: Sequence[float], x: Tensor, sampler: Callable[..., Tensor] | None, seed: int | None
+) -> Callable[[int, int], Tensor]:
+    """Return the noise of column k of tableau n, from a noise sampler of k-diffusion's kind or from torch."""
+    if sampler is None and isinstance(scheme.method, Churn):
+        return _every_step(x)
+    draw = _normals(x, seed) if sampler is None else sampler
+    spans = _spans(scheme, sigmas)
+
+    def noise(index: int, column: int) -> Tensor:
+        before, after = spans[index][column]
+        return draw(x.new_full((), before), x.new_full((), after))
+
+    return noise
+
+
+def _normals(x: Tensor, seed: int | None) -> Callable[..., Tensor]:
+    """Return torch's noise, and ComfyUI's for a seed, which is one higher on the CPU."""
+    if seed is None:
+        return lambda *_: torch.randn_like(x)
+    generator = torch.Generator(device=x.device).manual_seed(seed + (x.device.type == "cpu"))
+    return lambda *_: torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+
+
+def _every_step(x: Tensor) -> Callable[[int, int], Tensor]:
+    """Return torch's noise where every step draws, also those that use none."""
+    drawn = 0
+
+    def noise(index: int, column: int) -> Tensor:
+        nonlocal drawn
+        for _ in range(drawn, index):
+            torch.randn_like(x)
+        drawn = index + 1
+        return torch.randn_like(x)
+
+    return noise
+
+
+def _spans(scheme: Scheme, sigmas: Sequence[float]) -> list[list[tuple[float, float]]]:
+    """Return for each tableau the sigmas between which each of its noises lies: cut at the levels of inner stages."""
+    nodes = {id(level): n for n, level in enumerate(scheme.levels)}
+    found, arrived = [], 0
+    for tableau in scheme:
+        end = arrived if tableau.target is None else nodes[id(tableau.target)]
+        inner = [float(level.sigma) for level in tableau.levels[1 : tableau.noises] if level is not None]
+        cuts = [sigmas[arrived], *inner, sigmas[end]]
+        found.append(list(pairwise(cuts)))
+        arrived = end
+    return found
+
+
+class _Bar:
+    """k-diffusion's progress bar, tqdm's, which counts grid steps."""
+
+    def __init__(self, steps: int, disable: bool | None) -> None:
+        self._bar: Any = None
+        if disable is not True:
+            try:
+                from tqdm.auto import tqdm
+            except ModuleNotFoundError as error:
+                raise ModuleNotFoundError(
+                    "the progress bar needs tqdm; pip install tqdm, or pass disable=True"
+                ) from error
+            self._bar = tqdm(total=steps, disable=disable)
+
+    def __enter__(self) -> Callable[[int], None]:
+        return self._reached
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _reached(self, step: int) -> None:
+        if self._bar is not None:
+            self._bar.update(step - self._bar.n)
