@@ -51,7 +51,7 @@ SHORTEST = 1e-8
 TOGETHER = 2**15
 """How many numbers are made at a time, at least one array."""
 
-_SEEDED, _PATH = 0, 1  # the streams of one seed
+_SEEDED, _PATH, _INITIAL = 0, 1, 2  # the streams of one seed
 
 
 def from_generator(x: Array, generator: Any = None) -> Source:
@@ -192,6 +192,14 @@ class Seeded(_Source):
             return _like(next(_normals(self.seed, [(_SEEDED, index, column, 0)], self.first, shape)), x)
 
         return draw
+
+    def initial(self, like: Array) -> Array:
+        """Return standard normal samples to start from, x_T, of the shape (n, ...), dtype and device of `like`.
+
+        They are a stream of their own, independent of the noise that a method adds.
+        """
+        shape = self._fits(_real_shape(like))
+        return _like(next(_normals(self.seed, [(_INITIAL, 0, 0, 0)], self.first, shape)), like)
 
 
 @dataclass(frozen=True)

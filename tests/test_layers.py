@@ -47,7 +47,7 @@ ORDER += [
     "work_precision",
     "plotting",
 ]
-ORDER += ["answers", "study", "distributed", "sample_distributed", "cli", "__main__"]
+ORDER += ["answers", "study", "distributed", "cli", "sample_distributed", "__main__"]
 NARROW = {  # some may see less than what lies before them
     "executor": {"_names", "elementary", "level", "tableau", "parameterizations"},
     "problems": {"_names", "elementary", "level", "schedules", "parameterizations"},

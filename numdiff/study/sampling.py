@@ -26,7 +26,7 @@ class Run:
 
 
 def load(model: str) -> Any:
-    """Return the denoiser that ships with the package ("digits"), or the one saved at a path.
+    """Return a denoiser that ships with the package ("digits", "glyphs"), or the one saved at a path.
 
     Raises
     ------
@@ -35,13 +35,15 @@ def load(model: str) -> Any:
     """
     from numdiff import models
 
-    if model == SHIPPED:
-        return models.digits()
+    shipped = {SHIPPED: models.digits, "glyphs": models.glyphs}
+    if model in shipped:
+        return shipped[model]()
     if not Path(f"{model.removesuffix('.safetensors').removesuffix('.json')}.json").exists():
         raise FileNotFoundError(
-            f"there is no model {model!r}: give {SHIPPED!r}, or the path of a pair NAME.safetensors, NAME.json"
+            f"there is no model {model!r}: give {' or '.join(map(repr, shipped))}, or the path of a pair "
+            "NAME.safetensors, NAME.json"
         )
-    return models.load(model, models.Denoiser)
+    return models.load(model, (models.Denoiser, models.UNetDenoiser))
 
 
 def labels(classes: Sequence[int], n: int) -> Any:
@@ -69,6 +71,7 @@ def run(
     *,
     start: str = "lower",
     generator: Any = None,
+    noise: Any = None,
     **options: Any,
 ) -> Run:
     """Draw samples.
@@ -90,7 +93,7 @@ def run(
         network and, apart from it, guidance - 1 times the difference that the condition makes.
     start, **options
         As `Method.discretize` takes them.
-    generator
+    generator, noise
         Of the noise that a stochastic method adds; see `numdiff.sample`.
 
     Raises
@@ -106,13 +109,16 @@ def run(
     model, fields = _fields(denoiser, scheme, classes, guidance)
     with torch.inference_mode():
         began = time.perf_counter()
-        samples = sample(scheme, model, x, prediction=model.prediction, fields=fields, generator=generator)
+        chance = {"generator": generator, "noise": noise}
+        samples = sample(scheme, model, x, prediction=model.prediction, fields=fields, **chance)
         seconds = time.perf_counter() - began
     return Run(samples, scheme.nfe, scheme.steps, seconds)
 
 
 def _fields(denoiser: Any, scheme: Any, classes: Any, guidance: float) -> tuple[Any, dict[str, Any] | None]:
     """Return the model and the other fields of a scheme: what guidance adds to the conditional model, split off."""
+    from numdiff.guidance import ClassifierFree
+
     tags = {tag for tableau in scheme for tag in tableau.tags if tag}
     if not tags:
         return denoiser.conditioned(classes, guidance), None
@@ -121,5 +127,6 @@ def _fields(denoiser: Any, scheme: Any, classes: Any, guidance: float) -> tuple[
             f"{scheme.method} splits guidance off, and guidance {guidance:g} leaves nothing to split; give another "
             "strength such as guidance=2, or a method without splitting"
         )
-    plain, guided = denoiser.conditioned(classes, 1.0), denoiser.conditioned(classes, guidance)
-    return plain, dict.fromkeys(tags, lambda x, t: guided(x, t) - plain(x, t))
+    guided = ClassifierFree(denoiser, classes, denoiser.null, guidance, prediction=denoiser.prediction)
+    added = guided.split("condition")[1]["condition"]
+    return denoiser.conditioned(classes, 1.0), dict.fromkeys(tags, added)

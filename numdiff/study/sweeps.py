@@ -1,0 +1,380 @@
+"""Sweeps of experiments: one function, many settings, one file each, on whatever computes.
+
+    from numdiff.study import sweeps
+
+    def error(method, steps):
+        ...
+        return {"rmse": 0.01}
+
+    records = sweeps.run(error, [{"method": "ghvb3", "steps": n} for n in (5, 10, 20)], out="results/error", jobs=4)
+
+Every setting is one call, ``function(**setting)``, whose result is written to ``out`` by the process that asked, as
+soon as it comes. The file is named by the digest of the setting, holds what is needed to read it alone, and is written
+all or nothing. The same call goes on where an interrupted one stopped: what is there is not computed again, and what
+failed is tried again.
+
+**Where it runs** is joblib's business. ``jobs=4`` takes four processes of this machine (loky). A cluster is chosen
+outside, so that the experiment does not know about it:
+
+    from dask.distributed import Client
+    with Client("tcp://scheduler:8786"), joblib.parallel_config(backend="dask"):
+        sweeps.run(error, settings, out="results/error")
+
+or, for Ray, ``ray.util.joblib.register_ray()`` and ``parallel_config(backend="ray")``. Workers need the packages and
+the function's module, not the folder. Backends that return results only all at once (Ray's, multiprocessing) are given
+as many settings at a time as they have workers.
+
+A setting whose function raises is written beside the results as ``DIGEST.failed.json``, with the traceback, and does
+not stop the others; all failures are raised as one `SweepError` when the rest is done.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numdiff import provenance
+from numdiff._files import write_atomically
+from numdiff.study.store import canonical, digest
+
+FORMAT, VERSION = "numdiff sweep", 1
+_NEEDED = "several processes and clusters need joblib: pip install 'numdiff[sweeps]', or leave jobs and backend out"
+
+
+class SweepError(RuntimeError):
+    """Some settings failed; the others are done and kept.
+
+    Attributes
+    ----------
+    failures : list of dict
+        Their records: ``settings``, ``error`` and ``traceback``.
+    records : list of dict
+        Those of the settings that were done, in order.
+    """
+
+    def __init__(self, message: str, failures: list[dict[str, Any]], records: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.failures, self.records = failures, records
+
+
+def run(
+    function: Callable[..., Any],
+    settings: Iterable[Mapping[str, Any]],
+    *,
+    out: str | os.PathLike[str],
+    backend: str | None = None,
+    jobs: int | None = None,
+    progress: Any = None,
+    resume: bool = True,
+) -> list[dict[str, Any]]:
+    """Call a function with many settings, in parallel if asked, and keep each result.
+
+    Parameters
+    ----------
+    function
+        ``function(**setting)``, which returns plain JSON data (None where a number does not exist, no NaN). It must be
+        one that the backend can send to its workers: for Dask and Ray one of a module that they can import.
+    settings
+        Keyword arguments, plain JSON data, no two alike.
+    out
+        Folder for the results, made if need be.
+    backend
+        A backend of joblib: "loky", "threading", "dask", "ray", "sequential". By default that of an enclosing
+        ``joblib.parallel_config``, and without one loky, or for ``jobs=None`` this process alone.
+    jobs
+        How many at a time; -1 for all processors. By default what an enclosing ``joblib.parallel_config`` says or the
+        given backend likes best, and without either 1.
+    progress
+        Its ``advance(text)`` is called for every setting, kept ones too.
+    resume
+        Whether results of `out` are used again. Otherwise they are replaced one by one.
+
+    Returns
+    -------
+    list of dict
+        A record for each setting, in order: ``settings``, ``result``, ``seconds``, ``function``, ``versions`` here and
+        the ``environment`` there.
+
+    Raises
+    ------
+    SweepError
+        If settings failed, when all others are done; the message names the first.
+    ValueError, TypeError
+        For settings that are not JSON data or occur twice, an unknown backend, jobs that are no number of processes,
+        or a folder that holds results of another function or of other versions of what computes.
+    OSError
+        If `out` cannot be used, or a result not be written (a full disk); what was written is kept.
+    KeyboardInterrupt
+        When interrupted; the message says what is kept.
+    """
+    _check(function, jobs)
+    sweep = _Sweep(function, _listed(settings), _folder(Path(out)), progress)
+    if resume:
+        sweep.take_up()
+    missing = [row for row in range(len(sweep.settings)) if row not in sweep.records]
+    tasks = [(row, sweep.settings[row]) for row in missing]
+    try:
+        with closing(_outcomes(function, tasks, backend, jobs)) as outcomes:
+            for row, outcome in outcomes:
+                sweep.add(row, outcome)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(sweep.said()) from None
+    except BrokenProcessPool as error:
+        raise RuntimeError(f"a process died, for want of memory perhaps; use fewer jobs. {sweep.said()}") from error
+    return sweep.finished()
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+
+
+def _check(function: Any, jobs: Any) -> None:
+    if not callable(function):
+        raise TypeError(f"function must be a function that returns JSON data, got {function!r}")
+    if jobs is None:
+        return
+    if isinstance(jobs, bool) or not isinstance(jobs, int):
+        raise TypeError(f"jobs must be an int, got {jobs!r}")
+    if jobs < 1 and jobs != -1:
+        raise ValueError(f"jobs must be at least 1, or -1 for all processors, got {jobs}")
+
+
+def _listed(settings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the settings, checked."""
+    if isinstance(settings, (str, Mapping)):
+        raise TypeError(f"settings must be a list of mappings, got {settings!r}; put the one into a list")
+    found: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for number, one in enumerate(settings):
+        if not isinstance(one, Mapping) or not all(isinstance(name, str) for name in one):
+            raise TypeError(f"settings[{number}] must be a mapping from names of arguments to values, got {one!r}")
+        try:
+            key = digest(dict(one))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"settings[{number}] = {one!r} is not plain JSON data ({error}); use numbers, text, lists and "
+                "mappings, and convert inside the function"
+            ) from None
+        if key in seen:
+            raise ValueError(f"settings[{seen[key]}] and settings[{number}] are the same, {one!r}; drop one of them")
+        seen[key] = number
+        found.append(dict(one))
+    return found
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        text = "is in the way of a folder; choose another out= or remove it"
+        raise NotADirectoryError(errno.ENOTDIR, text, str(path)) from None
+    return path
+
+
+def _name(function: Any) -> str:
+    """Return the name of a function by which its results are recognised."""
+    if isinstance(function, functools.partial):
+        return _name(function.func)
+    named = function if hasattr(function, "__qualname__") else type(function)
+    module = named.__module__
+    if module == "__main__":  # python -m experiments.one.run: the same function as when it is imported
+        module = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", module)
+    return f"{module}.{named.__qualname__}"
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a worker sends back: a result, or the error in its place."""
+
+    result: Any
+    seconds: float
+    environment: dict[str, Any]
+    error: str = ""
+    traceback: str = ""
+
+
+class _Sweep:
+    """The settings with what has come of them."""
+
+    def __init__(self, function: Any, settings: list[dict[str, Any]], folder: Path, progress: Any) -> None:
+        self.function, self.settings, self.folder, self.progress = _name(function), settings, folder, progress
+        self.records: dict[int, dict[str, Any]] = {}
+        self.failures: dict[int, dict[str, Any]] = {}
+        self.versions = provenance.versions()
+
+    def path(self, row: int, ending: str = ".json") -> Path:
+        """Return the file of a setting."""
+        return self.folder / (digest(self.settings[row])[:20] + ending)
+
+    def take_up(self) -> None:
+        """Take the results that are there."""
+        for row in range(len(self.settings)):
+            record = _read(self.path(row))
+            if record is not None:
+                self._compare(row, record)
+                self.records[row] = record
+                self._said(row, "kept")
+
+    def _compare(self, row: int, record: dict[str, Any]) -> None:
+        """Refuse a result that another function, or another version of what computes, has made."""
+        remedy = "give another out=, or resume=False to replace what is there"
+        if record["function"] != self.function:
+            raise ValueError(f"{self.path(row)} is a result of {record['function']}, not of {self.function}; {remedy}")
+        for package, then in record["versions"].items():  # one that came or went meanwhile is not what computed
+            now = self.versions.get(package, then)
+            if then != now:
+                raise ValueError(f"{self.path(row)} was made with {package} {then}, and here is {now}; {remedy}")
+
+    def add(self, row: int, outcome: _Outcome) -> None:
+        """Keep what came of a setting."""
+        record = {"format": FORMAT, "version": VERSION, "function": self.function, "settings": self.settings[row]}
+        ending = {"seconds": outcome.seconds, "versions": self.versions, "environment": outcome.environment}
+        if outcome.error:
+            self.failures[row] = {**record, "error": outcome.error, "traceback": outcome.traceback, **ending}
+            self._write(self.path(row, ".failed.json"), self.failures[row])
+        else:
+            record |= {"result": outcome.result, **ending}
+            record["sha256"] = _checksum(record)
+            self.records[row] = record
+            self._write(self.path(row), record)
+            self.path(row, ".failed.json").unlink(missing_ok=True)
+        self._said(row, outcome.error or f"{outcome.seconds:.1f} s")
+
+    def _write(self, path: Path, record: dict[str, Any]) -> None:
+        write_atomically(path, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+
+    def _said(self, row: int, text: str) -> None:
+        if self.progress is not None:
+            self.progress.advance(f"{_short(self.settings[row])}: {text}")
+
+    def said(self) -> str:
+        """Say how far it is, what is kept, and how to go on."""
+        count = f"{len(self.records)} of {len(self.settings)} settings are done"
+        return f"{count} and kept in {self.folder}, and the same call goes on from there"
+
+    def finished(self) -> list[dict[str, Any]]:
+        """Return all records in order, or raise what failed."""
+        done = [self.records[row] for row in sorted(self.records)]
+        if not self.failures:
+            return done
+        row, first = min(self.failures.items())
+        others = f", and {len(self.failures) - 1} more" if len(self.failures) > 1 else ""
+        raise SweepError(
+            f"{_short(self.settings[row])} failed{others}: {first['error']}. {self.said()}; tracebacks are in "
+            f"{self.folder}/*.failed.json",
+            [self.failures[row] for row in sorted(self.failures)],
+            done,
+        )
+
+
+def _short(setting: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in setting.items()) or "no arguments"
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return digest({name: record[name] for name in ("function", "settings", "result", "versions")})
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return a record; None if there is none, or none that can be trusted."""
+    try:
+        record = json.loads(path.read_bytes())
+        sound = (record["format"], record["version"]) == (FORMAT, VERSION) and record["sha256"] == _checksum(record)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return record if sound else None
+
+
+# --- what computes ----------------------------------------------------------------------------------------------------
+
+
+def _computed(function: Callable[..., Any], row: int, setting: dict[str, Any]) -> tuple[int, _Outcome]:
+    """Call the function, in the process of a worker, whatever happens."""
+    began = time.perf_counter()
+    try:
+        result, error, trace = function(**setting), "", ""
+        canonical(result)
+    except Exception as failure:
+        text = " ".join(str(failure).split()) or "no message"
+        result, error, trace = None, f"{type(failure).__name__}: {text}", traceback.format_exc()
+    return row, _Outcome(result, time.perf_counter() - began, _environment(), error, trace)
+
+
+def _environment() -> dict[str, Any]:
+    """Return where this process computes; torch is asked only if the function has used it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {"device": provenance.device(), "versions": provenance.versions()}
+    return provenance.environment("cuda" if torch.cuda.is_initialized() else "cpu")
+
+
+def _outcomes(
+    function: Callable[..., Any], tasks: Sequence[tuple[int, dict[str, Any]]], backend: str | None, jobs: int | None
+) -> Generator[tuple[int, _Outcome]]:
+    """Yield what comes of the settings, in any order."""
+    alone = backend in (None, "sequential") and jobs in (None, 1)
+    if not tasks or (alone and "joblib" not in sys.modules):  # then nobody has configured it, and it's not needed
+        yield from (_computed(function, *task) for task in tasks)
+        return
+    try:
+        from joblib import Parallel, delayed, effective_n_jobs
+        from joblib.parallel import get_active_backend
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(_NEEDED) from None
+    with warnings.catch_warnings(), _configured(backend, jobs):
+        warnings.filterwarnings("ignore", ".*still being processed", UserWarning)  # said by `said` when interrupted
+        active, _ = get_active_backend()
+        streams = getattr(active, "supports_return_generator", False) or type(active).__name__ == "SequentialBackend"
+        width = len(tasks) if streams else max(1, effective_n_jobs())
+        options = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "2*n_jobs"} if streams else {}
+        with _ended(type(active).__name__ == "LokyBackend" and effective_n_jobs() > 1):
+            for begin in range(0, len(tasks), width):
+                calls = (delayed(_computed)(function, *task) for task in tasks[begin : begin + width])
+                yield from Parallel(**options)(calls)
+
+
+def _configured(backend: str | None, jobs: int | None) -> AbstractContextManager[Any]:
+    """Return the configuration of joblib: that of the surroundings where nothing is asked for."""
+    from joblib import parallel_config
+
+    if backend is None and jobs is None:
+        return nullcontext()
+    given = {} if backend is None else {"backend": backend}
+    try:
+        return parallel_config(n_jobs=-1 if jobs is None else jobs, **given)
+    except (ValueError, ImportError) as error:
+        raise ValueError(
+            f"backend {backend!r} cannot be used: {error}; choose loky, threading or sequential, or one that is "
+            "registered, such as dask (with a Client) or ray (after register_ray)"
+        ) from error
+
+
+@contextmanager
+def _ended(loky: bool) -> Iterator[None]:
+    """End the processes of loky after the block, at once if it is left early: they'd go on with what nobody waits for.
+
+    Idle ones would keep their memory for minutes.
+    """
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        if loky:
+            from joblib.externals.loky import get_reusable_executor
+
+            get_reusable_executor().shutdown(wait=True, kill_workers=not finished)
