@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import numdiff as nd
-from numdiff import plotting
+from numdiff import guidance, plotting
 from numdiff.methods.splitting import LTSP, STSP, Strang
 from numdiff.study.mixtures import GRIDS, SCHEDULE, Problem
 from numdiff.study.script import main
@@ -51,10 +51,9 @@ METHODS: dict[str, dict[str, nd.Method]] = {
 }
 
 
-def artifact_magnitude(x: np.ndarray, mixture: nd.problems.GaussianMixture, threshold: float = 3.0) -> float:
-    """Return the mean of |normalised coordinate| over all coordinates, those below the threshold counting as 0."""
-    z = np.abs((x - mixture.mean) / np.sqrt(np.diagonal(mixture.covariance)))
-    return float(np.where(z < threshold, 0.0, z).mean())
+def artifact_magnitude(x: np.ndarray, mixture: nd.problems.GaussianMixture) -> float:
+    """Return the mean of |normalised coordinate| over all coordinates, those below 3 counting as 0."""
+    return float(guidance.artifact_magnitude(x, mixture.mean, np.sqrt(np.diagonal(mixture.covariance))).mean())
 
 
 def compute(fast: bool) -> dict[str, Any]:

@@ -5,10 +5,36 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import answers, certification, discretize, executor, memory, noise, stability, timesteps
+from benchmarks import (
+    answers,
+    bandwidth,
+    certification,
+    discretize,
+    executor,
+    memory,
+    model,
+    noise,
+    precision,
+    scheduler,
+    stability,
+    timesteps,
+)
 from benchmarks.harness import environment, write
 
-ROUNDS = {executor: 40, discretize: 5, noise: 5, memory: 1, stability: 2, answers: 1, timesteps: 5, certification: 3}
+ROUNDS = {
+    executor: 40,
+    scheduler: 20,
+    model: 7,
+    bandwidth: 9,
+    precision: 1,
+    discretize: 5,
+    noise: 5,
+    memory: 1,
+    stability: 2,
+    answers: 1,
+    timesteps: 5,
+    certification: 3,
+}
 PACKAGES = ("torch", "diffusers", "torchsde", "scipy", "sympy", "nodepy")
 
 
@@ -21,6 +47,8 @@ def main() -> None:
     if options.fast:
         stability.POINTS, discretize.STEPS, executor.TURN, timesteps.STEPS = 60, 100, 1e-9, (10,)
         certification.STEPS = (24, 48, 96, 192)
+        scheduler.TURN = bandwidth.TURN = 1e-9
+        scheduler.SHAPES = bandwidth.SHAPES = ((1, 4, 64, 64),)
     reports = [r for module, rounds in ROUNDS.items() for r in module.run(1 if options.fast else rounds)]
     write(reports, environment(PACKAGES), options.json)
 

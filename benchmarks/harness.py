@@ -7,14 +7,20 @@ hardly moves.
 
 from __future__ import annotations
 
+import argparse
 import gc
+import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 from numdiff import provenance
+from numdiff._files import write_atomically
 
 Times = dict[str, np.ndarray]
 
@@ -88,9 +94,62 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def environment(packages: Sequence[str]) -> str:
+def clock(device: str) -> Callable[[], float]:
+    """Return the clock of a device: for one thread of the CPU its processor time, which other work hardly moves."""
+    return process_time if device == "cpu" else perf_counter
+
+
+def synchronize(device: str) -> None:
+    """Wait until a device has done what it was given; the CPU always has."""
+    if device != "cpu":
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
+def environment(packages: Sequence[str], device: str = "cpu") -> str:
     """Return a line with the processor and the versions, without anything that names the machine."""
     found = {"numdiff": "missing", **dict.fromkeys(packages, "missing"), **provenance.versions(("numpy", *packages))}
     python = found.pop("python")
     installed = ", ".join(f"{name} {version}" for name, version in found.items())
-    return f"{provenance.device()}, one thread; Python {python}, {installed}"
+    return f"{provenance.device(device)}, one thread; Python {python}, {installed}"
+
+
+def main(
+    run: Callable[..., Sequence[Report]],
+    rounds: int,
+    packages: Sequence[str],
+    doc: str | None,
+    flags: Mapping[str, str] | None = None,
+    devices: bool = False,
+) -> None:
+    """Run one benchmark from the command line: Markdown to stdout, numbers to ``--json``.
+
+    `flags` are further switches with their help, and `devices` adds ``--device``; `run` is given both by name.
+    """
+    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each contestant runs (default {rounds})")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    for name, text in (flags or {}).items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    if devices:
+        parser.add_argument("--device", default="cpu", help='"cpu" (default), "cuda" or "cuda:N"')
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    named = {name: value for name, value in vars(options).items() if name not in ("rounds", "json")}
+    reports = run(options.rounds, **named)
+    write(reports, environment(packages, named.get("device", "cpu")), options.json, named.get("device", "cpu"))
+
+
+def write(reports: Sequence[Report], where: str, path: Path | None, device: str = "cpu") -> None:
+    """Print the tables and save the numbers."""
+    sys.stdout.write("\n".join(report.markdown() for report in reports) + f"\n{where}\n")
+    if path is not None:
+        numbers = {report.title: report.data for report in reports}
+        record = {"environment": provenance.environment(device), **numbers}
+        write_atomically(path, (json.dumps(record, indent=1, default=_plain) + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else float(value)

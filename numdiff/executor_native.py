@@ -23,12 +23,31 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from numdiff.elementary import Number, is_zero, kind
 from numdiff.parameterizations import Prediction, coefficients, get
 from numdiff.tableau import Row, Tableau
 
 LARGEST = 16.0
 """Largest coefficient beside an evaluation's 1 in a register kept in its units: float16 has room for that much more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A rewritten tableau with everything looked up that a machine needs in a step.
+
+    A row that is a pointer move is the number of the value that it moves. ``asks`` has the level and the tag of each
+    stage, ``unset`` one None for each.
+    """
+
+    tableau: Tableau
+    registers: int
+    stages: tuple[Row | int, ...]
+    outputs: tuple[Row | int, ...]
+    held: tuple[Row | None, ...]
+    asks: tuple[tuple[Any, str], ...]
+    unset: tuple[None, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,18 @@ class Native:
 
     tableau: Tableau
     held: tuple[Row | None, ...]
+
+    def flat(self, dtype: Any = None) -> Flat:
+        """Return the step as a machine reads it, for samples of a torch dtype (`dtype_of`) or others (None).
+
+        It is made once: a run of a step costs little more than its arrays' operations.
+        """
+        made = self._flats.get(dtype)
+        return _flatten(self, dtype) if made is None else made
+
+    @cached_property
+    def _flats(self) -> dict[Any, Flat]:
+        return {}
 
     @cached_property
     def has_tensor(self) -> bool:
@@ -54,6 +85,59 @@ class Native:
         rows = (*plan.stages, *plan.outputs, *filter(None, self.held))
         numbers = (*(c for row in rows for _, c in row), *biases)
         return any(type(c) is not float and getattr(c, "ndim", 0) for c in numbers)
+
+
+def dtype_of(x: Any) -> Any:
+    """Return the dtype of a plain real torch tensor, whose steps may keep factors as tensors; None for all else."""
+    torch = sys.modules.get("torch")
+    if torch is None or type(x) is not torch.Tensor or torch.compiler.is_compiling():
+        return None  # fake tensors and the like refuse real ones
+    return x.dtype if x.dtype.is_floating_point else None
+
+
+def _flatten(entry: Native, dtype: Any) -> Flat:
+    """Return the step as a machine reads it, and keep it."""
+    tableau, plan, factor = entry.tableau, entry.tableau.plan, factors(dtype)
+
+    def row(terms: Row) -> Row | int:
+        if len(terms) == 1 and type(terms[0][1]) is float and terms[0][1] == 1.0:
+            return terms[0][0]
+        return tuple((j, factor(c) if n == 0 else c) for n, (j, c) in enumerate(terms))
+
+    made = entry._flats[dtype] = Flat(
+        tableau,
+        tableau.registers,
+        tuple(map(row, plan.stages)),
+        tuple(map(row, plan.outputs)),
+        entry.held,
+        tuple(zip(tableau.levels, tableau.tags, strict=True)),
+        (None,) * tableau.stages,
+    )
+    return made
+
+
+def _same(c: Number) -> Number:
+    return c
+
+
+def factors(dtype: Any) -> Any:
+    """Return what makes of a float, not 1, the number that multiplies tensors of `dtype`.
+
+    torch makes a tensor of a float each time it multiplies with it and casts it, which costs as much as to multiply
+    16 thousand numbers. A 0-d tensor on the host has the same effect on a tensor of any device and dtype.
+    """
+    if dtype is None:
+        return _same
+    torch = sys.modules["torch"]
+    wide = np.float64 if dtype == torch.float64 else np.float32
+
+    def factor(c: Number) -> Any:
+        if type(c) is not float or c == 1.0:
+            return c
+        with torch.inference_mode(False):  # a gradient may be taken through it in a later run
+            return torch.from_numpy(np.array(c, dtype=wide))  # whatever mode, transform or default device there is
+
+    return factor
 
 
 def native(tableaus: Iterable[Tableau], source: str | Prediction, target: str | Prediction) -> Iterator[Native]:

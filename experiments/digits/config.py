@@ -6,21 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from numdiff.models.classifier import ClassifierConfig
 from numdiff.models.denoiser import DenoiserConfig
+from numdiff.models.training import Optimisation
 
 SCHEDULE = {"name": "vp-linear", "beta_min": 0.1, "beta_max": 20.0}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimisation:
-    """AdamW with linear warm-up, cosine decay to zero and clipped gradients, on batches drawn with replacement."""
-
-    steps: int
-    learning_rate: float
-    weight_decay: float = 0.0
-    batch: int = 256
-    warm_up: int = 100
-    clip: float = 1.0
-    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +29,7 @@ class DenoiserRun:
     model: DenoiserConfig = field(
         default_factory=lambda: DenoiserConfig(schedule=SCHEDULE, width=192, blocks=4, dropout=0.1)
     )
-    optimisation: Optimisation = Optimisation(steps=3000, learning_rate=2e-3)
+    optimisation: Optimisation = field(default_factory=lambda: Optimisation(steps=3000, learning_rate=2e-3))
     drop_label: float = 0.1
     ema: float = 0.999
 
@@ -65,7 +53,9 @@ class ClassifierRun:
 
     name: str = "digits_classifier"
     model: ClassifierConfig = field(default_factory=ClassifierConfig)
-    optimisation: Optimisation = Optimisation(steps=1000, learning_rate=2e-3, weight_decay=1e-2, batch=128, seed=1)
+    optimisation: Optimisation = field(
+        default_factory=lambda: Optimisation(steps=1000, learning_rate=2e-3, weight_decay=1e-2, batch=128, seed=1)
+    )
     warp: float = 1.0
     noise: float = 0.1
     label_smoothing: float = 0.05

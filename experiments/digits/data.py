@@ -15,6 +15,7 @@ from torch import Tensor
 
 HELD_OUT = 5
 GREY_STEP = 1 / 8
+DESCRIPTION = "scikit-learn load_digits, every fifth scan of each class held out"
 
 
 class Split(NamedTuple):

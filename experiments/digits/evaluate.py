@@ -27,9 +27,9 @@ from torch import Tensor
 
 import numdiff as nd
 from experiments.digits.data import Split, digits
-from experiments.digits.loop import from_the_door, versions
-from numdiff import models
+from numdiff import models, provenance
 from numdiff._files import write_atomically
+from numdiff.models.training import LIBRARIES, from_the_door
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def draw(denoiser: models.Denoiser, method: nd.Method, guidance: float, settings
     return nd.sample(scheme, denoiser.conditioned(labels, guidance), noise, prediction=denoiser.prediction), labels
 
 
-def judge(classifier: models.DigitsClassifier, x: Tensor, labels: Tensor, train: Split, count: int) -> dict[str, Any]:
+def judge(classifier: models.Classifier, x: Tensor, labels: Tensor, train: Split, count: int) -> dict[str, Any]:
     """Return the scores of images; the Frechet distance is that of the first `count`."""
     shown = x.clamp(-1, 1)
     nearest = models.nearest_distance(shown, train.x)
@@ -74,7 +74,7 @@ def evaluate(weights: Path, folder: Path, settings: Evaluation) -> dict[str, Any
     """Sample and judge; write and return the scores."""
     folder.mkdir(parents=True, exist_ok=True)  # before the sampling: a bad --out should not cost minutes
     denoiser = models.load(weights / "digits", models.Denoiser)
-    classifier = models.load(weights / "digits_classifier", models.DigitsClassifier)
+    classifier = models.load(weights / "digits_classifier", models.Classifier)
     train, held_out = digits()
     count = min(len(held_out.x), settings.samples)
     scores = {"held-out scans": judge(classifier, *held_out, train, count)}
@@ -88,7 +88,7 @@ def evaluate(weights: Path, folder: Path, settings: Evaluation) -> dict[str, Any
             scores[key] = judge(classifier, x, labels, train, count) | {"seconds": round(seconds, 3)}
             pictures[key] = x.numpy()
     np.savez(folder / "samples.npz", **pictures)
-    result = {"scores": scores, "seed": settings.seed, "threads": torch.get_num_threads(), "versions": versions()}
+    result = {"scores": scores, "seed": settings.seed, **provenance.environment("cpu", LIBRARIES)}
     write_atomically(folder / "evaluation.json", json.dumps(result, indent=1).encode())
     return result
 

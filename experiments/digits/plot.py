@@ -19,8 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.digits.data import digits
-from experiments.digits.loop import from_the_door
 from numdiff import models
+from numdiff.models.training import from_the_door
 
 ROWS = 10
 

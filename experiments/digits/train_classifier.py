@@ -10,51 +10,31 @@ Interrupt it when you like; the same command goes on. It ends with OUT/digits_cl
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments.digits import loop
 from experiments.digits.config import CLASSIFIER, CLASSIFIER_FAST, ClassifierRun
-from experiments.digits.data import Split, digits
+from experiments.digits.data import DESCRIPTION, Split, digits
 from numdiff import models
-from numdiff.models.classifier import DigitsClassifier
+from numdiff.models import tasks, training
+from numdiff.models.classifier import Classifier
 
 
-class Classifying:
-    """The task: network and optimiser."""
+def classifying(settings: ClassifierRun) -> tasks.Classifying:
+    """Return the task: a new network, and scans drawn with replacement under random maps."""
+    train, held_out = digits()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.optimisation.seed)
+        network = Classifier(settings.model)
 
-    def __init__(self, settings: ClassifierRun) -> None:
-        self.settings = settings
-        self.train, self.held_out = digits()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.optimisation.seed)
-            self.network = DigitsClassifier(settings.model)
-        self.optimiser = loop.Optimiser(self.network, settings.optimisation)
+    def batch(k: int) -> Split:
+        chosen = torch.randint(len(train.x), (settings.optimisation.batch,))
+        return Split(warped(train.x[chosen], settings.warp), train.labels[chosen])
 
-    def step(self, k: int) -> float:
-        """Make step k and return its loss."""
-        chosen = torch.randint(len(self.train.x), (self.settings.optimisation.batch,))
-        x = warped(self.train.x[chosen], self.settings.warp)
-        logits = self.network.train()(x + self.settings.noise * torch.randn_like(x))
-        labels, smoothing = self.train.labels[chosen], self.settings.label_smoothing
-        return self.optimiser.step(functional.cross_entropy(logits, labels, label_smoothing=smoothing), k)
-
-    def scores(self) -> dict[str, float]:
-        """Return the accuracy on the training and the held-out scans."""
-        parts = {"train_accuracy": self.train, "held_out_accuracy": self.held_out}
-        return {name: round(accuracy(self.network, part), 5) for name, part in parts.items()}
-
-    def state(self) -> dict[str, Any]:
-        """Return everything that the next step depends on."""
-        return {"network": self.network.state_dict(), "adam": self.optimiser.adam.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
-        self.network.load_state_dict(state["network"])
-        self.optimiser.adam.load_state_dict(state["adam"])
+    examples = {"train_accuracy": train, "held_out_accuracy": held_out}
+    return tasks.Classifying(settings, network, batch, examples, data=DESCRIPTION)
 
 
 def warped(x: Tensor, strength: float) -> Tensor:
@@ -68,23 +48,18 @@ def warped(x: Tensor, strength: float) -> Tensor:
     return ink.reshape(-1, 64) - 1
 
 
-@torch.no_grad()
-def accuracy(network: DigitsClassifier, data: Split) -> float:
-    """Return the share of images given their class."""
-    return float((network.eval().predict(data.x) == data.labels).double().mean())
-
-
-def train(settings: ClassifierRun, folder: Path, progress: loop.Progress = iter) -> Path:
+def train(settings: ClassifierRun, folder: Path, progress: training.Progress = iter) -> Path:
     """Train, or go on training, in `folder`; return the path of the weights."""
-    task, optimisation = Classifying(settings), settings.optimisation
+    task, optimisation = classifying(settings), settings.optimisation
     checkpoint = folder / f"{settings.name}.checkpoint"
-    log = loop.run(task, optimisation.steps, optimisation.seed, checkpoint, progress)
-    task.network.eval().set_reference(task.train.x)
+    log = training.run(task, optimisation.steps, optimisation.seed, checkpoint, progress)
+    task.network.eval().set_reference(task.examples["train_accuracy"][0])
     record = log.record(task) | {"held_out_accuracy": log.scores[-1]["held_out_accuracy"]}
     weights, _ = models.save(task.network, folder / settings.name, record)
     return weights
 
 
 if __name__ == "__main__":
-    arguments = loop.arguments(__doc__)
-    loop.from_the_door(lambda: print(train(CLASSIFIER_FAST if arguments.fast else CLASSIFIER, arguments.out, loop.bar)))
+    given = training.arguments(__doc__, "results/digits")
+    run = CLASSIFIER_FAST if given.fast else CLASSIFIER
+    training.from_the_door(lambda: print(train(run, given.out, training.bar)))

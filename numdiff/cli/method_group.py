@@ -10,14 +10,17 @@ from numdiff.methods.adams import WEIGHTS
 from numdiff.methods.published.classical import VARIANTS
 
 
-def method_options(parser: Any, symbol: bool) -> None:
-    """Add METHOD and the options of the families."""
+def method_options(parser: Any, symbol: bool, flag: bool = False) -> None:
+    """Add METHOD, which with `flag` may be given as --method (``method_flag``) instead, and the families' options."""
     group = parser.add_argument_group("method")
     group.add_argument(
         "method",
         metavar="METHOD",
+        nargs="?" if flag else None,
         help="family, or family and order (ghvb, ab3, plms4, heun, ...), or a sampler's name in a library (dpmpp_2m)",
     )
+    if flag:
+        group.add_argument("--method", dest="method_flag", metavar="METHOD", help="the same, written as an option")
     group.add_argument("--order", type=values.whole(1), metavar="K", help="number of evaluations combined (1 to 8)")
     for name, (letter, text, default) in NUMBERS.items():
         or_symbol = f", or {letter} for a symbol" if symbol else ""

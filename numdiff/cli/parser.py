@@ -22,6 +22,8 @@ from numdiff.cli.certify_options import EPILOG as CERTIFY_EPILOG
 from numdiff.cli.certify_options import certify_options
 from numdiff.cli.layout import columns
 from numdiff.cli.method_group import method_options
+from numdiff.cli.sample_options import EPILOG as SAMPLE_EPILOG
+from numdiff.cli.sample_options import sample_options
 from numdiff.cli.timesteps_options import timesteps_options
 from numdiff.grids import NAMED as TIME_GRIDS
 from numdiff.methods.base import FINALS, STARTS
@@ -34,7 +36,7 @@ COMMANDS = {
     "order": "observed order of a method on a problem whose solution is known",
     "certify": "the order of anybody's sampler, and why it falls short of the claim",
     "timesteps": "optimize the time steps of a method, with a certificate",
-    "sample": "draw digits with a trained model",
+    "sample": "draw samples with a pipeline of diffusers, or with a model that ships with numdiff",
     "study": "derive, validate and run many methods, and write a report",
 }
 
@@ -54,6 +56,7 @@ examples:
   numdiff certify diffusers:UniPCMultistepScheduler --order 3
   numdiff timesteps unipc3 --steps 10 --out steps.json
   numdiff sample dpmpp --order 2 --steps 10 --guidance 2 --out digits.png
+  numdiff sample ghvb3 --beta 0.8 --pipeline FOLDER --prompt "a red fox" --steps 10 --n 4 --out foxes
   numdiff study --out results/study
 """
 
@@ -298,38 +301,6 @@ def _order(parser: Any) -> None:
     _json(parser, "slope, interval and errors")
 
 
-def _sample(parser: Any) -> None:
-    method_options(parser, symbol=False)
-
-    def add(name: str, kind: Any, default: Any, metavar: str, text: str) -> None:
-        parser.add_argument(name, type=kind, default=default, metavar=metavar, help=text)
-
-    add(
-        "--model",
-        str,
-        "digits",
-        "MODEL",
-        '"digits", which ships with numdiff, or the path of NAME.safetensors beside NAME.json',
-    )
-    add("--steps", values.whole(1, values.MOST_STEPS), 20, "N", "number of steps (default 20)")
-    spacing = f"spacing of the times: {', '.join(TIME_GRIDS)} (default that of METHOD's last word, or log-snr)"
-    add("--grid", values.named("grid", TIME_GRIDS), None, "GRID", spacing)
-    _start(parser, ("lower", "runge-kutta"), "lower")
-    add("--labels", values.labels, tuple(range(10)), "L", "classes: 3, 0-9 or 1,4,7-9 (default 0-9)")
-    add(
-        "--guidance",
-        values.strength,
-        1.0,
-        "G",
-        "strength of guidance, 0 (without a class) to 100; 1 is none (default 1)",
-    )
-    add("--n", values.whole(1, 100_000), 50, "N", "number of samples, classes taking turns (default 50)")
-    _seed(parser, "the initial noise, and of the noise that a method adds")
-    add("--threads", values.whole(1, 1024), 1, "N", "threads of torch (default 1)")
-    files = values.output(".png", ".npz")
-    parser.add_argument("--out", type=files, required=True, metavar="FILE", help="image (.png) or arrays (.npz)")
-
-
 def _study(parser: Any) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("results/study"), metavar="DIR", help="output folder (default results/study)"
@@ -349,8 +320,12 @@ OPTIONS: dict[str, Callable[[Any], None]] = {
     "order": _order,
     "certify": certify_options,
     "timesteps": timesteps_options,
-    "sample": _sample,
+    "sample": sample_options,
     "study": _study,
 }
 
-EPILOGS: dict[str, Callable[[], str]] = {"derive": _topics, "certify": lambda: CERTIFY_EPILOG}
+EPILOGS: dict[str, Callable[[], str]] = {
+    "derive": _topics,
+    "certify": lambda: CERTIFY_EPILOG,
+    "sample": lambda: SAMPLE_EPILOG,
+}

@@ -1,8 +1,9 @@
-r"""A small convolutional classifier of 8x8 digits: the judge of generated samples.
+r"""A small convolutional classifier of grey images: the judge of generated samples.
 
-Three 3x3 convolutions (the second halves the resolution), then one linear layer to `width` features phi(x) and one to
-the classes. It answers two questions about samples: does it agree with the requested class, and how far is the
-distribution of the features from that of the training scans,
+A 3x3 convolution, then `halvings` times two of them, the first of which halves the resolution and the second doubles
+the channels; then one linear layer to `width` features phi(x) and one to the classes. It answers two questions about
+samples: does it agree with the requested class, and how far is the distribution of the features from that of the
+training images,
 
     d^2 = |m - m_ref|^2 + tr(C + C_ref - 2 (C^(1/2) C_ref C^(1/2))^(1/2)),
 
@@ -13,6 +14,8 @@ first, as showing the image would.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,21 +25,36 @@ from torch import Tensor, nn
 
 from numdiff.models import metrics
 
-_SIDE = 8
-
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig:
-    """What a `DigitsClassifier` is made of: channels of the convolutions, number of features and classes, dropout."""
+    """What a `Classifier` is made of; the JSON beside its weights holds these fields, or those that are not default.
+
+    Parameters
+    ----------
+    channels, halvings
+        Channels of the first convolution; how often the resolution is halved.
+    width, classes, dropout
+        Number of features and of classes; probability of dropping an input of the features in training.
+    image_shape, flat
+        Height and width; whether images are rows of height * width numbers or have shape (1, height, width).
+    """
 
     channels: int = 32
     width: int = 64
     classes: int = 10
     dropout: float = 0.2
+    image_shape: Sequence[int] = (8, 8)
+    flat: bool = True
+    halvings: int = 1
+
+    def __post_init__(self) -> None:
+        """Make a list, which is what JSON has, the tuple that it stands for."""
+        object.__setattr__(self, "image_shape", tuple(self.image_shape))
 
 
-class DigitsClassifier(nn.Module):
-    """A classifier of flattened 8x8 images with grey values in [-1, 1].
+class Classifier(nn.Module):
+    """A classifier of grey images with values in [-1, 1].
 
     Parameters
     ----------
@@ -46,14 +64,13 @@ class DigitsClassifier(nn.Module):
     Attributes
     ----------
     shape : tuple of int
-        Shape of one image, (64,).
+        Shape of one image, (height * width,) or (1, height, width).
     record : dict
         What the JSON beside the weights says about their training; empty for a new network.
     """
 
-    architecture = "conv-digits-classifier"
+    architecture = "conv-digits-classifier"  # the name that the first files have; they hold any size
     Config = ClassifierConfig
-    shape = (_SIDE * _SIDE,)
     mean: Tensor
     covariance: Tensor
 
@@ -61,28 +78,28 @@ class DigitsClassifier(nn.Module):
         super().__init__()
         self.config = config
         self.record: dict[str, Any] = {}
-        c, pixels = config.channels, (_SIDE // 2) ** 2
-        self.convolutions = nn.Sequential(
-            *(nn.Conv2d(1, c, 3, padding=1), nn.SiLU()),
-            *(nn.Conv2d(c, c, 3, padding=1, stride=2), nn.SiLU()),
-            *(nn.Conv2d(c, 2 * c, 3, padding=1), nn.SiLU()),
-        )
+        pixels = math.prod(config.image_shape)
+        self.shape = (pixels,) if config.flat else (1, *config.image_shape)
+        self.convolutions = _convolutions(config.channels, config.halvings)
+        inputs = config.channels * 2**config.halvings * pixels // 4**config.halvings
         self.penultimate = nn.Sequential(
-            nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(2 * c * pixels, config.width), nn.SiLU()
+            nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(inputs, config.width), nn.SiLU()
         )
         self.head = nn.Linear(config.width, config.classes)
         self.register_buffer("mean", torch.zeros(config.width, dtype=torch.float64))
         self.register_buffer("covariance", torch.zeros(config.width, config.width, dtype=torch.float64))
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the penultimate layer, shape (n, width), of images of shape (n, 64)."""
-        if x.ndim != 2 or x.shape[1:] != self.shape:
-            raise ValueError(f"x must have shape (n, {self.shape[0]}), one flattened image a row, not {tuple(x.shape)}")
+        """Return the penultimate layer, shape (n, width), of images of shape (n, *shape)."""
+        if tuple(x.shape[1:]) != self.shape:
+            wanted = ", ".join(map(str, self.shape))
+            row = ", one flattened image a row" if self.config.flat else ""
+            raise ValueError(f"x must have shape (n, {wanted}){row}, not {tuple(x.shape)}")
         x = x.to(self.head.weight).clamp(-1, 1)
-        return self.penultimate(self.convolutions(x.reshape(-1, 1, _SIDE, _SIDE)))
+        return self.penultimate(self.convolutions(x.reshape(-1, 1, *self.config.image_shape)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits, shape (n, classes), of images of shape (n, 64)."""
+        """Return the logits, shape (n, classes), of images of shape (n, *shape)."""
         return self.head(self.features(x))
 
     def predict(self, x: Tensor) -> Tensor:
@@ -97,7 +114,7 @@ class DigitsClassifier(nn.Module):
         self.covariance.copy_(torch.from_numpy(covariance))
 
     def frechet_distance(self, x: Tensor) -> float:
-        """Return the Frechet distance (the squared one, as in "FID") from the features of `x` to the training scans'.
+        """Return the Frechet distance (the squared one, as in "FID") from the features of `x` to the training images'.
 
         It's biased upwards for few samples: compare only distances of equally many.
         """
@@ -106,4 +123,16 @@ class DigitsClassifier(nn.Module):
 
     @torch.no_grad()
     def _numpy_features(self, x: Tensor) -> np.ndarray:
-        return self.features(x).cpu().double().numpy()
+        parts = [self.features(part) for part in x.split(4096)]  # the first convolution of all at once takes gigabytes
+        return torch.cat(parts).cpu().double().numpy()
+
+
+def _convolutions(channels: int, halvings: int) -> nn.Sequential:
+    layers = [nn.Conv2d(1, channels, 3, padding=1), nn.SiLU()]
+    for c in (channels * 2**i for i in range(halvings)):
+        layers += [nn.Conv2d(c, c, 3, padding=1, stride=2), nn.SiLU(), nn.Conv2d(c, 2 * c, 3, padding=1), nn.SiLU()]
+    return nn.Sequential(*layers)
+
+
+DigitsClassifier = Classifier
+"""The name that it had when digits were all it knew."""

@@ -23,13 +23,6 @@ sigma there, where t itself would hide a square root. With c = silu(time(phi) + 
 
 where norm is a layer norm without parameters and (s, b, g) one linear map of c (adaLN-zero: Peebles and Xie 2023,
 arXiv:2212.09748, section 3.2), starting at zero.
-
-Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598), in the form where w = 1 is the conditional network:
-
-    v_w = v(x, t, null) + w (v(x, t, y) - v(x, t, null))
-
-Its two weights sum to one, so the multiple of x in a change of prediction is unchanged: guiding v, noise or data is the
-same thing.
 """
 
 from __future__ import annotations
@@ -44,25 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from numdiff import schedules
-from numdiff.parameterizations import get as get_prediction
-from numdiff.schedules import Schedule
-
-
-def _variance_preserving(schedule: Schedule) -> Schedule:
-    middle = schedule.T / 2
-    if abs(schedule.alpha(middle) ** 2 + schedule.sigma(middle) ** 2 - 1) > 1e-6:
-        raise ValueError(
-            f"schedule {schedule.name!r} is not variance preserving; use 'vp-linear', 'cosine' or 'discrete'"
-        )
-    return schedule
-
-
-def _v(prediction: str) -> str:
-    if get_prediction(prediction).name != "v":
-        raise ValueError(
-            f"prediction must be 'v', not {prediction!r}; convert afterwards with parameterizations.convert"
-        )
-    return "v"
+from numdiff.models.conditioning import ClassConditional, only_v, variance_preserving
 
 
 class _Modulation(nn.Module):
@@ -134,7 +109,7 @@ class DenoiserConfig:
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
 
 
-class Denoiser(nn.Module):
+class Denoiser(ClassConditional):
     """A class-conditional denoiser of flattened images.
 
     Parameters
@@ -168,8 +143,8 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         self.record: dict[str, Any] = {}
-        self.schedule = _variance_preserving(schedules.get(**config.schedule))
-        self.prediction = _v(config.prediction)
+        self.schedule = variance_preserving(schedules.get(**config.schedule))
+        self.prediction = only_v(config.prediction)
         self.shape = (math.prod(config.image_shape),)
         self.null = config.classes
         width = config.width
@@ -201,11 +176,6 @@ class Denoiser(nn.Module):
         self.mean.copy_(x.double().mean(dim=0))
         self.basis.copy_(basis)
         self.scale.copy_((variance.clamp(min=0) + grey_step**2 / 12).sqrt())
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the parameters, which samples must have."""
-        return self.inward.weight.dtype
 
     def angle(self, t: float | Tensor) -> Tensor:
         """Return phi = atan2(sigma, alpha) at model time `t`, in the dtype and on the device of the parameters.
@@ -253,91 +223,7 @@ class Denoiser(nn.Module):
         linear = alpha * sigma * (1 - self.scale**2) * z / norm**2
         return (linear + self.scale / norm * correction) @ self.basis.T - sigma * self.mean
 
-    def conditioned(self, labels: int | Sequence[int] | Tensor, guidance: float = 1.0) -> Conditioned:
-        """Return the callable (x, t) that a sampler needs, for fixed classes and guidance.
-
-        Parameters
-        ----------
-        labels
-            One class for all samples, or one for each, shape (n,); 10 (`null`) gives the unconditional model.
-        guidance
-            w of the module's formula: 1 is the conditional network (one evaluation), 0 the unconditional one (one
-            evaluation), everything else costs two, made as one batch.
-
-        Raises
-        ------
-        ValueError
-            If a label is no class, or `guidance` is not finite.
-        TypeError
-            If labels are not integers.
-        """
-        if not math.isfinite(guidance):
-            raise ValueError(f"guidance must be finite, not {guidance}; 1 is the plain conditional model")
-        return Conditioned(self, self._labels(labels), float(guidance))
-
     def _condition(self, phi: Tensor, labels: Tensor) -> Tensor:
         waves = phi[:, None] * torch.arange(1, self.config.frequencies + 1, dtype=phi.dtype, device=phi.device)
         features = torch.cat([phi[:, None], waves.sin(), waves.cos()], dim=-1)
         return functional.silu(self.time(features) + self.label(labels))
-
-    def _labels(self, labels: int | Sequence[int] | Tensor) -> Tensor:
-        found = torch.as_tensor(labels, device=self.inward.weight.device)
-        if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-            raise TypeError(f"labels must be integers, not {found.dtype}; convert them with .long()")
-        if found.ndim > 1:
-            raise ValueError(f"labels must be one integer or have shape (n,), not {tuple(found.shape)}")
-        wrong = found[(found < 0) | (found > self.null)].reshape(-1)
-        if len(wrong):
-            raise ValueError(f"labels must lie in 0..{self.null} ({self.null} is the null class), not {int(wrong[0])}")
-        return found.long()
-
-    def _check(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"x must be a torch tensor, not {type(x).__name__}; wrap it with torch.from_numpy")
-        if x.ndim != 2 or x.shape[1:] != self.shape:
-            raise ValueError(
-                f"x must have shape (n, {self.shape[0]}), one flattened image a row, not {tuple(x.shape)}; "
-                f"flatten images with x.reshape(len(x), {self.shape[0]})"
-            )
-        if x.dtype != self.dtype:
-            raise TypeError(f"x is {x.dtype} but the model is {self.dtype}; convert the model with .to({x.dtype})")
-
-
-@dataclass(frozen=True)
-class Conditioned:
-    """A denoiser for fixed classes and guidance: what a sampler calls. Made by `Denoiser.conditioned`."""
-
-    denoiser: Denoiser
-    labels: Tensor
-    guidance: float
-
-    @property
-    def prediction(self) -> str:
-        """What `__call__` returns, by the names of `numdiff.parameterizations`."""
-        return self.denoiser.prediction
-
-    def __call__(self, x: Tensor, t: float | Tensor) -> Tensor:
-        """Return the guided prediction at model time `t`.
-
-        Parameters
-        ----------
-        x
-            Samples, shape (n, height * width); n must be the number of labels, where they are more than one.
-        t
-            Model time, a float, or a tensor (through which gradients flow) of one time or one for each sample.
-
-        Raises
-        ------
-        ValueError
-            If the number of samples is not that of the labels.
-        """
-        if self.labels.ndim and len(self.labels) != len(x):
-            raise ValueError(f"x holds {len(x)} samples but there are {len(self.labels)} labels; give one label each")
-        labels = self.labels.expand(len(x))
-        null = torch.full_like(labels, self.denoiser.null)
-        if self.guidance in (0.0, 1.0):
-            return self.denoiser(x, t, labels if self.guidance else null)
-        times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
-        both = self.denoiser(torch.cat([x, x]), times, torch.cat([labels, null]))
-        conditional, unconditional = both.chunk(2)
-        return torch.lerp(unconditional, conditional, self.guidance)

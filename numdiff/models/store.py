@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -31,19 +31,19 @@ from torch import nn
 
 from numdiff._files import write_atomically
 from numdiff._names import suggest
-from numdiff.models.classifier import DigitsClassifier
+from numdiff.models.classifier import Classifier
 from numdiff.models.denoiser import Denoiser
+from numdiff.models.unet import UNetDenoiser
 
-Model = Denoiser | DigitsClassifier
-AnyModel = TypeVar("AnyModel", Denoiser, DigitsClassifier)
+Model = Denoiser | UNetDenoiser | Classifier
 
-ARCHITECTURES: dict[str, type[Denoiser] | type[DigitsClassifier]] = {
-    cls.architecture: cls for cls in (Denoiser, DigitsClassifier)
+ARCHITECTURES: dict[str, type[Denoiser] | type[UNetDenoiser] | type[Classifier]] = {
+    cls.architecture: cls for cls in (Denoiser, UNetDenoiser, Classifier)
 }
 """The architectures that `load` knows, by name."""
 
 _FORMAT = 1
-_REMEDY = "fetch both files again, or train anew (experiments/digits)"
+_REMEDY = "fetch both files again, or train anew (experiments/digits, experiments/glyphs)"
 
 
 class WeightsError(ValueError):
@@ -84,7 +84,7 @@ def save(model: Model, path: str | os.PathLike[str], record: dict[str, Any] | No
     return weights_path, json_path
 
 
-def load(path: str | os.PathLike[str], expected: type[AnyModel] | None = None) -> Any:
+def load(path: str | os.PathLike[str], expected: type[nn.Module] | tuple[type[nn.Module], ...] | None = None) -> Any:
     """Return the model at PATH.safetensors and PATH.json, in evaluation mode, with frozen parameters.
 
     Parameters
@@ -92,7 +92,7 @@ def load(path: str | os.PathLike[str], expected: type[AnyModel] | None = None) -
     path
         Path without ending (or with either of the two).
     expected
-        The class that it must be, if given.
+        The class that it must be, or those of which it must be one, if given.
 
     Raises
     ------
@@ -108,8 +108,10 @@ def load(path: str | os.PathLike[str], expected: type[AnyModel] | None = None) -
     if header["architecture"] not in ARCHITECTURES:
         suggest(header["architecture"], ARCHITECTURES, f"architecture in {json_path}:")
     cls = ARCHITECTURES[header["architecture"]]
-    if expected is not None and cls is not expected:
-        raise WeightsError(f"{json_path} holds a {cls.__name__}, not a {expected.__name__}; give the path of another")
+    wanted = (cls,) if expected is None else expected if isinstance(expected, tuple) else (expected,)
+    if cls not in wanted:
+        names = " or a ".join(kind.__name__ for kind in wanted)
+        raise WeightsError(f"{json_path} holds a {cls.__name__}, not a {names}; give the path of another")
     tensors = _read_weights(weights_path, json_path, header["weights"])
     model = _build(cls, header["config"], json_path)
     _fill(model, tensors, weights_path, json_path)
@@ -170,7 +172,7 @@ def _read_weights(path: Path, json_path: Path, expected: dict[str, Any]) -> dict
         raise WeightsError(f"{path} is not a safetensors file ({error}); {_REMEDY}") from error
 
 
-def _build(cls: type[Denoiser] | type[DigitsClassifier], config: dict[str, Any], path: Path) -> Any:
+def _build(cls: type[Model], config: dict[str, Any], path: Path) -> Any:
     try:
         settings: Any = cls.Config(**config)
         with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten: do not advance the caller's seed

@@ -94,7 +94,7 @@ def test_methods_without_a_memory_begin_in_the_middle_too(method, stages, left):
     scheduler = NumdiffScheduler(method=method, timestep_spacing="trailing")
     scheduler.set_timesteps(10)
     times = scheduler.timesteps[stages - 1 - left * stages :]  # the last step, to sigma = 0, evaluates once
-    scheme = nd.method(method).discretize(scheduler.schedule, scheduler._scheme.levels[-left - 1 :])
+    scheme = nd.method(method).discretize(scheduler.schedule, scheduler.scheme.levels[-left - 1 :])
     x = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     expected = nd.sample(scheme, model(scheduler), x)
     torch.testing.assert_close(loop(scheduler, x, times), expected, rtol=1e-5, atol=1e-5)  # timesteps are float32
@@ -142,7 +142,7 @@ def test_mistakes_are_named():
         scheduler.step(x, 999, x)
     with pytest.raises(ValueError, match="exactly one of num_inference_steps and timesteps"):
         scheduler.set_timesteps()
-    with pytest.raises(ValueError, match="between 1 and the table's 1000 entries, got 0"):
+    with pytest.raises(ValueError, match="must be an integer of at least 1, got 0"):
         scheduler.set_timesteps(0)
     scheduler.set_timesteps(timesteps=[900, 500, 100])
     with pytest.raises(ValueError, match="timestep 3 is not where a grid step begins; begin at one of 900, 500, 100"):

@@ -43,7 +43,7 @@ def test_the_loop_of_a_pipeline_is_that_of_sample(name):
     family = FAMILIES[name]
     scheduler = NumdiffScheduler(method=name, method_options=family.example, timestep_spacing="trailing")
     scheduler.set_timesteps(6)
-    scheme = family.member().discretize(scheduler.schedule, scheduler._scheme.levels)
+    scheme = family.member().discretize(scheduler.schedule, scheduler.scheme.levels)
     assert len(scheduler.timesteps) == scheme.nfe
     found = loop(scheduler, scheduler.schedule, chance())
     expected = nd.sample(scheme, model(scheduler.schedule), X, generator=chance())

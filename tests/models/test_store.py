@@ -151,7 +151,7 @@ def test_an_unknown_architecture_suggests_the_nearest(saved):
 
 
 def test_a_model_of_another_kind(saved):
-    with pytest.raises(models.WeightsError, match="holds a Denoiser, not a DigitsClassifier"):
+    with pytest.raises(models.WeightsError, match="holds a Denoiser, not a Classifier"):
         models.load(saved[1], models.DigitsClassifier)
 
 

@@ -1,6 +1,7 @@
 """Training: an interrupted run that is resumed gives the same bits as one that was not."""
 
 import itertools
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,12 @@ pytest.importorskip("tqdm")
 
 
 @pytest.fixture(autouse=True)
-def digits_experiment(monkeypatch):
-    """The experiment, which is no part of the package, with checkpoints every few steps."""
+def experiments(monkeypatch):
+    """The experiments, which are no part of the package, with checkpoints every few steps."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
-    from experiments.digits import loop
+    from numdiff.models import training
 
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 5)
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 5)
 
 
 def runs():
@@ -29,6 +30,19 @@ def runs():
     short = {"steps": 17, "batch": 16, "warm_up": 3}
     for module, settings in ((train, config.DENOISER_FAST), (train_classifier, config.CLASSIFIER_FAST)):
         yield module.train, replace(settings, optimisation=replace(settings.optimisation, **short))
+
+
+def glyphs_runs():
+    """The two experiments with glyphs, with tiny settings; the first import of diffusers warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import diffusers  # noqa: F401
+    from experiments.glyphs import config, train, train_classifier
+
+    short = {"steps": 17, "batch": 8, "warm_up": 3}
+    for module, settings in ((train, config.denoiser(fast=True)), (train_classifier, config.classifier(fast=True))):
+        short_run = replace(settings.optimisation, **short)
+        yield module.train, replace(settings, optimisation=short_run, validation=16)
 
 
 def interrupted_after(steps):
@@ -41,9 +55,12 @@ def interrupted_after(steps):
     return progress
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_resumed_equals_uninterrupted(tmp_path, which):
-    train, settings = list(runs())[which]
+@pytest.mark.parametrize(
+    ("which", "index"),
+    [(runs, 0), (runs, 1), *(pytest.param(glyphs_runs, i, marks=pytest.mark.slow) for i in (0, 1))],
+)
+def test_resumed_equals_uninterrupted(tmp_path, which, index):
+    train, settings = list(which())[index]
     whole = models.load(train(settings, tmp_path / "whole"))
     for steps in (3, 8, 6):  # before the first checkpoint; from scratch to 5; from 5 to 10
         with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,10 @@
-"""diffusers: a scheduler that runs any registered method in a pipeline."""
+"""diffusers: a scheduler that runs any registered method in a pipeline.
+
+``scheduler`` is the class; what it is made of: ``tables`` (noise levels), ``spacing`` (diffusers' words for grids),
+``table``, ``flow`` and ``edm`` (the processes; ``processes`` chooses), ``grids`` (levels by name or by search),
+``configs`` (other schedulers' configurations), ``hooks`` (thresholding), ``forward`` and ``place`` (what pipelines ask
+for beside stepping), ``running`` (plans and runs).
+"""
 
 from numdiff.adapters.diffusers.scheduler import NumdiffScheduler, NumdiffSchedulerOutput
 

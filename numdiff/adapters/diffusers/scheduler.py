@@ -2,41 +2,41 @@
 
 A pipeline calls ``set_timesteps``, evaluates its network at each of ``timesteps`` and passes the output to ``step``.
 That is the ask/tell machine turned inside out: ``timesteps`` lists one time per *evaluation* (a two-stage method has
-two per grid step, which is why ``order`` is 1), ``step`` tells the machine the output and returns the sample of its
-next question. A sample that the pipeline changed between two calls (inpainting) is told along. A pipeline that begins
-in the middle of ``timesteps`` (image to image) gets a scheme laid out anew on the rest of the grid, with an empty
-history.
+two per grid step, which ``order`` then says), ``step`` tells the machine the output and returns the sample of its next
+question. A sample that the pipeline changed between two calls (inpainting) is told along (UniPCMultistepScheduler's
+corrector forgets such a change; here it stays). A pipeline that begins in the
+middle of ``timesteps`` (image to image) gets a scheme laid out anew on the rest of the grid, with an empty history.
 
-Schedules are tables of noise levels, as in diffusers: alpha_t = sqrt(abar_t), sigma_t = sqrt(1 - abar_t).
+**No waiting for the device.** A timestep is recognized by where it lies in the memory of ``timesteps``, which the host
+knows, and not by its value. One that is no view of ``timesteps`` is read once, when a run begins on a device; after
+that the order of the calls is trusted. Coefficients are numbers of the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers, SchedulerMixin
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 
-from numdiff import grids
 from numdiff._names import suggest
-from numdiff.drivers import program
-from numdiff.executor import Machine
-from numdiff.executor_native import fitted
+from numdiff.adapters.diffusers import configs, grids, hooks, processes, running, spacing
+from numdiff.adapters.diffusers.forward import Forward
+from numdiff.adapters.diffusers.place import Place
+from numdiff.adapters.diffusers.processes import PREDICTIONS
+from numdiff.adapters.diffusers.running import Plan, Run
 from numdiff.methods.checks import choice
 from numdiff.methods.registry import method as build
-from numdiff.methods.scheme import Scheme
-from numdiff.methods.splitting import Splitting
-from numdiff.parameterizations import get
-from numdiff.schedules import Discrete
 
-PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v"}
-SPACINGS = ("linspace", "leading", "trailing")
+KEPT = 16
+"""How many plans a scheduler keeps, so that a pipeline that is called again lays nothing out."""
 
 
 @dataclass
@@ -46,43 +46,51 @@ class NumdiffSchedulerOutput(BaseOutput):
     prev_sample: torch.Tensor
 
 
-def betas(count: int, start: float, end: float, rule: str) -> np.ndarray:
-    """Return diffusers' tables of noise variances, shape (count,), in float64."""
-    if rule == "scaled_linear":
-        return np.linspace(start**0.5, end**0.5, count) ** 2
-    if rule != "linear":
-        suggest(rule, ("linear", "scaled_linear"), "beta_schedule (pass trained_betas for another table)")
-    return np.linspace(start, end, count)
-
-
-def spaced(count: int, steps: int, spacing: str, offset: int) -> np.ndarray:
-    """Return `steps` decreasing integer timesteps of a table of `count` entries (Lin et al. 2023, table 2)."""
-    if not 1 <= steps <= count:
-        raise ValueError(f"num_inference_steps must lie between 1 and the table's {count} entries, got {steps}")
-    if choice("timestep_spacing", spacing, SPACINGS) == "linspace":
-        return np.linspace(0, count - 1, steps).round()[::-1].astype(int)
-    if spacing == "leading":
-        return np.arange(steps)[::-1] * (count // steps) + offset
-    return np.round(np.arange(count, 0, -count / steps)).astype(int) - 1
-
-
-class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is not typed
+class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is not typed
     """A drop-in for the schedulers of diffusers: ``NumdiffScheduler.from_config(pipe.scheduler.config, method=...)``.
 
     Parameters
     ----------
-    num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas
-        The table of noise levels; ``beta_schedule`` is "linear" or "scaled_linear".
+    num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas, rescale_betas_zero_snr, snr_shift_scale
+        The table of noise levels (`numdiff.adapters.diffusers.tables`).
     prediction_type
-        "epsilon", "sample" or "v_prediction".
-    method
-        A family of `numdiff.methods`, by name or alias: "dpmpp", "ghvb", "plms", "heun", ...
-    method_options
-        Its options, for example ``{"order": 3, "beta": 0.8}``.
+        "epsilon", "sample", "v_prediction" or "flow_prediction".
+    process
+        "table", "flow" or "edm"; None: a flow for "flow_prediction", "edm" where ``sigma_data`` is given, else a table.
+    method, method_options, **kwargs
+        A family of `numdiff.methods`, by name or alias, and its options, flat or as a dict: ``method="ghvb", order=3``.
     start
         How a multistep method starts, as in `Method.discretize`: "lower" or "runge-kutta".
-    timestep_spacing, steps_offset, set_alpha_to_one
-        As in diffusers' DDIMScheduler: which timesteps, and whether the last step goes to the clean end.
+    lower_order_final, euler_at_final
+        Whether the orders of the last steps are lowered as diffusers' solvers do (`running.lowered`).
+    timesteps
+        What chooses the levels: one of `grids.NAMES`, "optimized" among them. None: the entries below.
+    timestep_spacing, steps_offset, set_alpha_to_one, final_sigmas_type, use_karras_sigmas, use_exponential_sigmas
+        As in diffusers, read by the ``convention`` (`numdiff.adapters.diffusers.spacing`). ``final_sigmas_type`` goes
+        before ``set_alpha_to_one`` unless it is None. A last step that stays where it is is left out.
+    use_beta_sigmas, use_lu_lambdas, sigma_min, sigma_max, rho, lambda_min_clipped
+        As in diffusers; rho is the exponent of "karras".
+    convention, timestep_rounding, init_noise
+        "ddim", "euler", "dpmsolver", "unipc"; whether the network's times between entries are rounded ("none",
+        "nearest", "down"; None: as the convention does); "unit" or "level" noise to start from.
+    thresholding, dynamic_thresholding_ratio, sample_max_value, clip_sample, clip_sample_range
+        What is done to the estimate of x_0 (`numdiff.adapters.diffusers.hooks`).
+    shift, use_dynamic_shifting, base_shift, max_shift, base_image_seq_len, max_image_seq_len, time_shift_type
+        Of flow matching (`numdiff.adapters.diffusers.flow`); pipelines work out mu from four of them.
+    shift_terminal, invert_sigmas, use_flow_sigmas
+        Of flow matching too.
+    sigma_data, sigma_schedule, c_noise
+        Of networks with Karras's preconditioning (`numdiff.adapters.diffusers.edm`).
+    variance_type
+        "learned" or "learned_range": the second half of the network's channels is its variance, and is dropped.
+    accumulate
+        "float32" or "float64": the dtype that the state is kept in between steps, whatever the sample's; None: the
+        sample's own. Outputs narrower than the sample are widened, which loses nothing.
+    check_finite
+        "auto": on the CPU each output of the network is looked at, on a device none. "end": sums of all outputs are
+        read after the last step, anywhere. "never".
+    copies
+        Whether the network's outputs are copied, needed where it re-uses its output buffer (CUDA graphs).
 
     Raises
     ------
@@ -91,7 +99,14 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         evaluates the condition apart from the model, which a pipeline does not.
     """
 
-    order = 1
+    _compatibles = [  # noqa: RUF012  # as diffusers has it
+        *(e.name for e in KarrasDiffusionSchedulers),
+        *(
+            f"{name}Scheduler"
+            for name in configs.CONVENTION_OF
+            if f"{name}Scheduler" not in KarrasDiffusionSchedulers.__members__
+        ),
+    ]
 
     @register_to_config
     def __init__(
@@ -108,77 +123,191 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         timestep_spacing: str = "leading",
         steps_offset: int = 0,
         set_alpha_to_one: bool = True,
+        timesteps: str | None = None,
+        final_sigmas_type: str | None = None,
+        process: str | None = None,
+        convention: str = "ddim",
+        timestep_rounding: str | None = None,
+        init_noise: str = "unit",
+        rescale_betas_zero_snr: bool = False,
+        snr_shift_scale: float = 1.0,
+        lower_order_final: bool = False,
+        euler_at_final: bool = False,
+        use_karras_sigmas: bool = False,
+        use_exponential_sigmas: bool = False,
+        use_beta_sigmas: bool = False,
+        use_lu_lambdas: bool = False,
+        sigma_min: float | None = None,
+        sigma_max: float | None = None,
+        rho: float = 7.0,
+        lambda_min_clipped: float | None = None,
+        thresholding: bool = False,
+        dynamic_thresholding_ratio: float = 0.995,
+        sample_max_value: float = 1.0,
+        clip_sample: bool = False,
+        clip_sample_range: float = 1.0,
+        shift: float = 1.0,
+        use_dynamic_shifting: bool = False,
+        base_shift: float | None = 0.5,
+        max_shift: float | None = 1.15,
+        base_image_seq_len: int = 256,
+        max_image_seq_len: int = 4096,
+        time_shift_type: str = "exponential",
+        shift_terminal: float | None = None,
+        invert_sigmas: bool = False,
+        use_flow_sigmas: bool = False,
+        sigma_data: float | None = None,
+        sigma_schedule: str = "karras",
+        c_noise: str = "log",
+        variance_type: str | None = None,
+        accumulate: str | None = None,
+        check_finite: str = "auto",
+        copies: bool = False,
+        **kwargs: Any,
     ) -> None:
-        table: Any = trained_betas
-        if table is None:
-            table = betas(num_train_timesteps, beta_start, beta_end, beta_schedule)
-        self.schedule = Discrete(betas=table, name="diffusers")
+        configs.refuse_unknown(method, kwargs, configs.entries(type(self)))
+        method_options = dict(sorted({**(method_options or {}), **kwargs}.items())) or None
+        if trained_betas is not None:
+            trained_betas = np.asarray(trained_betas, dtype=float).tolist()
+        self.register_to_config(method_options=method_options, trained_betas=trained_betas)
         if prediction_type not in PREDICTIONS:
             suggest(prediction_type, PREDICTIONS, "prediction_type")
         choice("start", start, ("lower", "runge-kutta"))
+        choice("timestep_spacing", timestep_spacing, spacing.SPACINGS)
+        choice("timestep_rounding", timestep_rounding, (None, *spacing.ROUNDINGS))
+        choice("accumulate", accumulate, (None, "float32", "float64"))
+        choice("check_finite", check_finite, running.CHECKS)
+        if timesteps is not None and timesteps not in grids.NAMES:
+            suggest(timesteps, grids.NAMES, "timesteps")
         self.method = build(method, **(method_options or {}))
-        if isinstance(self.method, Splitting):
-            raise ValueError(
-                f"{self.method} evaluates the condition apart from the model, and a pipeline passes one guided output; "
-                "use a method without splitting, or nd.sample with fields="
-            )
-        self.init_noise_sigma = 1.0
-        self.timesteps = torch.from_numpy(np.arange(num_train_timesteps)[::-1].copy())
-        self._scheme: Scheme | None = None
-        self._machine: Machine | None = None
-        self._given: torch.Tensor | None = None
+        running.refuse_splitting(self.method)
+        hooks.change(self._settings)
+        self._process = processes.make(self._settings)
+        self.schedule = self._process.schedule
+        self.num_inference_steps: int | None = None
+        self._plan: Plan | None = None
+        self._plans: dict[Any, Plan] = {}
+        self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
         self._generator: torch.Generator | list[torch.Generator] | None = None
+        self._at_rest()
 
     @property
     def _settings(self) -> Any:
         """The registered configuration, whose entries are attributes; diffusers types it as a plain dict."""
         return self.config
 
+    @classmethod
+    def from_config(cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any) -> Any:
+        """Return a scheduler of ours for the configuration of any scheduler of diffusers (`configs.translated`).
+
+        Parameters
+        ----------
+        config
+            A configuration.
+        return_unused_kwargs
+            Return (scheduler, what it did not take); otherwise that is an error.
+        **kwargs
+            Entries to change, and options of the method, flat.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the class, and for configurations of schedulers whose process cannot be followed.
+        """
+        own = configs.entries(cls)
+        found = configs.translated(config, own)
+        changes = configs.with_options(found, kwargs, own)
+        if not return_unused_kwargs:
+            configs.refuse_unknown(changes.get("method", found.get("method", "dpmpp")), changes, own)
+        return super().from_config(found, return_unused_kwargs, **changes)
+
+    def save_config(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> None:
+        """Write the configuration, as diffusers does; TypeError for an option that JSON cannot hold."""
+        configs.check_json(self.config)
+        super().save_config(save_directory, push_to_hub, **kwargs)
+
+    def _at_rest(self) -> None:
+        """Be as a new scheduler: ``timesteps`` are all entries of the table, or as many levels of another process."""
+        if self._process.table() is not None:
+            self.timesteps = torch.from_numpy(np.arange(len(self))[::-1].copy())
+            rho = spacing.table_rho(self._process.table())[::-1]
+            self.sigmas = torch.from_numpy(np.append(rho, 0.0)).float()
+            abar = np.asarray(self._process.table())
+            self.alphas_cumprod = torch.from_numpy(abar).float()
+            self.betas = torch.from_numpy(1 - abar / np.append(1.0, abar[:-1])).float()
+        else:
+            levels = self._process.rest(self._settings)
+            self.timesteps = torch.tensor([level.model_time for level in levels[:-1]], dtype=torch.float32)
+            self.sigmas = torch.tensor([self._process.sigma(level) for level in levels])
+        self._reset()
+
     def set_timesteps(
         self,
         num_inference_steps: int | None = None,
         device: Any = None,
-        timesteps: Sequence[int] | None = None,
+        timesteps: Sequence[float] | None = None,
+        sigmas: Sequence[float] | None = None,
+        mu: float | None = None,
     ) -> None:
         """Lay the method out on a grid and list the times of its evaluations in ``timesteps``.
 
         Parameters
         ----------
         num_inference_steps
-            Number of grid steps.
+            Number of grid steps; with one of the lists, its length.
         device
             Where ``timesteps`` shall live.
         timesteps
-            Or the grid itself: strictly decreasing integers.
+            Or the grid itself: what the network is told, strictly falling; integers for a table.
+        sigmas
+            Or sigma/alpha (flow matching: sigma), strictly falling. For flow matching they are shifted, as its
+            pipelines expect, and 0 is added; else the last one is where the run ends.
+        mu
+            Of a dynamic shift.
 
         Raises
         ------
         ValueError
-            Unless exactly one of the two is given, or the grid does not suit the method.
+            Unless exactly one of the three is given, or the grid does not suit the method.
         """
-        if (num_inference_steps is None) == (timesteps is None):
-            raise ValueError("give exactly one of num_inference_steps and timesteps")
-        count, offset = self.schedule.N, self._settings.steps_offset
-        if timesteps is None:
-            assert num_inference_steps is not None
-            timesteps = spaced(count, num_inference_steps, self._settings.timestep_spacing, offset).tolist()
-        final = "zero" if self._settings.set_alpha_to_one or timesteps[-1] == 0 else "first-entry"
-        self._scheme = self._lay_out(grids.from_timesteps(self.schedule, timesteps, final=final))
-        if self._scheme.tableaus[0].levels[0] is not self._scheme.levels[0]:
+        given = timesteps if timesteps is not None else sigmas
+        if (timesteps is not None and sigmas is not None) or (given is None and num_inference_steps is None):
+            raise ValueError("give exactly one of num_inference_steps and timesteps, or sigmas")
+        if given is not None and num_inference_steps is not None and len(given) != num_inference_steps:
             raise ValueError(
-                f"{self.method} changes the sample before its first evaluation, at timestep {timesteps[0]}, but a "
-                "pipeline evaluates its own; use S_max below the first sigma/alpha, or nd.sample"
+                "give exactly one of num_inference_steps and timesteps, or sigmas: "
+                f"num_inference_steps = {num_inference_steps}, but the list has {len(given)}"
             )
-        self.num_inference_steps = len(timesteps)
-        self.timesteps = torch.tensor(_evaluation_times(self._scheme), device=device)
-        self._machine = self._given = None
+        steps = num_inference_steps if given is None else None
+        self._plan = self._laid_out(steps, timesteps, sigmas, mu)
+        final = self._plan.scheme.levels[-1]
+        self.num_inference_steps = self._plan.scheme.steps
+        self.timesteps = self._plan.tensor(device)
+        self.sigmas = torch.tensor([self._process.sigma(level) for level in (*self._plan.levels, final)])
+        self._reset()
 
-    def _lay_out(self, grid: Any) -> Scheme:
-        return self.method.discretize(self.schedule, grid, start=self._settings.start)
+    def _laid_out(self, steps: int | None, timesteps: Any, sigmas: Any, mu: float | None) -> Plan:
+        """Return the plan of a grid, made once for each grid."""
+        grid = grids.choose(
+            self._process, self._settings, self.method, steps=steps, timesteps=timesteps, sigmas=sigmas, mu=mu
+        )
+        key = (grid, self._settings.lower_order_final, self._settings.euler_at_final, self._settings.start)
+        if key not in self._plans:
+            if len(self._plans) == KEPT:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[key] = running.lay_out(self.method, self._process, grid, self._settings)
+        return self._plans[key]
 
     def scale_model_input(self, sample: torch.Tensor, timestep: Any = None) -> torch.Tensor:
-        """Return the sample as it is: the network sees x_t itself."""
-        return sample
+        """Return what the network shall see: the sample as it is, or c_in times it behind a preconditioning."""
+        if not self._process.scales or self._plan is None:
+            return sample
+        index = (
+            self._run.index
+            if self._run is not None
+            else running.first(self._plan, self.timesteps, timestep, self._begin_index)[0]
+        )
+        return sample * self._process.input_scale(self._plan.levels[index])
 
     def step(
         self,
@@ -187,7 +316,6 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         sample: torch.Tensor,
         generator: torch.Generator | list[torch.Generator] | None = None,
         return_dict: bool = True,
-        **_: Any,
     ) -> NumdiffSchedulerOutput | tuple[torch.Tensor]:
         """Take the network's output at `timestep` and return the sample for the next one.
 
@@ -207,75 +335,56 @@ class NumdiffScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # di
         Raises
         ------
         ValueError
-            Before `set_timesteps`, for a timestep out of order, and for outputs of another shape, dtype or device.
+            Before `set_timesteps`, for a timestep out of order, for outputs of another shape, dtype or device, and for
+            ones that are not finite (``check_finite``), with the step and the timestep.
         """
         self._generator = generator
-        time = float(timestep)
-        if self._machine is None:
-            self._machine = self._begin(time, sample)
-        question = self._machine.ask()
-        assert question is not None
-        if not _same(time, question.level.model_time):
-            raise ValueError(
-                f"timestep {time:g} is out of order: the method asks for {question.level.model_time:g} next; call step "
-                "for each of timesteps in turn, or set_timesteps to begin again"
-            )
-        for what in ("shape", "dtype", "device"):
-            if getattr(model_output, what) != getattr(sample, what):
-                raise ValueError(
-                    f"model_output has {what} {getattr(model_output, what)} at timestep {time:g}, but the sample has "
-                    f"{getattr(sample, what)}; convert one of them"
-                )
-        self._machine.tell(model_output, None if sample is question.x else sample)
-        following = self._machine.ask()
-        previous = self._machine.sample if following is None else following.x
-        if following is None:
-            self._machine = None
+        run = self._run
+        if run is None:
+            run = self._begin(timestep, sample)
+        elif timestep.__class__ is not torch.Tensor or timestep.data_ptr() != run.pointer:
+            run.check_time(self.timesteps, timestep)
+        if (
+            model_output.dtype is not sample.dtype
+            or model_output.shape != sample.shape
+            or model_output.device != sample.device
+        ):
+            model_output = running.alike(model_output, sample, run, self._settings.variance_type)
+        try:
+            previous = run.advance(model_output, sample)
+        except ValueError:
+            self._run = None
+            raise
+        self._step_index = run.index
+        if run.index == run.last:
+            self._run, self._last = None, weakref.ref(previous)
         return NumdiffSchedulerOutput(prev_sample=previous) if return_dict else (previous,)
 
-    def _begin(self, time: float, sample: torch.Tensor) -> Machine:
-        """Start a run at the first evaluation of the grid step at `time`."""
-        if self._scheme is None:
+    def _begin(self, timestep: Any, sample: torch.Tensor) -> Run:
+        """Start a run at the first evaluation of the grid step at `timestep`."""
+        if self._plan is None:
             raise ValueError("the grid is not set: call set_timesteps before step")
-        levels, scheme = self._scheme.levels, self._scheme
-        at = next((n for n, level in enumerate(levels[:-1]) if _same(time, level.model_time)), None)
-        if at is None:
-            raise ValueError(f"timestep {time:g} is not where a grid step begins; begin at one of {_starts(levels)}")
-        if at:
-            left = len(levels) - 1 - at
-            orders = [left] * left if left < self.method.points else None
-            scheme = self.method.discretize(self.schedule, list(levels[at:]), start=self._settings.start, orders=orders)
-        rewritten = fitted(program(scheme, get(PREDICTIONS[self._settings.prediction_type])), sample)
-        return Machine(rewritten, sample, noise=self._noise_like(sample))
+        if self._last is not None and self._last() is sample:
+            raise ValueError(
+                f"the run is over: all {len(self.timesteps)} timesteps are behind; call set_timesteps to begin again"
+            )
+        index, plan = running.first(self._plan, self.timesteps, timestep, self._begin_index)
+        settings = self._settings
+        wide = None if settings.accumulate is None else getattr(torch, settings.accumulate)
+        noise = self._noise_like(sample, wide)
+        chosen = {"wide": wide, "copies": settings.copies, "check": settings.check_finite, "settings": settings}
+        self._run = Run(plan, index, sample, noise, **chosen)
+        self._run.follow(self.timesteps, timestep)
+        return self._run
 
-    def _noise_like(self, sample: torch.Tensor) -> Any:
+    def _noise_like(self, sample: torch.Tensor, wide: torch.dtype | None) -> Callable[[int, int], torch.Tensor]:
+        dtype, shape, device = wide or sample.dtype, sample.shape, sample.device
+
         def noise(index: int, column: int) -> torch.Tensor:
-            return randn_tensor(sample.shape, generator=self._generator, device=sample.device, dtype=sample.dtype)
+            return randn_tensor(shape, generator=self._generator, device=device, dtype=dtype)
 
         return noise
 
-    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """Return alpha_t x_0 + sigma_t eps at integer `timesteps`, one per sample or one for all."""
-        table = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float64)[timesteps.cpu().long()]
-        shape = (-1,) + (1,) * (original_samples.ndim - 1)
-        alpha, sigma = (x.sqrt().reshape(shape).to(original_samples) for x in (table, 1 - table))
-        return alpha * original_samples + sigma * noise
-
     def __len__(self) -> int:
-        """Return the size of the table."""
-        return self.schedule.N
-
-
-def _same(time: float, model_time: Any) -> bool:
-    """Tell whether a timestep is a model time, which ``timesteps`` may have rounded to float32."""
-    return bool(np.float32(time) == np.float32(float(model_time)))
-
-
-def _evaluation_times(scheme: Scheme) -> list[int] | list[float]:
-    """Return the model times of a scheme's evaluations, integers where all of them are."""
-    times = [float(level.model_time) for tableau in scheme for level in tableau.levels if level is not None]
-    return [int(t) for t in times] if all(t.is_integer() for t in times) else times
-
-
-def _starts(levels: Sequence[Any]) -> str:
-    return ", ".join(f"{level.model_time:g}" for level in levels[:-1])
+        """Return the number of timesteps that the network was trained with."""
+        return int(self._settings.num_train_timesteps)

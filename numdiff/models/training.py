@@ -1,5 +1,7 @@
 """A training loop that may be interrupted: it goes on from its last checkpoint and ends with the same weights.
 
+It's what the scripts in ``experiments`` train the shipped networks with; ``tasks`` holds what they train.
+
 Step k is a function of the task's state and of (seed, k) only: the random numbers of a step come from a generator
 seeded for it, so no generator state has to survive. A checkpoint is written to a temporary file and moved into place;
 an interrupt at any moment loses at most the steps since the last one. Same bits means: on the same machine, with the
@@ -12,7 +14,6 @@ import argparse
 import io
 import math
 import pickle
-import platform
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -20,25 +21,41 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import sklearn
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from experiments.digits.config import Optimisation
+from numdiff import provenance
 from numdiff._files import write_atomically
 
 CHECKPOINT_EVERY = 100
+
+LIBRARIES = ("numpy", "torch", "scikit-learn", "diffusers", "matplotlib")
+"""The libraries whose versions a record of training names, where they are installed."""
 
 INTERRUPTED = "interrupted; the same command goes on from the last checkpoint"
 
 Progress = Callable[[range], Iterable[int]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """AdamW with linear warm-up, cosine decay to zero and clipped gradients, on batches drawn with replacement."""
+
+    steps: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    batch: int = 256
+    warm_up: int = 100
+    clip: float = 1.0
+    seed: int = 0
+
+
 class Task(Protocol):
-    """What is trained: its settings, its state, one step."""
+    """What is trained: its settings, its data in words, its device, its state, one step."""
 
     settings: Any
+    data: str
+    device: torch.device
 
     def step(self, k: int) -> float:
         """Make step k and return its loss."""
@@ -71,24 +88,13 @@ class Log:
         curve = [float(np.mean(self.loss[i : i + 50])) for i in range(0, len(self.loss), 50)]
         return {
             "settings": asdict(task.settings),
-            "data": "scikit-learn load_digits, every fifth scan of each class held out",
+            "data": task.data,
             "loss_curve": {"steps_per_point": 50, "loss": [round(value, 5) for value in curve]},
             "scores": self.scores,
             "seconds": round(self.seconds, 1),
             "cpu_seconds": round(self.cpu_seconds, 1),
-            "threads": torch.get_num_threads(),
-            "versions": versions(),
+            **provenance.environment(task.device, LIBRARIES),
         }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a run depends on."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scikit-learn": sklearn.__version__,
-    }
 
 
 def run(task: Task, steps: int, seed: int, checkpoint: Path, progress: Progress = iter) -> Log:
@@ -101,7 +107,7 @@ def run(task: Task, steps: int, seed: int, checkpoint: Path, progress: Progress 
     """
     log, start = _resume(task, checkpoint)
     last = np.array([time.perf_counter(), time.process_time()])
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []):
         for k in progress(range(start + 1, steps + 1)):
             torch.manual_seed((seed << 32) + k)
             log.loss.append(task.step(k))
@@ -125,7 +131,7 @@ def _resume(task: Task, checkpoint: Path) -> tuple[Log, int]:
     if not checkpoint.exists():
         return Log(), 0
     try:
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{checkpoint} is no readable checkpoint ({error}); delete it to start anew") from error
     if saved["settings"] != repr(task.settings):
@@ -158,11 +164,23 @@ class Optimiser:
         return loss.item()
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """Return --out and --fast of the command line, and set torch to one thread, which the recorded runs used."""
+def arguments(description: str | None, out: str, *more: Callable[[argparse.ArgumentParser], object]) -> Any:
+    """Return --out and --fast of the command line, and set torch to one thread, which the recorded runs used.
+
+    Parameters
+    ----------
+    description
+        What the script does.
+    out
+        The folder that --out is by default.
+    *more
+        Called with the parser, to add options.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results/digits"), metavar="DIR", help="folder of the results")
-    parser.add_argument("--fast", action="store_true", help="a tiny network for a few seconds, to see that it runs")
+    parser.add_argument("--out", type=Path, default=Path(out), metavar="DIR", help=f"folder of the results ({out})")
+    parser.add_argument("--fast", action="store_true", help="a tiny run of a few seconds, to see that it works")
+    for add in more:
+        add(parser)
     torch.set_num_threads(1)
     return parser.parse_args()
 
@@ -183,4 +201,6 @@ def from_the_door(command: Callable[[], object]) -> None:
 
 def bar(steps: range) -> Iterable[int]:
     """Return `steps` under a progress bar."""
+    from tqdm import tqdm
+
     return tqdm(steps, total=steps.stop - 1, initial=steps.start - 1, unit="step")

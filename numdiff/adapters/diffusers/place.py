@@ -1,0 +1,63 @@
+"""Where a scheduler's run is, as pipelines read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from numdiff.adapters.diffusers.running import Plan, Run
+from numdiff.methods.scheme import Scheme
+
+
+class Place:
+    """The part of `NumdiffScheduler` that says where a run begins and where it is."""
+
+    timesteps: torch.Tensor
+    config: Any
+    _plan: Plan | None
+    _process: Any
+
+    def _reset(self) -> None:
+        self._run: Run | None = None
+        self._step_index: int | None = None
+        self._begin_index: int | None = None
+        self._last: Any = None
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """The method laid out on the grid of `set_timesteps`."""
+        return None if self._plan is None else self._plan.scheme
+
+    @property
+    def order(self) -> int:
+        """Evaluations of a grid step, by which pipelines multiply step numbers; 1 where they differ."""
+        return 1 if self._plan is None else self._plan.order
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """The standard deviation of the noise that a run starts from."""
+        first = None if self._plan is None else self._plan.levels[0]
+        return float(self._process.init_noise_sigma(self.config, first))
+
+    @property
+    def step_index(self) -> int | None:
+        """How many of ``timesteps`` are behind; None before the first step."""
+        return self._step_index
+
+    @property
+    def begin_index(self) -> int | None:
+        """Where a run begins, as the pipeline said; None if it did not."""
+        return self._begin_index
+
+    def set_begin_index(self, begin_index: int = 0) -> None:
+        """Say with which of ``timesteps`` a run begins.
+
+        Raises
+        ------
+        ValueError
+            For a number that is none of an entry.
+        """
+        if not 0 <= begin_index < len(self.timesteps):
+            raise ValueError(f"begin_index must lie in 0 ... {len(self.timesteps) - 1}, got {begin_index}")
+        self._begin_index = begin_index

@@ -1,0 +1,163 @@
+"""What a scheduler refuses, and in which words."""
+
+import math
+
+import pytest
+import torch
+
+from tests.scheduler_loops import SD, NumdiffScheduler, X, network, run
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"prediction_type": "v"}, "unknown prediction_type 'v'; .*known: epsilon, flow_prediction, sample, v_pre"),
+        ({"process": "table", "prediction_type": "flow_prediction"}, "contradict|networks of flow matching predict"),
+        ({"process": "table", "use_flow_sigmas": True}, "contradicts process='table'"),
+        ({"process": "edm"}, "needs sigma_data"),
+        ({"sigma_data": 0.5, "prediction_type": "sample"}, "no meaning behind Karras's preconditioning"),
+        ({"method": "ddim", "order": 3}, "unknown option of NumdiffScheduler with method 'ddim' 'order'"),
+        ({"method": "ghvb", "order": 3, "bta": 0.8}, "'bta'; did you mean 'beta'"),
+        ({"method": "strang"}, "evaluates the condition apart from the model"),
+        ({"timesteps": "karas"}, "unknown timesteps 'karas'; did you mean 'karras'"),
+        ({"timestep_spacing": "trailling"}, "timestep_spacing .*trailling"),
+        ({"convention": "dpmsolvr"}, "did you mean 'dpmsolver'"),
+        ({"use_karras_sigmas": True, "use_beta_sigmas": True}, "only one of"),
+        ({"final_sigmas_type": "one"}, "final_sigmas_type"),
+        ({"accumulate": "float16"}, "accumulate"),
+        ({"check_finite": "always"}, "check_finite"),
+        ({"thresholding": True, "dynamic_thresholding_ratio": 1.5}, "dynamic_thresholding_ratio must lie"),
+        ({"clip_sample": True, "clip_sample_range": -1}, "clip_sample_range must be positive"),
+        ({"prediction_type": "flow_prediction", "shift": 0}, "shift must be positive"),
+        ({"prediction_type": "flow_prediction", "time_shift_type": "cubic"}, "time_shift_type"),
+    ],
+    ids=str,
+)
+def test_configurations(config, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        NumdiffScheduler(**config)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_inference_steps": 1001}, "between 1 and the table's 1000 entries, got 1001"),
+        ({"num_inference_steps": 2.5}, "integer of at least 1, got 2.5"),
+        ({"num_inference_steps": True}, "integer of at least 1, got True"),
+        ({"num_inference_steps": 3, "timesteps": [3, 2, 1, 0]}, "= 3, but the list has 4"),
+        ({"timesteps": [900, 500], "sigmas": [3.0, 1.0]}, "exactly one of"),
+        ({"timesteps": [100, 500, 900]}, r"fall strictly, but timesteps\[0\] = 100"),
+        ({"timesteps": [900, 500, 500]}, r"fall strictly, but timesteps\[1\] = 500"),
+        ({"timesteps": [1200, 500]}, "1200.* lies outside"),
+        ({"timesteps": [900, -5]}, "-5.* lies outside"),
+        ({"timesteps": [900.5, 500.0]}, "timesteps must be integers"),
+        ({"timesteps": ["900"]}, "timesteps must be numbers"),
+        ({"sigmas": [1.0, 3.0, 0.0]}, "sigmas must fall strictly"),
+        ({"sigmas": [50.0, 3.0, 0.0]}, "beyond the table's last"),
+        ({"sigmas": [3.0, -1.0]}, "not negative"),
+        ({"num_inference_steps": 5, "mu": 1.0}, "drop mu="),
+    ],
+    ids=str,
+)
+def test_grids(given, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        NumdiffScheduler(**SD).set_timesteps(**given)
+
+
+def test_grids_of_flows():
+    dynamic = NumdiffScheduler(prediction_type="flow_prediction", use_dynamic_shifting=True, method="ddim")
+    with pytest.raises(ValueError, match="use_dynamic_shifting needs mu="):
+        dynamic.set_timesteps(5)
+    static = NumdiffScheduler(prediction_type="flow_prediction", method="ddim")
+    with pytest.raises(ValueError, match="drop mu=, or set shift"):
+        static.set_timesteps(5, mu=1.0)
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        static.set_timesteps(sigmas=[1.2, 0.5])
+    with pytest.raises(ValueError, match="names entries of a table, and flow matching has none"):
+        NumdiffScheduler(prediction_type="flow_prediction", timesteps="trailing").set_timesteps(5)
+
+
+def ready(steps=5, **config):
+    scheduler = NumdiffScheduler(**({"method": "ab", "order": 2} | SD if "method" not in config else SD) | config)
+    scheduler.set_timesteps(steps)
+    return scheduler
+
+
+@pytest.mark.parametrize("k", [0, 2, 4])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("check", ["auto", "end"])
+def test_a_model_that_fails_at_a_step_is_named(k, value, check):
+    scheduler = ready(check_finite=check)
+    t = scheduler.timesteps[k].item()
+
+    def failing(x, time):
+        return torch.full_like(x, value) if float(time) == t else network(x, time)
+
+    with pytest.raises(ValueError, match=rf"not finite at step {k + 1} of 5 \(timestep {t:g}\)"):
+        run(scheduler, model=failing, timesteps=scheduler.timesteps)
+    assert run(scheduler, timesteps=scheduler.timesteps).isfinite().all()  # it begins anew
+
+
+def test_a_sample_that_outgrows_its_dtype_is_no_fault_of_the_model():
+    with pytest.raises(ValueError, match=r"the sample is no longer finite at step [23] of 5 .*accumulate='float32'"):
+        run(NumdiffScheduler(method="ddim", **SD), 5, X.half() * 3e4, model=lambda x, t: 0 * x)
+
+
+def test_large_but_finite_outputs_pass():
+    scheduler = ready(method="ddim")
+    big = torch.full_like(X, 3e38)
+    scheduler.step(big * 0.9, scheduler.timesteps[0], X)  # their sum overflows, they do not
+
+
+def test_a_step_after_the_last():
+    scheduler = ready()
+    last = X
+    for t in scheduler.timesteps:
+        last = scheduler.step(X, t, last).prev_sample
+    with pytest.raises(ValueError, match="the run is over: all 5 timesteps are behind"):
+        scheduler.step(X, t, last)
+
+
+def test_an_interrupted_run_is_not_taken_up_by_the_next():
+    scheduler = ready()
+    for t in scheduler.timesteps[:3]:
+        scheduler.step(X, t, X)
+    first = scheduler.timesteps[0]
+    with pytest.raises(ValueError, match=r"out of order: the method asks for .* next; .*set_timesteps to begin again"):
+        scheduler.step(X, first, X)
+    expected = run(ready(), timesteps=ready().timesteps)
+    scheduler.set_timesteps(5)
+    assert torch.equal(run(scheduler, timesteps=scheduler.timesteps), expected)
+
+
+def test_shapes_devices_and_places():
+    scheduler = ready()
+    t = scheduler.timesteps[0]
+    with pytest.raises(ValueError, match=r"model_output has shape .*\[2, 2, 4, 4\].* at timestep 800"):
+        scheduler.step(torch.cat([X, X], dim=1), t, X)
+    scheduler.set_timesteps(5)
+    with pytest.raises(ValueError, match="model_output has device meta at timestep 800"):
+        scheduler.step(X.to("meta"), scheduler.timesteps[0], X)
+    with pytest.raises(ValueError, match=r"begin_index must lie in 0 ... 4, got 5"):
+        scheduler.set_begin_index(5)
+    with pytest.raises(ValueError, match=r"timesteps must lie in 0 ... 999, the table's entries, got \[1000\]"):
+        scheduler.add_noise(X, X, torch.tensor([1000]))
+    with pytest.raises(ValueError, match="is not one of timesteps"):
+        scheduler.index_for_timestep(3)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        scheduler.step(X, t, X, eta=1.0)
+
+
+def test_a_run_cannot_begin_within_a_step():
+    scheduler = NumdiffScheduler(method="midpoint", timestep_spacing="trailing", **SD)
+    scheduler.set_timesteps(5)
+    with pytest.raises(ValueError, match="is not where a grid step begins; begin at one of 999, 799"):
+        scheduler.step(X, scheduler.timesteps[1], X)
+
+
+def test_noise_prediction_from_zero_signal_says_what_to_do():
+    scheduler = NumdiffScheduler(method="ddim", rescale_betas_zero_snr=True, timestep_spacing="trailing", **SD)
+    with pytest.raises(ValueError, match=r"alpha = 0|infinite"):
+        run(scheduler, 5)
