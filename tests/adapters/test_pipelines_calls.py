@@ -19,7 +19,7 @@ with warnings.catch_warnings():
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")]
 
 ROUNDING = 1e-5
-"""Of the largest latent: five or ten steps of two dozen float32 roundings, 6e-8 each, and the peers' float32 tables, 1e-6."""
+"""Of the largest latent: up to ten steps of two dozen float32 roundings, 6e-8 each, and the peers' float32 tables."""
 
 METHODS = {
     "ddim": ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": True}, {}),
