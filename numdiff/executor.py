@@ -1,8 +1,8 @@
 """Running a program of tableaus: one step, the ask/tell machine over many, and the loop that most users want.
 
 A step is linear algebra on external values: `_stage` and `_outputs` are the only places where a tableau meets an array,
-and `stages` makes a step of them. They run on NumPy arrays, torch tensors and SymPy numbers alike, and on f = z Y a step
-is the matrix V + z B (I - z A)^-1 U.
+and `stages` makes a step of them. They run on NumPy arrays, torch tensors and SymPy numbers alike, and on f = z Y a
+step is the matrix V + z B (I - z A)^-1 U.
 
 `Machine` turns a program around: it *asks* for the model at (x, level) and is *told* the answer, so that whoever owns
 the loop (a sampling function, a pipeline, a test) can drive it. A program may have tableaus with no evaluation or with

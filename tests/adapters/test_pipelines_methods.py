@@ -104,8 +104,8 @@ def test_the_pipeline_draws_what_sample_draws(name):
     x = torch.randn((1, 3, 8, 8), generator=chance, dtype=torch.float64)
     with torch.no_grad():
         expected = nd.sample(scheme, network, x, prediction="noise", generator=chance)
-    # times between entries pass through float32, 6e-8 of a thousand, and the network turns by less than 1 per entry
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * 6e-3 * expected.abs().max().item())
+    # times between entries pass through float32, 6e-8 of a thousand, and the network turns by less than 1e-2 an entry
+    torch.testing.assert_close(found, expected, rtol=0, atol=6e-7 * expected.abs().max().item())
 
 
 @pytest.mark.parametrize("name", [name for name in PLAIN if name not in (*WARMED, "euler-churn")])
@@ -142,3 +142,9 @@ def test_the_line_of_the_manual(name, steps):
     plain = NumdiffScheduler.from_config(pipe.scheduler.config, timesteps=None)
     plain.set_timesteps(steps, **({"mu": 0.5} if name == "flux" else {}))
     assert not torch.equal(plain.timesteps.double(), times.double())
+
+
+def test_a_distilled_model_is_refused():
+    """A latent consistency model jumps to its estimate and adds noise; its network follows no differential equation."""
+    with pytest.raises(ValueError, match="distilled"):
+        NumdiffScheduler.from_config(tiny("lcm").scheduler.config, method="ddim")
