@@ -120,11 +120,11 @@ def sample(
     TypeError
         If `x` is not a floating array or the model returns another type or dtype.
     """
-    _check_sampling(scheme)
+    check_sampling(scheme)
     if trajectory and states:
         raise ValueError("trajectory and states ask for two different results; the states are the path's last samples")
     draw = _noise(scheme, _given(scheme, x, WORDS)[-1], generator, noise)
-    answers = _fields(scheme, model, fields)
+    answers = answers_by_tag(scheme, model, fields)
     kept = trajectory or states
     path = _drive(scheme, answers, x, get(prediction), draw, callback, kept, exact, copies, edit=edit, finite=finite)
     return _states(scheme, path) if states else path
@@ -167,7 +167,7 @@ def invert(
     ValueError
         As in `sample`; also where the formulation cannot start at the data end (data prediction at sigma = 0).
     """
-    _check_sampling(scheme)
+    check_sampling(scheme)
     if scheme.method.stochastic:
         raise ValueError(f"{scheme.method} adds noise on the way, so it has no inverse; invert a method with tau = 0")
     options = {k: v for k, v in scheme.options if k != "final"}
@@ -177,7 +177,7 @@ def invert(
         options["orders"] = tuple(options["orders"])[::-1]
     back = scheme.method.reverse().discretize(scheme.schedule, list(scheme.levels[::-1]), **options)
     several = back.method.samples > 1 and not trajectory
-    answers = _fields(back, model, fields)
+    answers = answers_by_tag(back, model, fields)
     path = _drive(back, answers, x, get(prediction), None, callback, trajectory or several, None, copies)
     return _states(back, path) if several else path
 
@@ -238,7 +238,7 @@ def solve_ivp(
         return _like(fun(to_float(t), y), y0)
 
     # right-hand sides that fill one dydt buffer again and again are common among ODE codes, so their values are copied
-    fields = _fields(scheme, model, None)
+    fields = answers_by_tag(scheme, model, None)
     return _drive(scheme, fields, y0, get("velocity"), None, None, trajectory, at, True, ODE_WORDS)
 
 
@@ -250,7 +250,7 @@ def _like(value: Any, y0: Array) -> Array:
     return array.astype(y0.dtype) if np.can_cast(array.dtype, y0.dtype, "same_kind") else array
 
 
-def _check_sampling(scheme: Any) -> None:
+def check_sampling(scheme: Any) -> None:
     """Raise unless `scheme` is laid out from noise to data."""
     if not isinstance(scheme, Scheme):
         raise TypeError(f"scheme must be what method.discretize(schedule, grid) returns, got {scheme!r}")
@@ -264,7 +264,7 @@ def _check_sampling(scheme: Any) -> None:
         )
 
 
-def _fields(scheme: Scheme, model: Model, others: Mapping[str, Model] | None) -> dict[str, Model]:
+def answers_by_tag(scheme: Scheme, model: Model, others: Mapping[str, Model] | None) -> dict[str, Model]:
     """Return what answers each tag, checked against the tags that the scheme asks for."""
     _check_callable(model, "the model")
     if not (others is None or isinstance(others, Mapping)):

@@ -205,8 +205,8 @@ def _denoiser(options: argparse.Namespace, device: Any) -> Source:
 
 def _diffusers(options: argparse.Namespace, device: Any) -> Source:
     """Return what draws with a pipeline, by the arguments that ``numdiff sample --pipeline`` gives it."""
-    from numdiff.adapters.diffusers import loading
-    from numdiff.adapters.diffusers.generate_call import fitted
+    from numdiff.adapters.pipelines import loading
+    from numdiff.adapters.pipelines.calls import fitted
     from numdiff.cli import sample_settings as given
 
     options.prompt = _prompts(options)

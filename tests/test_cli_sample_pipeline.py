@@ -39,7 +39,7 @@ def five(ddpm, tmp_path_factory):
 
 @pytest.fixture
 def drawing(five):
-    from numdiff.adapters.diffusers import generate
+    from numdiff.adapters.pipelines import generate
 
     return generate
 
@@ -60,7 +60,8 @@ def record(folder):
 
 
 def test_the_samples_are_the_library_s(ddpm, five):
-    from numdiff.adapters.diffusers import NumdiffScheduler, generate, loading
+    from numdiff.adapters.diffusers import NumdiffScheduler
+    from numdiff.adapters.pipelines import generate, loading
 
     pipe = loading.load(ddpm)
     options = {"method": "ghvb", "order": 2, "beta": 0.8}
@@ -185,7 +186,7 @@ def test_a_network_that_returns_nan_is_named_with_what_is_done(capsys, ddpm, tmp
 
 
 def test_a_full_disk_loses_nothing(capsys, ddpm, five, tmp_path, monkeypatch, drawing):
-    from numdiff.adapters.diffusers import image_folder
+    from numdiff.adapters.pipelines import image_folder
 
     out, write = tmp_path / "out", image_folder.write_atomically
 

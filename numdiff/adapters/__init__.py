@@ -13,4 +13,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'numdiff.adapters' has no attribute {name!r}")
 
 
-__all__ = ["comfyui", "diffusers", "kdiffusion", "networks", "sigma_lists", "subjects"]
+__all__ = ["comfyui", "diffusers", "kdiffusion", "networks", "pipelines", "sigma_lists", "subjects"]

@@ -92,11 +92,11 @@ def produce(options: argparse.Namespace, replay: Iterable[tuple[int, int, set[in
 
 def _opened(options: argparse.Namespace, pictures: dict[str, given.Picture]) -> Job:
     """Find the pipeline's files, and the folder with what it has kept."""
-    from numdiff.adapters.diffusers import image_folder, loading, loading_checks
+    from numdiff.adapters.pipelines import checks, image_folder, loading
 
     source = loading.resolve(options.pipeline, **given.loading(options))
-    index = loading_checks.index(source)
-    files = loading_checks.fingerprint(index)
+    index = checks.index(source)
+    files = checks.fingerprint(index)
     options.device = str(loading.torch_device(options.device))
     identity = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     settings = given.settings(options, pictures) | {"pipeline": f"{index.kind} {identity}"}
@@ -123,7 +123,7 @@ def _commit(source: Path) -> dict[str, str]:
 
 def _draw(job: Job, pictures: dict[str, given.Picture], replay: Iterable[tuple[int, int, set[int]]]) -> None:
     """Load the pipeline and draw, telling how to go on whatever stops it."""
-    from numdiff.adapters.diffusers.generate_memory import OutOfMemoryError, is_out_of_memory
+    from numdiff.adapters.pipelines.memory import OutOfMemoryError, is_out_of_memory
     from numdiff.study.progress import Progress
     from numdiff.study.threads import limited
 
@@ -153,7 +153,7 @@ def _save(job: Job) -> None:
 
 def _stopped(job: Job, error: BaseException) -> str:
     """Return what stopped a run, what helps, and what is done."""
-    from numdiff.adapters.diffusers.generate_memory import is_out_of_memory
+    from numdiff.adapters.pipelines.memory import is_out_of_memory
 
     if is_out_of_memory(error):
         text = f"out of memory ({error}): {_advice(job.options, job.size)}"
@@ -178,9 +178,8 @@ def _advice(options: argparse.Namespace, size: int) -> str:
 
 def _prepared(job: Job, pictures: dict[str, given.Picture]) -> tuple[Any, dict[str, Any]]:
     """Load the pipeline, give it the method, and return it with the arguments of its call."""
-    from numdiff.adapters.diffusers import generate_memory as memory
-    from numdiff.adapters.diffusers import loading
-    from numdiff.adapters.diffusers.generate_call import fitted
+    from numdiff.adapters.pipelines import loading, memory
+    from numdiff.adapters.pipelines.calls import fitted
 
     options = job.options
     where = None if options.offload else options.device
@@ -201,8 +200,8 @@ def _prepared(job: Job, pictures: dict[str, given.Picture]) -> tuple[Any, dict[s
 
 def _batches(job: Job, pipe: Any, call: dict[str, Any], replay: Iterable[Any], progress: Any) -> None:
     """Draw batch after batch, smaller ones where memory runs out and --batch is auto."""
-    from numdiff.adapters.diffusers.generate import draw
-    from numdiff.adapters.diffusers.generate_memory import OutOfMemoryError
+    from numdiff.adapters.pipelines.generate import draw
+    from numdiff.adapters.pipelines.memory import OutOfMemoryError
 
     def one(first: int, count: int, members: set[int] | None) -> None:
         seeds = job.folder.seeds[first : first + count]

@@ -19,7 +19,7 @@ OWN = ("name", "command", "debug", "repeat", "out", "pipeline", "device", "threa
 
 def run(options: argparse.Namespace) -> None:
     """Draw the record's samples into another folder, batch for batch as they were, and compare."""
-    from numdiff.adapters.diffusers.image_folder import read_record
+    from numdiff.adapters.pipelines.image_folder import read_record
 
     for name, value in vars(options).items():
         if name not in OWN and value is not None:
@@ -72,13 +72,13 @@ def _input(folder: Path, name: str, said: str) -> Path:
 
 def _same_pipeline(record: dict[str, Any], found: argparse.Namespace) -> None:
     """Refuse a pipeline that is not there, or not the record's."""
-    from numdiff.adapters.diffusers import loading, loading_checks
+    from numdiff.adapters.pipelines import checks, loading
 
     try:
         folder = loading.resolve(found.pipeline, **given.loading(found))
     except loading.PipelineError as error:
         raise UsageError(f"{error}; where the pipeline lies now is said by --pipeline FOLDER") from error
-    now, before = loading_checks.fingerprint(loading_checks.index(folder)), record["pipeline"]["files"]
+    now, before = checks.fingerprint(checks.index(folder)), record["pipeline"]["files"]
     wrong = next((name for name in sorted({*before, *now}) if before.get(name) != now.get(name)), None)
     if wrong is not None:
         raise UsageError(

@@ -153,7 +153,7 @@ def seeds(options: argparse.Namespace) -> list[int]:
 
 
 def loading(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments of `numdiff.adapters.diffusers.loading` that say which files may be read."""
+    """Return the arguments of `numdiff.adapters.pipelines.loading` that say which files may be read."""
     return {
         "variant": options.weights_variant,
         "revision": options.revision,

@@ -126,7 +126,7 @@ class Pipeline:
     Parameters
     ----------
     pipe
-        What `numdiff.adapters.diffusers.loading.load` returned.
+        What `numdiff.adapters.pipelines.loading.load` returned.
     name
         What to call it.
     scheduler
@@ -166,7 +166,7 @@ class Pipeline:
 
     def draw(self, batch: Batch) -> Arrays:
         """See `Source`; samples are bytes, shape (count, height, width, channels)."""
-        from numdiff.adapters.diffusers.generate import generate
+        from numdiff.adapters.pipelines.generate import generate
 
         seeds = [self.seed + i for i in batch.indices]
         own = {name: [values[i % len(values)] for i in batch.indices] for name, values in self.each.items()}

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor
 
 from numdiff._names import suggest
-from numdiff.drivers import _check_sampling as check_sampling
-from numdiff.drivers import _fields as answering
-from numdiff.drivers import program
+from numdiff.drivers import answers_by_tag, check_sampling, program
 from numdiff.drivers_checks import check_generator
 from numdiff.executor_native import dtype_of, factors
 from numdiff.methods.checks import choice
@@ -87,7 +85,7 @@ class Sampler(torch.nn.Module):
         self.scheme, self.reuse, self._combine = scheme, reuse, combine
         self.line: Line = straight(program(scheme, get(prediction)))
         self._wide, self._state = precision.dtype(accumulate, "accumulate"), precision.dtype(state, "state")
-        self._answers = answering(scheme, model, fields)
+        self._answers = answers_by_tag(scheme, model, fields)
         for tag, field in self._answers.items():
             if isinstance(field, torch.nn.Module):
                 self.add_module(f"field_{tag}" if tag else "model", field)

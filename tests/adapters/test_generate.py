@@ -25,7 +25,7 @@ def ours(pipe):
 
 @pytest.fixture
 def generate(pipe):
-    from numdiff.adapters.diffusers import generate
+    from numdiff.adapters.pipelines import generate
 
     return generate
 
@@ -246,14 +246,14 @@ class Class:
     ],
 )
 def test_what_a_call_does_not_take_or_does_not_do_without(pipe, kind, wanted, message):
-    from numdiff.adapters.diffusers.generate_call import fitted
+    from numdiff.adapters.pipelines.calls import fitted
 
     with pytest.raises(ValueError, match=message):
         fitted(kind(), wanted)
 
 
 def test_a_size_is_the_call_s_or_the_image_s(pipe):
-    from numdiff.adapters.diffusers.generate_call import fitted
+    from numdiff.adapters.pipelines.calls import fitted
 
     _, call = fitted(Text(), {"prompt": "a", "size": (24, 16), "negative_prompt": None})
     assert call == {"prompt": "a", "height": 16, "width": 24}
@@ -298,7 +298,7 @@ def test_every_pipeline_draws_each_sample_alone_as_in_its_batch(generate, name, 
 def test_a_text_pipeline_becomes_its_sibling_where_an_image_is_given(generate):
     import diffusers
 
-    from numdiff.adapters.diffusers.generate_call import fitted
+    from numdiff.adapters.pipelines.calls import fitted
 
     pipe, picture, mask = pipelines.tiny("sd"), pipelines.picture(), pipelines.mask()
     wanted = {"prompt": "a fox", "image": picture, "strength": 0.5, "num_inference_steps": 4}
@@ -317,7 +317,7 @@ def test_a_text_pipeline_becomes_its_sibling_where_an_image_is_given(generate):
 
 @pytest.mark.slow
 def test_slicing_changes_the_memory_and_not_the_samples(generate):
-    from numdiff.adapters.diffusers.generate_memory import offload, slice_parts
+    from numdiff.adapters.pipelines.memory import offload, slice_parts
 
     pipe, call = pipelines.tiny("sd"), {"prompt": "a fox", "height": 16, "width": 16, **STEPS}
     plain = generate.draw(pipe, [0, 1], **call).images

@@ -27,7 +27,7 @@ def folder(original, tmp_path):
 
 @pytest.fixture
 def loading(original):
-    from numdiff.adapters.diffusers import loading
+    from numdiff.adapters.pipelines import loading
 
     return loading
 
@@ -193,7 +193,7 @@ def test_devices_and_dtypes_that_are_not_there(original, loading, monkeypatch):
 
 
 def test_the_fingerprint_tells_any_file_from_another(folder):
-    from numdiff.adapters.diffusers import loading_checks as checks
+    from numdiff.adapters.pipelines import checks
 
     before = checks.fingerprint(checks.index(folder))
     assert set(before) == {"model_index.json", "scheduler/scheduler_config.json", "unet/config.json", UNET}

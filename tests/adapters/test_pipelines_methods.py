@@ -44,13 +44,6 @@ def named(name, options, pipe, **settings):
     return NumdiffScheduler.from_config(pipe.scheduler.config, method=name, method_options=options, **settings)
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_every_family_draws_an_image(name):
-    pipe = tiny("ddpm")
-    found = latents(pipe, named(name, example(name), pipe), {"num_inference_steps": 6})
-    assert found.isfinite().all()
-
-
 @pytest.mark.parametrize("name", [*PLAIN, *FLOW])
 def test_every_family_draws_an_image_of_a_flow(name):
     pipe = tiny("sd3")
@@ -92,6 +85,7 @@ def test_the_pipeline_draws_what_sample_draws(name):
     pipe.to(torch.float64)
     ours = named(name, example(name), pipe, timestep_spacing="trailing", clip_sample=False)
     found = latents(pipe, ours, {"num_inference_steps": 5})
+    assert found.isfinite().all()
     schedule = ours.schedule
     grid = nd.grids.from_timesteps(schedule, [999, 799, 599, 399, 199], final="zero")
     scheme = nd.method(name, **example(name)).discretize(schedule, grid)

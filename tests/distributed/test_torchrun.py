@@ -165,7 +165,7 @@ def test_a_pipeline_draws_image_i_as_it_would_alone(tmp_path, capsys):
         assert sample_distributed.main(["ghvb2", "--beta", "4/5", *options, str(tmp_path / "set")]) == 0
         capsys.readouterr()
         from numdiff.adapters.diffusers import NumdiffScheduler
-        from numdiff.adapters.diffusers.generate import generate
+        from numdiff.adapters.pipelines.generate import generate
 
         pipe = tiny("dit")
         asked = {"method": "ghvb", "method_options": {"order": 2, "beta": 0.8}}

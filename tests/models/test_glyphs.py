@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the experiments are no par
 
 from experiments.glyphs import config, data, scores
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")  # how diffusers hands tensors to NumPy
 GROUPS = ("0Oo", "1Il", "Cc", "Kk", "Pp", "Ss", "Uu", "Vv", "Ww", "Xx", "Yy", "Zz", "5S", "2Z")
 """Glyphs of one outline at other sizes, or nearly so: these are the judge's mistakes."""
 

@@ -6,6 +6,12 @@
 for beside stepping), ``running`` (plans and runs).
 """
 
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+
 from numdiff.adapters.diffusers.scheduler import NumdiffScheduler, NumdiffSchedulerOutput
 
-__all__ = ["NumdiffScheduler", "NumdiffSchedulerOutput"]
+__all__ = ["NumdiffScheduler", "NumdiffSchedulerOutput", "SchedulerMixin"]
+
+# A saved pipeline names the module of its scheduler, in which diffusers looks for the class and for its mixin: this
+# package, which outlives its files.
+NumdiffScheduler.__module__ = __name__

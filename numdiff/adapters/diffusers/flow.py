@@ -197,7 +197,7 @@ class FlowMatching(Process):
         """Return a grid of `numdiff.grids` from sigma = 1 - 1/T, where the log-SNR is finite, and then 0."""
         from numdiff.adapters.diffusers.grids import NAMED
 
-        ends = {"t_start": 1 - 1 / self.count, "t_end": 1 / self.count, "final_zero": True}
+        ends: dict[str, Any] = {"t_start": 1 - 1 / self.count, "t_end": 1 / self.count, "final_zero": True}
         times = NAMED[name](self.schedule, steps, **ends)
         return tuple(self._levels(settings, np.asarray(times, dtype=float), ""))
 

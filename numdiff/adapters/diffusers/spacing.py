@@ -123,7 +123,7 @@ def entries(count: int, steps: int, spacing: str, offset: int, rule: Convention,
         found = np.linspace(0, used - 1, total)[::-1]
         found = found.round() if rule.whole else found
     elif spacing == "leading":
-        found = np.arange(total)[::-1] * float(used // total) + offset
+        found = (np.arange(total)[::-1] * (used // total) + offset).astype(np.float64)
     else:
         return _inside(np.arange(used, 0, -count / steps)[:steps].round() - 1, count, "trailing")
     return _inside(found[:steps].astype(float), count, f"{spacing} with steps_offset = {offset}")

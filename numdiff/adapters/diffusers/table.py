@@ -157,7 +157,7 @@ class Table(Process):
         """
         _no_mu(mu)
         if timesteps is not None:
-            final = "zero" if self.ends_at_zero(settings) else "first-entry"
+            final: str | None = "zero" if self.ends_at_zero(settings) else "first-entry"
             values = numbers(timesteps, "timesteps")
             final = None if final == "first-entry" and values[-1] == 0 and len(values) > 1 else final
             if (values != np.round(values)).any() and self.convention.whole:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from numdiff.adapters.diffusers.loading_checks import PipelineError
+from numdiff.adapters.pipelines.checks import PipelineError
 
 PATIENCE = 10.0
 """Seconds that the hub may take to answer."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numdiff.adapters.diffusers.generate import parameters
+from numdiff.adapters.pipelines.generate import parameters
 
 NEEDED = ("prompt", "class_labels", "image", "mask_image")
 """Arguments that a pipeline does not do without, though its signature may have a default for them."""

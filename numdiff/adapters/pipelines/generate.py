@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from numdiff.adapters.diffusers.generate_memory import OutOfMemoryError, is_out_of_memory, release
+from numdiff.adapters.pipelines.memory import OutOfMemoryError, is_out_of_memory, release
 
 EACH = ("prompt", "prompt_2", "prompt_3", "negative_prompt", "negative_prompt_2", "negative_prompt_3", "class_labels")
 """Arguments of pipelines that have one value a sample."""

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from numdiff._files import write_atomically
-from numdiff.adapters.diffusers.generate import Drawn, pixels
+from numdiff.adapters.pipelines.generate import Drawn, pixels
 
 RECORD, GRID = "run.json", "grid.png"
 FORMAT = 1

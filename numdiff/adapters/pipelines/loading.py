@@ -1,7 +1,7 @@
 """Pipelines from a folder or from the hub, with nothing read that could run a program.
 
-`load` takes a folder in the hub's format, or a hub id (``name/model``), of which `loading_hub` makes a
-folder. `loading_checks` reads the folder's JSON and the headers of its weights first, so that what is missing, cut
+`load` takes a folder in the hub's format, or a hub id (``name/model``), of which `hub` makes a
+folder. `checks` reads the folder's JSON and the headers of its weights first, so that what is missing, cut
 short, a pickle, or code of its own is said in one sentence before torch has read a byte.
 
 A scheduler in the folder that diffusers does not know (one of ours, or anybody's) is no reason to refuse: only its JSON
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from numdiff._names import nearest
-from numdiff.adapters.diffusers import loading_checks as checks
-from numdiff.adapters.diffusers.generate_memory import is_out_of_memory
-from numdiff.adapters.diffusers.loading_checks import PipelineError
-from numdiff.adapters.diffusers.loading_hub import one_line, quiet, resolve
+from numdiff.adapters.pipelines import checks
+from numdiff.adapters.pipelines.checks import PipelineError
+from numdiff.adapters.pipelines.hub import one_line, quiet, resolve
+from numdiff.adapters.pipelines.memory import is_out_of_memory
 
 _INSTALL = "install it (pip install 'numdiff[pipelines]')"
 
