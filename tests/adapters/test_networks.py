@@ -54,7 +54,7 @@ def test_examples():
         ("c-noise", lambda t: math.log(VP.rho(t)) / 4),
         (lambda level: 3 * level.sigma, lambda t: 3 * VP.sigma(t)),
     ],
-    ids=str,
+    ids=lambda v: v if isinstance(v, str) else "function",
 )
 def test_the_time_of_each_sample(name, expected):
     net = Probe()

@@ -81,7 +81,7 @@ def test_a_run_reads_nothing_from_tensors_without_values(run, what):
     assert x.device.type == "meta"
 
 
-@pytest.mark.parametrize(("run", "what"), [(by_sample, MAIN["ghvb"]), (by_sampler, MAIN["rk4"])], ids=lambda v: str(v))
+@pytest.mark.parametrize(("run", "what"), [(by_sample, MAIN["ghvb"]), (by_sampler, MAIN["rk4"])], ids=lambda v: getattr(v, "__name__", str(v)))
 def test_a_run_reads_nothing_from_a_fake_device(run, what):
     made = run(what, "meta")
     with FakeTensorMode():
