@@ -162,7 +162,9 @@ def test_increments_of_a_coarse_grid_are_sums_of_those_of_a_fine_one(formulation
     np.testing.assert_allclose((small[::2] + small[1::2]) / scale, large / scale, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("formulation", FORMULATIONS)
+@pytest.mark.parametrize(
+    "formulation", [FORMULATIONS[0], *(pytest.param(f, marks=pytest.mark.slow) for f in FORMULATIONS[1:])]
+)
 def test_runs_on_one_path_converge_strongly_and_others_do_not(formulation):
     """Additive noise and order 1: the distance of N to 2N steps falls by 2 for each sample, not only in law."""
     gaussian = nd.problems.Gaussian([0.5, -1.0], [[0.5, 0.2], [0.2, 0.3]])

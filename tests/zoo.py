@@ -23,8 +23,14 @@ HEAVY = frozenset(
 
 
 def by_weight(names):
-    """Return names as parameters of a test, the heavy ones among the slow tests."""
-    return [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in names]
+    """Return members as parameters of a test: the last light one of each family and formulation fast, the others slow."""
+    members, fast = nd.methods(every=True), {}
+    names = list(names)
+    for name in names:
+        kind = type(members[name]), members[name].formulation
+        if name not in HEAVY:
+            fast[kind] = name
+    return [name if name in fast.values() else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def members_first(names):

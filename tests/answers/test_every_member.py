@@ -41,6 +41,7 @@ def test_every_member_answers_or_says_why_not(topic):
     assert {answered(method, topic) for method in OTHERS.values()} >= {True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", SLOW)
 def test_every_kind_of_member_answers_or_says_why_not(topic):
     for method in KINDS.values():

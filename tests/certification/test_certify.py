@@ -54,6 +54,7 @@ def test_a_start_of_order_one_is_named():
     assert certify(of_method(nd.DPMSolverPP(3), start="runge-kutta"), steps=STEPS).verdict == "certified"
 
 
+@pytest.mark.slow
 def test_weights_for_equal_steps_are_named_with_their_variable():
     found = certify(nd.PLMS(4), steps=STEPS)
     assert found.verdict == "conditional"
@@ -80,6 +81,7 @@ def test_lowered_last_steps_are_named():
     assert "start alone" not in found.cause
 
 
+@pytest.mark.slow
 def test_single_precision_is_named():
     """A run whose sample is rounded to float32 at every step stops at that level, whatever its order."""
 

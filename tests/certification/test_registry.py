@@ -13,7 +13,7 @@ from numdiff.certification.experiments import meets
 
 KEPT = ("certified", "conditional")
 STEPS = (32, 48, 64, 96, 128, 192)
-FAST = ("AB3 data/log-snr", "AB4 noise/ratio uniform", "HB(AB2, 4/5)", "GHVB3(4/5)", "PEC2 data/log-snr", "Heun")
+FAST = ("AB3 data/log-snr", "HB(AB2, 4/5)", "GHVB3(4/5)", "PEC2 data/log-snr")
 FAST += ("AB2 noise/log-snr tau=1", "Ancestral(AB1, eta=1)")
 
 

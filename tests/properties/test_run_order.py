@@ -12,6 +12,7 @@ import numdiff as nd
 from numdiff.formulations import VELOCITY_TIME
 from numdiff.methods.layout import Layout
 from numdiff.properties.order.run_steps import RHO, STEP, T
+from tests import zoo
 
 BETA = sp.Symbol("beta", positive=True)
 CLASSICAL = {name: method for name, method in nd.methods().items() if not method.kernel}
@@ -93,7 +94,7 @@ def leading_coefficient(terms, end):
 
 
 @pytest.mark.parametrize("start", ["lower", "runge-kutta"])
-@pytest.mark.parametrize("name", sorted(DIFFERENT))
+@pytest.mark.parametrize("name", zoo.by_weight(DIFFERENT))
 def test_leading_terms_are_what_high_precision_runs_tend_to(name, start):
     method = MULTISTEP[name]
     terms = nd.order.of_run(method, start=start).constant
@@ -140,7 +141,7 @@ def test_the_executor_in_doubles_shows_the_same_constant():
     assert error == pytest.approx(float(terms.error.subs({T: 1, STEP: sp.Rational(1, n)})), rel=2e-3)
 
 
-@pytest.mark.parametrize("name", sorted(MULTISTEP))
+@pytest.mark.parametrize("name", zoo.by_weight(MULTISTEP))
 def test_what_every_step_adds_is_the_error_constant(name):
     """C = (-1)^p times the error constant: computed minus exact is -C_{p+1}/sigma(1) h^p T x^{(p+1)}."""
     method = MULTISTEP[name]
@@ -181,7 +182,7 @@ def test_weights_for_equal_steps_lose_a_twelfth_on_smooth_grids(method):
     assert nd.order.of_run(method, start="runge-kutta", grid="smooth").constant.C == -RHO / 12
 
 
-@pytest.mark.parametrize("name", sorted(MULTISTEP))
+@pytest.mark.parametrize("name", zoo.by_weight(MULTISTEP))
 def test_orders_on_grids(name):
     method = MULTISTEP[name]
     uniform = "uniform" in name and method.order > 1

@@ -18,6 +18,7 @@ from numdiff.study.progress import Progress
 from numdiff.study.settings import SYMBOL, DigitsSettings, OrderSettings, RegionSettings, SchemeSettings, Settings, Spec
 from numdiff.study.threads import limited
 
+pytestmark = pytest.mark.slow  # each needs a whole study
 PLMS2 = Spec("PLMS2", "plms", 2)
 TINY = Settings(
     name="tiny",
@@ -155,7 +156,6 @@ def test_a_second_run_changes_nothing(study):
     assert names(study) == before
 
 
-@pytest.mark.slow
 def test_missing_and_edited_files_are_made_again(study):
     computed = {name: time for name, time in names(study).items() if name.startswith("data/")}
     spoilt = {name: (study / name).read_bytes() for name in ("figures/orders.svg", "report.html", "tables/digits.md")}
@@ -269,7 +269,6 @@ def test_full_settings_hold_what_was_promised():
     assert set(draw.COMPARED) <= {spec.label for spec in FULL.orders.ode_methods + FULL.orders.mixture_methods}
 
 
-@pytest.mark.slow
 def test_the_command_is_interrupted_and_resumed(tmp_path):
     """SIGINT in the middle of the real thing; the next run keeps what was done and finishes."""
     command = [sys.executable, "-m", "numdiff", "study", "--fast", "--out", str(tmp_path)]
