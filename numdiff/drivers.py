@@ -12,7 +12,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from numdiff.drivers_checks import ODE_WORDS, WORDS, Check, Words, check_generator, check_state
+from numdiff.drivers_checks import ODE_WORDS, WORDS, Check, Words, check_callable, check_generator, check_state
+from numdiff.drivers_checks import answers_by_tag as answers_by_tag
+from numdiff.drivers_checks import check_sampling as check_sampling
+from numdiff.drivers_checks import predicted as predicted
 from numdiff.elementary import kind
 from numdiff.executor import Array, Machine, Native, native
 from numdiff.executor_native import fitted
@@ -38,8 +41,9 @@ def program(scheme: Scheme, prediction: Any) -> tuple[Native, ...]:
         return cache[prediction]
     made = tuple(native(scheme, prediction, scheme.prediction))
     made = tuple(Native(entry.tableau.to_float(), tuple(map(_float_row, entry.held))) for entry in made)
-    biases = [bias for entry in made for bias in (*entry.tableau.a, *entry.tableau.b)]
-    if not (any(entry.has_tensor for entry in made) or any(kind(bias) == "torch" for bias in biases)):
+    entries = [*made, *(Native(tableau, ()) for tableau in scheme)]  # in no_grad mode the gradients are in those alone
+    biases = [bias for entry in entries for bias in (*entry.tableau.a, *entry.tableau.b)]
+    if not (any(entry.has_tensor for entry in entries) or any(kind(bias) == "torch" for bias in biases)):
         cache[prediction] = made
     return made
 
@@ -53,7 +57,7 @@ def sample(
     model: Model,
     x: Array | tuple[Array, ...],
     *,
-    prediction: Any = "noise",
+    prediction: Any = None,
     fields: Mapping[str, Model] | None = None,
     generator: Any = None,
     noise: Any = None,
@@ -72,14 +76,15 @@ def sample(
     scheme
         What `Method.discretize` returned, on a grid that runs from noise to data.
     model
-        ``model(x, t)`` returns the prediction at sample x (same shape and dtype) and model time t, a Python float.
+        ``model(x, t)`` returns the prediction at sample x (same shape and dtype) and model time t, a Python float. A
+        ``prediction`` or ``schedule`` that it has must be that of the run.
     x
         The initial sample x_T, shape (...), a floating NumPy array or torch tensor; it decides dtype and device and is
         not written to. For a method whose state is several samples (BDIA) also the tuple of them, as `invert` returns
         it: the samples at the first levels of the grid, the outermost first. The steps between those are not made.
     prediction
         What the model predicts: "noise", "data", "v", "velocity", "flow", "score", "edm", or an object of
-        `numdiff.parameterizations`.
+        `numdiff.parameterizations`. None takes ``model.prediction`` where the model says so, else "noise".
     fields
         The other fields of a splitting scheme by their tags, ``{"condition": g}``: differences of predictions, to be
         added to the model's for the guided one.
@@ -115,18 +120,20 @@ def sample(
     ------
     ValueError
         If the number of samples in `x` is not that of the method's state, the scheme runs from data to noise (use
-        `invert`), belongs to a plain ODE (use `solve_ivp`), or the model returns another shape or a value that is not
-        finite (naming the step and the time).
+        `invert`), belongs to a plain ODE (use `solve_ivp`), the model says that it predicts something else or is of
+        another schedule, or returns another shape or a value that is not finite (naming the step and the time).
     TypeError
         If `x` is not a floating array or the model returns another type or dtype.
     """
     check_sampling(scheme)
     if trajectory and states:
         raise ValueError("trajectory and states ask for two different results; the states are the path's last samples")
-    draw = _noise(scheme, _given(scheme, x, WORDS)[-1], generator, noise)
+    draw = _noise(scheme, _given(scheme, x, WORDS, finite)[-1], generator, noise)
     answers = answers_by_tag(scheme, model, fields)
     kept = trajectory or states
-    path = _drive(scheme, answers, x, get(prediction), draw, callback, kept, exact, copies, edit=edit, finite=finite)
+    path = _drive(
+        scheme, answers, x, predicted(model, prediction), draw, callback, kept, exact, copies, edit=edit, finite=finite
+    )
     return _states(scheme, path) if states else path
 
 
@@ -135,7 +142,7 @@ def invert(
     model: Model,
     x: Array | tuple[Array, ...],
     *,
-    prediction: Any = "noise",
+    prediction: Any = None,
     fields: Mapping[str, Model] | None = None,
     callback: Callable[[int, Any, Array], None] | None = None,
     trajectory: bool = False,
@@ -178,7 +185,7 @@ def invert(
     back = scheme.method.reverse().discretize(scheme.schedule, list(scheme.levels[::-1]), **options)
     several = back.method.samples > 1 and not trajectory
     answers = answers_by_tag(back, model, fields)
-    path = _drive(back, answers, x, get(prediction), None, callback, trajectory or several, None, copies)
+    path = _drive(back, answers, x, predicted(model, prediction), None, callback, trajectory or several, None, copies)
     return _states(back, path) if several else path
 
 
@@ -223,7 +230,7 @@ def solve_ivp(
     """
     if not isinstance(method, Method):
         raise TypeError(f"method must be a method such as nd.AdamsBashforth(3), got {method!r}")
-    _check_callable(fun, "fun")
+    check_callable(fun, "fun")
     scheme = method.discretize(None, t_grid, start=start)
     if split := sorted({tag for tableau in scheme for tag in tableau.tags if tag}):
         raise ValueError(
@@ -250,40 +257,6 @@ def _like(value: Any, y0: Array) -> Array:
     return array.astype(y0.dtype) if np.can_cast(array.dtype, y0.dtype, "same_kind") else array
 
 
-def check_sampling(scheme: Any) -> None:
-    """Raise unless `scheme` is laid out from noise to data."""
-    if not isinstance(scheme, Scheme):
-        raise TypeError(f"scheme must be what method.discretize(schedule, grid) returns, got {scheme!r}")
-    if scheme.schedule is None:
-        raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp")
-    if not scheme.levels[0].log_snr < scheme.levels[-1].log_snr:
-        first, last = scheme.ends
-        raise ValueError(
-            f"the grid runs from data to noise (t = {first:.6g} to {last:.6g}); lay the method out from noise to data, "
-            "then sample or invert"
-        )
-
-
-def answers_by_tag(scheme: Scheme, model: Model, others: Mapping[str, Model] | None) -> dict[str, Model]:
-    """Return what answers each tag, checked against the tags that the scheme asks for."""
-    _check_callable(model, "the model")
-    if not (others is None or isinstance(others, Mapping)):
-        raise TypeError(f'fields must be a dictionary of functions by tag, {{"condition": g}}, got {others!r}')
-    others = dict(others or {})
-    asked = sorted({tag for tableau in scheme for tag in tableau.tags if tag})
-    if set(others) != set(asked):
-        wanted = f"pass fields={{{asked[0]!r}: ...}}" if asked else "it takes no fields"
-        raise ValueError(f"{scheme.method} evaluates the fields {asked}, got {sorted(others, key=str)}; {wanted}")
-    for tag, field in others.items():
-        _check_callable(field, f"fields[{tag!r}]")
-    return {"": model, **others}
-
-
-def _check_callable(value: Any, name: str) -> None:
-    if not callable(value):
-        raise TypeError(f"{name} must be a function, got {value!r}")
-
-
 def _states(scheme: Scheme, path: list[Array]) -> tuple[Array, ...]:
     """Return the samples that are the state at the end of a run, the last one first."""
     return tuple(path[: -scheme.method.samples - 1 : -1])
@@ -299,11 +272,11 @@ def _noise(scheme: Scheme, x: Array, generator: Any, noise: Any) -> Callable[[in
     if isinstance(noise, type):
         raise TypeError(f"noise must be a source such as {noise.__name__}(0), got the class {noise.__name__}")
     draw = noise.bind(x, scheme) if hasattr(noise, "bind") else noise
-    _check_callable(draw, "noise")
+    check_callable(draw, "noise")
     return draw
 
 
-def _given(scheme: Scheme, x: Any, words: Words) -> tuple[Array, ...]:
+def _given(scheme: Scheme, x: Any, words: Words, finite: bool) -> tuple[Array, ...]:
     """Return the samples that a run starts from, in the order of its levels, checked."""
     given = x if isinstance(x, tuple) else (x,)
     number = scheme.method.samples
@@ -313,7 +286,7 @@ def _given(scheme: Scheme, x: Any, words: Words) -> tuple[Array, ...]:
     if len(given) > scheme.steps:
         raise ValueError(f"{len(given)} samples leave {scheme.method} no step to make on a grid of {scheme.steps}")
     for one in given:
-        check_state(one, words)
+        check_state(one, words, finite)
     for one in given[1:]:
         if type(one) is not type(given[0]) or (one.shape, one.dtype) != (given[0].shape, given[0].dtype):
             shapes = ", ".join(f"{tuple(y.shape)} {y.dtype}" for y in given)
@@ -336,12 +309,12 @@ def _drive(
     finite: bool = True,
 ) -> Any:
     """Loop over the machine's questions."""
-    given = _given(scheme, x, words)
+    given = _given(scheme, x, words, finite)
     for name, function in (("exact", exact), ("callback", callback)):
         if function is not None:
-            _check_callable(function, name)
+            check_callable(function, name)
     if edit is not None:
-        _check_callable(edit, "edit")
+        check_callable(edit, "edit")
     if scheme.exact_starts and exact is None:
         raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
     *earlier, now = given
@@ -367,10 +340,10 @@ def _drive(
         Y = None
         if exact is not None and 1 <= asked <= scheme.exact_starts:
             Y = exact(question.level)
-            check.array(Y, "exact", f"at {words.time} {question.level.time}")
+            check.given(Y, "exact", f"at {words.time} {question.level.time}")
         if edit is not None:
             edited = edit(question.x if Y is None else Y, question.level)
-            check.array(edited, "edit", f"at {words.time} {question.level.time}")
+            check.given(edited, "edit", f"at {words.time} {question.level.time}", question.x if Y is None else Y)
             Y = Y if edited is question.x else edited
         F = fields[question.tag](question.x if Y is None else Y, _bare(question.level.model_time))
         check(F, question)

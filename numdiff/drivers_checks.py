@@ -1,11 +1,11 @@
-"""What a driver asks of the arrays it is given: floating, finite, and like the sample."""
+"""What a driver asks of its arguments: models that fit the scheme, arrays that are finite and like the sample."""
 
 from __future__ import annotations
 
 import cmath
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,12 @@ import numpy as np
 
 from numdiff.elementary import kind
 from numdiff.executor import Array, Machine, Question
+from numdiff.methods.scheme import Scheme
+from numdiff.parameterizations import Prediction, get
+from numdiff.parameterizations import names as known_predictions
+from numdiff.schedules import Schedule
+
+Model = Callable[[Array, Any], Array]
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,99 @@ WORDS = Words()
 ODE_WORDS = Words("y0", "fun", "t =")
 
 
-def check_state(x: Any, words: Words) -> None:
-    """Raise unless `x` is a floating array that is finite."""
+def predicted(model: Any, prediction: Any = None) -> Prediction:
+    """Return what a model predicts: `prediction`, or where that is None ``model.prediction``, else the noise.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a prediction that contradicts the model's own.
+    """
+    told = getattr(model, "prediction", None)
+    if not isinstance(told, (str, Prediction)):
+        return get("noise" if prediction is None else prediction)
+    if prediction is None:
+        return get(told)
+    asked = get(prediction)
+    if (isinstance(told, Prediction) or told in known_predictions()) and get(told) != asked:
+        raise ValueError(
+            f"prediction = {_called(prediction)} contradicts the model, which says that it predicts {_called(told)} "
+            "(model.prediction); leave prediction out, or correct the model"
+        )
+    return asked
+
+
+def _called(prediction: Any) -> str:
+    """Return a prediction as its user wrote it: a bare name where that says all."""
+    plain = isinstance(prediction, Prediction) and prediction == get(prediction.name)
+    return repr(prediction.name if plain else prediction)
+
+
+def _agree(ours: Schedule, theirs: Schedule) -> bool:
+    """Tell whether two schedules have the same levels at the times that a model is given, wherever both have them."""
+    if ours is theirs:
+        return True
+    found = []
+    for share in (1e-3, 1e-2, 0.1, 0.3, 0.5, 0.7, 0.9):
+        t = share * ours.T
+        try:
+            other = theirs.from_model_time(ours.model_time(t))
+            pairs = [(ours.alpha(t), theirs.alpha(other)), (ours.sigma(t), theirs.sigma(other))]
+        except ValueError:
+            continue  # beyond the end of the other
+        found += [math.isclose(float(a), float(b), rel_tol=1e-3, abs_tol=1e-6) for a, b in pairs]
+    return bool(found) and all(found)
+
+
+def check_sampling(scheme: Any) -> None:
+    """Raise unless `scheme` is laid out from noise to data."""
+    if not isinstance(scheme, Scheme):
+        raise TypeError(f"scheme must be what method.discretize(schedule, grid) returns, got {scheme!r}")
+    if scheme.schedule is None:
+        raise ValueError("the scheme belongs to a plain ODE (its schedule is None); use solve_ivp")
+    if not scheme.levels[0].log_snr < scheme.levels[-1].log_snr:
+        first, last = scheme.ends
+        raise ValueError(
+            f"the grid runs from data to noise (t = {first:.6g} to {last:.6g}); lay the method out from noise to data, "
+            "then sample or invert"
+        )
+
+
+def answers_by_tag(scheme: Scheme, model: Model, others: Mapping[str, Model] | None) -> dict[str, Model]:
+    """Return what answers each tag, checked against the tags that the scheme asks for, the model against its schedule.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no function, for other tags, and for a model made for another schedule than the scheme's.
+    """
+    check_callable(model, "the model")
+    theirs = getattr(model, "schedule", None)
+    if isinstance(theirs, Schedule) and scheme.schedule is not None and not _agree(scheme.schedule, theirs):
+        raise ValueError(
+            f"the model was made for the schedule {theirs!r} (model.schedule), and the scheme is laid out on "
+            f"{scheme.schedule!r}; discretize with the model's"
+        )
+    if not (others is None or isinstance(others, Mapping)):
+        raise TypeError(f'fields must be a dictionary of functions by tag, {{"condition": g}}, got {others!r}')
+    others = dict(others or {})
+    asked = sorted({tag for tableau in scheme for tag in tableau.tags if tag})
+    if set(others) != set(asked):
+        wanted = f"pass fields={{{asked[0]!r}: ...}}" if asked else "it takes no fields"
+        raise ValueError(f"{scheme.method} evaluates the fields {asked}, got {sorted(others, key=str)}; {wanted}")
+    for tag, field in others.items():
+        check_callable(field, f"fields[{tag!r}]")
+    return {"": model, **others}
+
+
+def check_callable(value: Any, name: str) -> None:
+    """Raise unless `value`, the argument `name`, can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {value!r}")
+
+
+def check_state(x: Any, words: Words, finite: bool = True) -> None:
+    """Raise unless `x` is a floating array that is finite; without `finite` no value is looked at."""
     which = kind(x) if hasattr(x, "dtype") else None
     inexact = x.is_floating_point() or x.is_complex() if which == "torch" else which == "numpy" and x.dtype.kind in "fc"
     if not inexact:
@@ -37,7 +134,7 @@ def check_state(x: Any, words: Words) -> None:
         raise TypeError(f"{words.state} must start as a floating NumPy array or torch tensor, got {what}; convert it")
     if which == "torch" and x.dtype.itemsize < 2:
         raise TypeError(f"{words.state} is {x.dtype}, in which torch cannot compute; convert it to bfloat16 or wider")
-    if _on_host(x) and not _finite(x):
+    if finite and _on_host(x) and not _finite(x):
         raise ValueError(f"{words.state} is not finite at the start; drop the points that are NaN or infinite")
 
 
@@ -118,6 +215,17 @@ class Check:
             return z
 
         return checked
+
+    def given(self, Y: Any, who: str, where: str, of: Array | None = None) -> None:
+        """Raise unless `Y`, which `who` made `of` an array for the model to see, is finite and like the sample."""
+        self.array(Y, who, where)
+        if not self.finite or Y is of or _has_no_values(Y):
+            return
+        if not _on_host(Y):
+            self.deferred.append((_total(Y), f"{who} returned a value that is not finite {where}"))
+        elif not _finite(Y):
+            late = of is not None and not _finite(of)
+            raise ValueError(self._overflow(where) if late else f"{who} returned a value that is not finite {where}")
 
     def array(self, F: Any, who: str, where: str) -> None:
         """Raise unless `F`, returned by `who`, is an array like the sample."""

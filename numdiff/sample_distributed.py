@@ -170,10 +170,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> None:
 
     from numdiff.study.threads import limited
 
-    form = "--model" if options.pipeline is None else "--pipeline"
-    for name in PIPELINE_ONLY if options.pipeline is None else MODEL_ONLY:
-        if getattr(options, name) is not None:
-            raise UsageError(f"--{name.replace('_', '-')} does not go with {form}; drop one of them")
+    _fitting(options)
     method = chosen(options)
     with limited(options.threads), connected(options.device, options.timeout) as ranks:
         make = _denoiser if options.pipeline is None else _diffusers
@@ -183,6 +180,19 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> None:
             tallies = work(source, plan, ranks, progress=bar, say=_say)
     if ranks.rank == 0:
         print(_summary(options, method, tallies))
+
+
+def _fitting(options: argparse.Namespace) -> None:
+    """Refuse options of a pipeline without one, and those of a model with one."""
+    for name in PIPELINE_ONLY if options.pipeline is None else MODEL_ONLY:
+        if getattr(options, name) is None:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if options.pipeline is not None:
+            raise UsageError(f"{option} does not go with --pipeline; drop one of them")
+        if options.model is not None:
+            raise UsageError(f"{option} does not go with --model; drop one of them")
+        raise UsageError(f"{option} is of pipelines, and there is none; give --pipeline too, or drop {option}")
 
 
 def _say(text: str) -> None:
@@ -280,7 +290,8 @@ def _line(error: BaseException) -> str:
 
 def _complain(text: str, code: int, error: BaseException | None = None) -> int:
     """Say what went wrong and on which rank, and leave it where torchrun looks for it."""
-    rank = f"rank {os.environ['RANK']}: " if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ""
+    several = os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
+    rank = f"rank {os.environ['RANK']}: " if several else ""
     print(f"{PROGRAM}: {rank}{text}", file=sys.stderr, flush=True)
     if error is not None and "TORCHELASTIC_ERROR_FILE" in os.environ:
         from torch.distributed.elastic.multiprocessing.errors import get_error_handler

@@ -95,7 +95,7 @@ def test_right_sides_of_equations():
 SPLIT = nd.method("strang").discretize(VP, TIMES)
 ARGUMENTS = [
     ({"prediction": "nois"}, ValueError, "unknown prediction 'nois'; did you mean 'noise'"),
-    ({"prediction": None}, ValueError, "unknown prediction None; known: data"),
+    ({"prediction": 1}, ValueError, "unknown prediction 1; known: data"),
     ({"fields": [model]}, TypeError, r'fields must be a dictionary of functions by tag, {"condition": g}, got \['),
     ({"fields": model}, TypeError, "fields must be a dictionary of functions by tag"),
     ({"fields": "condition"}, TypeError, "fields must be a dictionary .* got 'condition'"),

@@ -76,6 +76,26 @@ def test_arguments_of_the_wrong_kind_are_named(call, message):
         call()
 
 
+def test_a_model_that_says_what_it_predicts_is_believed():
+    """Left out the prediction is the model's, given it must agree, and the schedule is the scheme's."""
+    mixture = nd.problems.GaussianMixture([1.0], [[0.0]], [[[0.25]]])
+    x, schedule = np.linspace(-2, 2, 5)[:, None], nd.schedules.VPLinear()
+    scheme = nd.DDIM().discretize(schedule, nd.grids.uniform_log_snr(schedule, 6))
+    model = mixture.model(nd.schedules.VPLinear(), "v")  # an equal schedule
+    told = nd.sample(scheme, model, x)
+    np.testing.assert_array_equal(told, nd.sample(scheme, model.__call__, x, prediction="v"))
+    np.testing.assert_array_equal(nd.sample(scheme, model, x, prediction=nd.parameterizations.get("v")), told)
+    np.testing.assert_allclose(nd.invert(scheme, model, told), nd.invert(scheme, model, told, prediction="v"))
+    for run in (nd.sample, nd.invert, nd.runtime.Sampler):
+        start = () if run is nd.runtime.Sampler else (x,)
+        with pytest.raises(ValueError, match=r"prediction = 'noise' contradicts the model, .* predicts 'v' .* leave"):
+            run(scheme, model, *start, prediction="noise")
+        with pytest.raises(ValueError, match=r"made for the schedule EDM\(.*laid out on VPLinear\(.*discretize with"):
+            run(scheme, mixture.model(nd.schedules.EDM()), *start)
+    part = nd.DDIM().discretize(nd.schedules.EDM(T=14.6), [14.6, 1.0, 0.1])  # a part of the model's range
+    assert np.isfinite(nd.sample(part, mixture.model(nd.schedules.EDM(), "data"), x)).all()
+
+
 def test_who_is_to_blame_for_what_is_not_finite():
     scheme = nd.DDIM().discretize(nd.schedules.EDM(), np.array([80.0, 40.0, 1.0]))
     with pytest.raises(ValueError, match="the sample is not finite at the start"):
@@ -87,6 +107,8 @@ def test_who_is_to_blame_for_what_is_not_finite():
         ValueError, match=r"the sample is no longer finite .*: it outgrew torch.float16; .* wider dtype"
     ):
         nd.sample(scheme, lambda x, t: torch.full_like(x, -1000.0), large)
+    with pytest.raises(ValueError, match=r"edit returned a value that is not finite at model time 80.0"):
+        nd.sample(scheme, lambda x, t: x, np.ones(2), edit=lambda x, level: x * np.nan)
 
 
 def test_complex_right_sides_of_real_equations_are_refused_and_complex_states_run():

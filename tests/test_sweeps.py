@@ -29,6 +29,11 @@ def calls():
     return power, made
 
 
+def swept(function, settings, **options):
+    """Sweep a function that has no name of its own."""
+    return sweeps.run(function, settings, name="calls.power", **options)
+
+
 class Progress:
     def __init__(self):
         self.said = []
@@ -40,7 +45,7 @@ class Progress:
 def test_records_come_in_order_with_all_that_is_needed_to_read_one_alone(tmp_path):
     function, made = calls()
     progress = Progress()
-    records = sweeps.run(function, SETTINGS, out=tmp_path / "new" / "folder", progress=progress)
+    records = swept(function, SETTINGS, out=tmp_path / "new" / "folder", progress=progress)
     assert [record["settings"] for record in records] == SETTINGS
     assert [record["result"] for record in records] == EXPECTED
     assert made == [(one["base"], one["power"]) for one in SETTINGS]
@@ -53,8 +58,8 @@ def test_records_come_in_order_with_all_that_is_needed_to_read_one_alone(tmp_pat
 
 def test_the_same_call_goes_on_and_makes_damaged_records_anew(tmp_path):
     function, made = calls()
-    whole = sweeps.run(function, SETTINGS[:4], out=tmp_path)
-    again = sweeps.run(function, SETTINGS[::-1], out=tmp_path)
+    whole = swept(function, SETTINGS[:4], out=tmp_path)
+    again = swept(function, SETTINGS[::-1], out=tmp_path)
     assert again[::-1][:4] == whole
     assert made[4:] == [(3, 3), (3, 2)]
     for path, damage in zip(sorted(tmp_path.iterdir()), (b"", b"{}", b"[1]", b'{"format":'), strict=False):
@@ -62,10 +67,10 @@ def test_the_same_call_goes_on_and_makes_damaged_records_anew(tmp_path):
     edited = sorted(tmp_path.iterdir())[4]
     edited.write_text(edited.read_text().replace('"result"', '"result" ').replace('"value": ', '"value": 1'))
     del made[:]
-    assert [record["result"] for record in sweeps.run(function, SETTINGS, out=tmp_path)] == EXPECTED
+    assert [record["result"] for record in swept(function, SETTINGS, out=tmp_path)] == EXPECTED
     assert len(made) == 5
     del made[:]
-    sweeps.run(function, SETTINGS, out=tmp_path, resume=False)
+    swept(function, SETTINGS, out=tmp_path, resume=False)
     assert len(made) == len(SETTINGS)
 
 
@@ -80,31 +85,31 @@ def test_failures_are_kept_apart_raised_together_and_tried_again(tmp_path):
     with pytest.raises(
         sweeps.SweepError, match="base=2, power=2 failed, and 1 more: ArithmeticError: by zero"
     ) as caught:
-        sweeps.run(power, SETTINGS, out=tmp_path)
+        swept(power, SETTINGS, out=tmp_path)
     assert "4 of 6 settings are done and kept" in str(caught.value)
     assert [failure["settings"] for failure in caught.value.failures] == [SETTINGS[1], SETTINGS[5]]
     assert "ArithmeticError" in caught.value.failures[0]["traceback"]
     assert [record["result"] for record in caught.value.records] == [EXPECTED[k] for k in (0, 2, 3, 4)]
     assert len(list(tmp_path.glob("*.failed.json"))) == 2
     broken.clear()
-    assert [record["result"] for record in sweeps.run(power, SETTINGS, out=tmp_path)] == EXPECTED
+    assert [record["result"] for record in swept(power, SETTINGS, out=tmp_path)] == EXPECTED
     assert not list(tmp_path.glob("*.failed.json"))
 
 
 @pytest.mark.parametrize("result", [float("nan"), {1, 2}, object()])
 def test_what_is_no_json_is_a_failure(result, tmp_path):
     with pytest.raises(sweeps.SweepError, match="JSON"):
-        sweeps.run(lambda: result, [{}], out=tmp_path)
+        swept(lambda: result, [{}], out=tmp_path)
 
 
 def test_results_of_another_function_or_other_versions_are_refused(tmp_path, monkeypatch):
     function, _ = calls()
-    sweeps.run(function, SETTINGS, out=tmp_path)
-    with pytest.raises(ValueError, match=r"is a result of .*calls.<locals>.power, not of .*dict; give another out="):
+    swept(function, SETTINGS, out=tmp_path)
+    with pytest.raises(ValueError, match=r"is a result of calls.power, not of builtins.dict; give another out="):
         sweeps.run(dict, SETTINGS, out=tmp_path)
     monkeypatch.setattr(sweeps.provenance, "versions", lambda: {"numpy": "0.1"})
     with pytest.raises(ValueError, match=r"was made with numpy \S+, and here is 0.1; .* resume=False"):
-        sweeps.run(function, SETTINGS, out=tmp_path)
+        swept(function, SETTINGS, out=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +150,9 @@ def test_a_full_disk_stops_and_keeps_what_was_written(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sweeps, "write_atomically", full)
     with pytest.raises(OSError, match="No space left"):
-        sweeps.run(function, SETTINGS, out=tmp_path)
+        swept(function, SETTINGS, out=tmp_path)
     monkeypatch.undo()
-    sweeps.run(function, SETTINGS, out=tmp_path)
+    swept(function, SETTINGS, out=tmp_path)
     assert len(made) == 3 + 4
 
 
@@ -160,7 +165,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_so(tmp_path):
         return function(base, power)
 
     with pytest.raises(KeyboardInterrupt, match=r"3 of 6 settings are done and kept in .* the same call goes on"):
-        sweeps.run(stopping, SETTINGS, out=tmp_path)
+        swept(stopping, SETTINGS, out=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -168,12 +173,12 @@ def test_the_surrounding_backend_is_respected(tmp_path):
     joblib = pytest.importorskip("joblib")
     function, made = calls()
     with joblib.parallel_config(backend="threading", n_jobs=2):  # threads share `made`; processes would not
-        assert [record["result"] for record in sweeps.run(function, SETTINGS, out=tmp_path / "a")] == EXPECTED
+        assert [record["result"] for record in swept(function, SETTINGS, out=tmp_path / "a")] == EXPECTED
         assert len(made) == 6
-        sweeps.run(function, SETTINGS, out=tmp_path / "b", jobs=3)
+        swept(function, SETTINGS, out=tmp_path / "b", jobs=3)
         assert len(made) == 12
     with warnings.catch_warnings():
-        records = sweeps.run(function, SETTINGS, out=tmp_path / "c", backend="threading", jobs=2)
+        records = swept(function, SETTINGS, out=tmp_path / "c", backend="threading", jobs=2)
     assert [record["result"] for record in records] == EXPECTED
 
 
@@ -194,7 +199,7 @@ def test_a_backend_that_returns_results_all_at_once_is_given_a_round_at_a_time(t
         return function(base, power)
 
     with pytest.raises(KeyboardInterrupt, match="4 of 6"):
-        sweeps.run(stopping, SETTINGS, out=tmp_path, backend="rounds", jobs=2)
+        swept(stopping, SETTINGS, out=tmp_path, backend="rounds", jobs=2)
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
@@ -234,9 +239,9 @@ def test_a_dask_cluster_of_two_workers(tmp_path):
             joblib.parallel_config(backend="dask"),
         ):
             settings = [{"seconds": 0.2, "number": k} for k in range(8)]
-            records = sweeps.run(_asleep(), settings, out=tmp_path / "a")
+            records = swept(_asleep(), settings, out=tmp_path / "a")
             with pytest.raises(sweeps.SweepError, match="number=9 failed: ArithmeticError: nine"):
-                sweeps.run(_asleep(), [*settings, {"seconds": 0, "number": 9}], out=tmp_path / "a")
+                swept(_asleep(), [*settings, {"seconds": 0, "number": 9}], out=tmp_path / "a")
     assert [record["result"]["number"] for record in records] == list(range(8))
     processes = {record["result"]["process"] for record in records}
     assert len(processes) == 2

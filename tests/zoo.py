@@ -23,7 +23,7 @@ HEAVY = frozenset(
 
 
 def by_weight(names):
-    """Return members as parameters of a test: the last light one of each family and formulation fast, the others slow."""
+    """Return members as parameters: the last light one of each family and formulation fast, the others slow."""
     members, fast = nd.methods(every=True), {}
     names = list(names)
     for name in names:

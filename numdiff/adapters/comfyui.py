@@ -35,6 +35,9 @@ from numdiff.adapters import kdiffusion, sigma_lists
 from numdiff.methods.registry import FAMILIES, find
 from numdiff.schedules import Discrete, Flow, Schedule
 
+OPTIMIZED = 100
+"""Most steps that the node optimizes, which takes seconds; a thousand take far longer and gain nothing."""
+
 NONE = 0
 """The value of a widget that stands for the method's own."""
 
@@ -129,10 +132,24 @@ class NumdiffSigmas:
         }
 
     def make(self, model: Any, grid: str, steps: int, denoise: float) -> tuple[torch.Tensor]:
-        """Return the last `steps` steps of a run that is longer by 1/denoise; none where denoise is 0."""
+        """Return the last `steps` steps of a run that is longer by 1/denoise; none where denoise is 0.
+
+        "optimized" is made for these steps alone, from the share `denoise` of the model's time down.
+
+        Raises
+        ------
+        ValueError
+            For a model whose schedule is not known, and more optimized steps than `OPTIMIZED`.
+        """
         if denoise <= 0:
             return (torch.empty(0),)
         schedule = schedule_of(model.get_model_object("model_sampling"))
+        if grid == "optimized":
+            if steps > OPTIMIZED:
+                raise ValueError(
+                    f'grid "optimized" is for few steps, {OPTIMIZED} at most, got steps = {steps}; use "karras"'
+                )
+            return (kdiffusion.sigmas(schedule, steps, grid, t_start=denoise * schedule.T if denoise < 1 else None),)
         # grids in the log-SNR cannot begin where it is infinite; ComfyUI makes the noise fit the first sigma
         infinite = schedule.is_flow and grid in ("karras", "exponential", "polyexponential")
         start = 1 - 1e-3 if infinite else None

@@ -19,7 +19,9 @@ to data and end with 0 or not. `sampler` makes such a function of a method:
     >>> kdiffusion.sample_ghvb3(denoiser, x, sigmas, disable=True, beta=0.9).shape     # by name, options in the call
     torch.Size([4, 2])
 
-A method that is one of k-diffusion's gives the same samples to rounding, with the same noise in the same order.
+A method that is one of k-diffusion's gives the same samples to rounding where it is given the same noise, which it asks
+for in the same order. For a step with two noises (``dpmpp_sde``) that takes a noise sampler on one Brownian path, such
+as k-diffusion's ``BrownianTreeNoiseSampler``: k-diffusion asks for the whole step, here the two parts of it are asked.
 
 **Flow models.** ComfyUI runs SD3 and Flux through the same functions with x = (1 - sigma) x_0 + sigma eps. That is
 another schedule, on which other weights are exact. ``scale="flow"`` says so; where the model is ComfyUI's, its
@@ -38,7 +40,8 @@ Sources: Crowson, k-diffusion, ``k_diffusion/sampling.py``; ComfyUI, ``comfy/k_d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
@@ -63,9 +66,12 @@ Sampler = Callable[..., Tensor]
 SCALES = (None, "edm", "flow")
 MENU = (
     *("ghvb2", "ghvb3", "ghvb4", "hb2", "hb3", "nt2", "ab2", "ab3", "ab4"),
-    *("dpmpp2", "dpmpp3", "unip3", "pec3", "deis3", "single_step3", "sde_dpmpp3", "kutta3", "rk4"),
+    *("dpmpp2", "dpmpp3", "unip3", "pec3", "single_step3", "sde_dpmpp3", "kutta3", "rk4"),
 )
-"""Names that `register` adds unless others are given: what k-diffusion lacks, or has in another form."""
+"""Names that `register` adds unless others are given: what k-diffusion lacks, or has in another form.
+
+All of them run on flow models from sigma = 1 too, which methods of noise prediction ("deis3", "plms4") cannot.
+"""
 
 
 def sampler(method: str | Method, *, scale: str | None = None, start: str = "lower", **options: Any) -> Sampler:
@@ -82,8 +88,8 @@ def sampler(method: str | Method, *, scale: str | None = None, start: str = "low
         How a multistep method starts: "lower" or "runge-kutta", see `Method.discretize`.
     **options
         The family's options, or k-diffusion's names for them: ``eta``, ``s_noise``, and for any one-step method
-        without noise ``s_churn``, ``s_tmin``, ``s_tmax``. What an option needs and nobody gives is the family's
-        example: beta = 0.8.
+        without noise ``s_churn``, ``s_tmin``, ``s_tmax``; ``s_noise`` multiplies the noise of any method that adds
+        some. What an option needs and nobody gives is the family's example: beta = 0.8.
 
     Returns
     -------
@@ -116,10 +122,15 @@ def sampler(method: str | Method, *, scale: str | None = None, start: str = "low
         **extra: Any,
     ) -> Tensor:
         chosen = make({**options, **extra}) if extra else named
-        return _sample(chosen, scale, start, model, x, sigmas, extra_args or {}, callback, disable, noise_sampler)
+        values = _checked(sigmas)
+        _check_call(model, x, extra_args, callback, noise_sampler)
+        if len(values) < 2:
+            return x  # no step to make, as in k-diffusion
+        given = _Given(model, x, sigmas, values, extra_args or {}, callback, noise_sampler)
+        return _sample(chosen, scale, start, given, disable)
 
     sample.__name__ = sample.__qualname__ = "sample_" + identifier(method if isinstance(method, str) else method.name)
-    sample.__doc__ = f"Sample by {named}; see `numdiff.adapters.kdiffusion.sampler`."
+    sample.__doc__ = f"Sample by {named[0]}; see `numdiff.adapters.kdiffusion.sampler`."
     return sample
 
 
@@ -191,43 +202,68 @@ def __getattr__(name: str) -> Sampler:
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
-def _sample(
-    method: Method,
-    scale: str | None,
-    start: str,
-    model: Callable[..., Tensor],
-    x: Tensor,
-    sigmas: Any,
-    extra_args: dict[str, Any],
-    callback: Callable[[dict[str, Any]], None] | None,
-    disable: bool | None,
-    noise_sampler: Callable[..., Tensor] | None,
-) -> Tensor:
+@dataclass(frozen=True)
+class _Given:
+    """What a sampler was called with, checked; `values` are the sigmas as floats."""
+
+    model: Callable[..., Tensor]
+    x: Tensor
+    sigmas: Any
+    values: list[float]
+    extra_args: Mapping[str, Any]
+    callback: Callable[[dict[str, Any]], None] | None
+    noise_sampler: Callable[..., Tensor] | None
+
+
+def _sample(chosen: tuple[Method, float], scale: str | None, start: str, given: _Given, disable: bool | None) -> Tensor:
     """Run a method over sigmas; waits for a device are the copy of these to the host, and a check at the end."""
-    if not isinstance(x, torch.Tensor):
-        raise TypeError(f"x must be a torch tensor, got {type(x).__name__}")
-    values = _checked(sigmas)
-    if len(values) < 2:
-        return x  # no step to make, as in k-diffusion
-    flow = (scale or _scale_of(model)) == "flow"
+    method, factor = chosen
+    x, values, callback = given.x, given.values, given.callback
+    flow = (scale or _scale_of(given.model)) == "flow"
     scheme = _laid_out(method, tuple(values), flow, start)
-    begins, listed = iter(_beginnings(scheme)), None if callback is None else torch.as_tensor(sigmas, device=x.device)
+    begins = iter(_beginnings(scheme))
+    listed = None if callback is None else torch.as_tensor(given.sigmas, device=x.device)
 
     def denoised(z: Tensor, sigma: float) -> Tensor:
-        answer = model(z, z.new_full((z.shape[0],), sigma), **extra_args)
+        answer = given.model(z, z.new_full((z.shape[0],), sigma), **given.extra_args)
         i = next(begins)
         if callback is not None and listed is not None and i is not None:
             at = listed[i] if sigma == values[i] else listed.new_full((), sigma)
             callback({"x": z, "i": i, "sigma": listed[i], "sigma_hat": at, "denoised": answer})
         return answer
 
-    noise = _noise(scheme, values, x, noise_sampler, extra_args.get("seed")) if method.stochastic else None
+    noise = None
+    if method.stochastic:
+        draw = _noise(scheme, values, x, given.noise_sampler, given.extra_args.get("seed"))
+        noise = draw if factor == 1 else (lambda index, column: draw(index, column) * factor)
     with _Bar(scheme.steps, disable) as reached:
         return run(scheme, denoised, x, prediction="data", noise=noise, callback=lambda n, *_: reached(n))
 
 
+def _check_call(model: Any, x: Any, extra_args: Any, callback: Any, noise_sampler: Any) -> None:
+    """Refuse what a sampler cannot be called with."""
+    if not callable(model):
+        raise TypeError(f"model must be a denoiser, called as model(x, sigma, **extra_args), got {model!r}")
+    if not isinstance(x, torch.Tensor) or not x.ndim:
+        got = "one number" if isinstance(x, torch.Tensor) else type(x).__name__
+        raise TypeError(f"x must be a torch tensor of shape (n, ...), one row for each sample, got {got}")
+    if not (extra_args is None or isinstance(extra_args, Mapping)):
+        raise TypeError(f"extra_args must be a dictionary of the model's further arguments, got {extra_args!r}")
+    seed = (extra_args or {}).get("seed")
+    if isinstance(seed, bool) or not (seed is None or isinstance(seed, int)):
+        raise TypeError(f"extra_args['seed'] must be a whole number, of torch's noise, got {seed!r}")
+    for name, value in (("callback", callback), ("noise_sampler", noise_sampler)):
+        if not (value is None or callable(value)):
+            raise TypeError(f"{name} must be a function, got {value!r}")
+
+
 def _checked(sigmas: Any) -> list[float]:
     """Return sigmas as floats: finite, falling, not negative."""
+    if not hasattr(sigmas, "__len__") or isinstance(sigmas, (str, Mapping)) or getattr(sigmas, "ndim", 1) != 1:
+        raise TypeError(
+            f"sigmas must be a list or tensor of falling noise levels, shape (N + 1,), got {sigmas!r}; make one by "
+            'kdiffusion.sigmas("edm", 10), also where k-diffusion takes sigma_min and sigma_max'
+        )
     if not len(sigmas):
         return []
     values = numbers(sigmas, "sigmas")
@@ -257,7 +293,15 @@ def _laid_out(method: Method, sigmas: tuple[float, ...], flow: bool, start: str)
         raise ValueError(f'sigmas of scale "flow" lie in [0, 1], got {sigmas[0]} first; use scale="edm"')
     steps = len(sigmas) - 1
     orders = [steps] * steps if steps < method.points else None
-    return method.discretize(schedule, list(sigmas), start=start if orders is None else "lower", orders=orders)
+    try:
+        return method.discretize(schedule, list(sigmas), start=start if orders is None else "lower", orders=orders)
+    except ValueError as error:
+        if not (flow and "cannot start at alpha = 0" in str(error)):
+            raise
+        raise ValueError(
+            f"{method} cannot start at sigma = 1 of a flow, where the sample is noise alone and determines no "
+            'noise prediction; use "ab3", "ghvb3", "dpmpp3" or another of kdiffusion.MENU, or begin at sigma = 0.999'
+        ) from error
 
 
 def _beginnings(scheme: Scheme) -> list[int | None]:

@@ -1,7 +1,8 @@
 """A method from a name and options, in the family's words or in k-diffusion's.
 
 k-diffusion has ``s_churn``, ``s_tmin``, ``s_tmax`` and ``s_noise`` for its one-step samplers, which are `Churn` around
-any one-step method here; ``eta`` of its multistep SDE solvers is tau^2 here, and their ``solver_type`` a rule.
+any one-step method here; ``eta`` of its multistep SDE solvers is tau^2 here, and their ``solver_type`` a rule. Their
+``s_noise`` multiplies the noise that they are given: another law than the diffusion's, for good.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ def identifier(name: str) -> str:
     return re.sub(r"\W+", "_", name.split(":")[-1].lower().replace("++", "pp")).strip("_")
 
 
-def built(method: str | Method, options: dict[str, Any]) -> Method:
-    """Return the method of a name, or one that is built, with options in k-diffusion's words or the family's."""
+def built(method: str | Method, options: dict[str, Any]) -> tuple[Method, float]:
+    """Return the method of a name, or one that is built, with options in k-diffusion's words or the family's.
+
+    The number multiplies the noise that the method is given: ``s_noise`` where the method has no factor of its own.
+    """
     if isinstance(method, Method):
         left = sorted(set(options) - set(_CHURN))
         if left:
@@ -37,6 +41,7 @@ def built(method: str | Method, options: dict[str, Any]) -> Method:
                 f"{method} is built already and takes no options, got {', '.join(left)}; build it with them, or give "
                 "the name of its family"
             )
+        churn = options
         made = _churned(method, options)
     else:
         found = find(method)
@@ -51,7 +56,8 @@ def built(method: str | Method, options: dict[str, Any]) -> Method:
             f"{made} evaluates the condition apart from the model, which k-diffusion's models do not offer; use a "
             "method without splitting, or nd.sample with fields="
         )
-    return made
+    factor = check_number("s_noise", churn.get("s_noise", 1), 0)
+    return made, 1.0 if made is not method and isinstance(made, Churn) else float(factor)
 
 
 def _translated(family: str, known: Sequence[str], options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -70,9 +76,6 @@ def _translated(family: str, known: Sequence[str], options: dict[str, Any]) -> t
         rules = {"midpoint": "half", "heun": "exact"}
         name = own.pop("solver_type")
         own["rule"] = rules[name] if name in rules else suggest(name, rules, "solver_type")
-    noise = churn.get("s_noise", 1)
-    if "tau" in known and noise != 1:
-        raise ValueError(f"{family} scales its noise by tau and not by a factor, got s_noise = {noise}; leave it at 1")
     return churn, own
 
 

@@ -9,7 +9,7 @@ A sigma is sigma/alpha, the noise of a sample scaled to alpha = 1, or sigma/(alp
 - "uniform-t", "quadratic":  the schedule's time, or its square root, uniform
 - "beta":              the network's time at quantiles of the beta distribution (0.6, 0.6), for u = 1, 1 - 1/N, ...
 - "ays-sd15", "ays-sdxl", "ays-deepfloyd-if", "ays-svd":  the published tables, log-linear for other N, the last
-  entry replaced by 0
+  entry replaced by 0; for models whose noise reaches as far (700 for "svd")
 - "optimized":         `numdiff.optimize.timesteps` for ``method``
 
 A grid of `numdiff.grids`, or a result of `numdiff.optimize`, may be given in place of a name.
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,8 @@ def sigmas(
     Raises
     ------
     ValueError
-        For an unknown name, with the nearest; for ends out of range; if the list does not fall strictly in `dtype`.
+        For an unknown name, with the nearest; for ends out of range, and tables that begin beyond the schedule's noise;
+        if the list does not fall strictly in `dtype`; for a device that is not there.
     TypeError
         For options that the rule does not have.
     """
@@ -90,18 +92,35 @@ def sigmas(
             suggest(grid, RULES, "grid")
         if steps is None:
             raise ValueError(f'steps is missing: grid="{grid}" needs the number of steps, for example 10')
+        _check_options(grid, options)
         values = RULES[grid](schedule, count(steps, "steps"), final_zero, **ends, **options)
     else:
         _refuse(ends | options, "nodes that are given")
         values = _given(schedule, grid, final_zero)
         if steps is not None and len(values) != steps + 1:
             raise ValueError(f"the grid makes {len(values) - 1} steps, got steps = {steps}; leave it out")
-    made = torch.tensor(np.asarray(values, dtype=np.float64)).to(device=device, dtype=dtype)
+        if not (np.diff(values) < 0).all():
+            raise ValueError(f"the grid must fall from noise to data, its sigmas are {list(map(float, values))}")
+    try:
+        made = torch.tensor(np.asarray(values, dtype=np.float64)).to(device=device, dtype=dtype)
+    except (AssertionError, RuntimeError) as error:  # what torch raises where it was built without CUDA, or has none
+        raise ValueError(f"device = {device!r} cannot be used here: {error}") from error
     if not bool((made[1:] < made[:-1]).all()):
         raise ValueError(
             f"the sigmas do not fall strictly in {dtype}; take fewer steps or a wider dtype: {made.tolist()}"
         )
     return made
+
+
+def _check_options(grid: str, options: dict[str, Any]) -> None:
+    """Refuse options that a rule does not have, with those that it has."""
+    known = OPTIONS.get(grid, ())
+    if grid == "optimized":
+        from numdiff.optimize import timesteps
+
+        known = ("method", *signature(timesteps).parameters)
+    if wrong := [key for key in options if key not in known]:
+        raise TypeError(f'grid="{grid}" has no option {", ".join(wrong)}; it takes {", ".join(known) or "none"}')
 
 
 def _refuse(options: dict[str, Any], what: str) -> None:
@@ -190,6 +209,12 @@ def _published(name: str) -> Callable[..., Array]:
         values = interpolated(name, steps)
         if schedule.is_flow:
             raise ValueError(f'grid="ays-{name}" is a table of sigma/alpha, and {schedule.name!r} is a flow schedule')
+        largest = plain(schedule.rho(schedule.T))
+        if values[0] > 1.01 * largest:
+            raise ValueError(
+                f'grid="ays-{name}" runs from sigma/alpha = {values[0]:g}, and the schedule ends at {largest:g}; it is '
+                "the table of another model: choose one whose noise reaches no further"
+            )
         return np.append(values[:-1], 0.0) if final_zero else values
 
     return make
@@ -217,3 +242,11 @@ RULES: dict[str, Callable[..., Array]] = {
     "optimized": _optimized,
 }
 """What makes each named list."""
+
+OPTIONS = {
+    "karras": ("rho",),
+    "polyexponential": ("rho",),
+    "quadratic": ("exponent",),
+    "beta": ("alpha", "beta"),
+}
+"""The further options of each; of "optimized" they are those of `numdiff.optimize.timesteps`."""

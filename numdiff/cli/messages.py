@@ -19,6 +19,10 @@ _REMEDIES = (
         r"narrow the domain of the damping or of h, or give numbers",
         "give numbers for symbols: --step 0.1 for h, --beta 0.8 for beta",
     ),
+    (
+        r"\blower the order or take more steps\b",
+        "lower the order (--order, or the number in METHOD's name) or take more steps",
+    ),
     (r"\ba (?:number|float) for h, such as h=", "h="),
     (r"\ba (?:number|float) for h\b", "h=0.1"),
     (r"\bdrop h\b", "drop --step"),

@@ -79,7 +79,10 @@ def produce(options: argparse.Namespace, replay: Iterable[tuple[int, int, set[in
     if len(grids) > 1 and grids != ["--steps", "--timesteps"]:
         raise UsageError(f"{grids[0]} says where all steps are; drop {grids[1]}")
     completed(options, PIPELINE, MODEL_ONLY, "a model that ships with numdiff")
+    if options.times or options.sigmas:
+        options.steps = None
     chosen(options)  # a mistake in the method is told before anything is read
+    given.check_call(options)
     pictures = given.pictures(options)
     try:
         job = _opened(options, pictures)
@@ -135,6 +138,8 @@ def _draw(job: Job, pictures: dict[str, given.Picture], replay: Iterable[tuple[i
             with progress.stage("sampling", len(job.folder.seeds) - len(job.folder.made)):
                 _batches(job, pipe, call, replay, progress)
     except KeyboardInterrupt:
+        if not job.folder.made:
+            raise KeyboardInterrupt("no sample was drawn yet") from None
         _save(job)
         raise KeyboardInterrupt(f"{job.state}; the same command goes on from there") from None
     except (OSError, ValueError, OutOfMemoryError, RuntimeError) as error:
@@ -179,7 +184,7 @@ def _advice(options: argparse.Namespace, size: int) -> str:
 def _prepared(job: Job, pictures: dict[str, given.Picture]) -> tuple[Any, dict[str, Any]]:
     """Load the pipeline, give it the method, and return it with the arguments of its call."""
     from numdiff.adapters.pipelines import loading, memory
-    from numdiff.adapters.pipelines.calls import fitted
+    from numdiff.adapters.pipelines.calls import check_classes, fitted
 
     options = job.options
     where = None if options.offload else options.device
@@ -187,6 +192,7 @@ def _prepared(job: Job, pictures: dict[str, given.Picture]) -> tuple[Any, dict[s
     with loading.quiet():
         pipe.scheduler = given.scheduler(pipe.scheduler.config, options)
         pipe, call = fitted(pipe, given.wanted(options, pictures), given.spelt)
+        check_classes(pipe, options.labels or (), given.spelt)
     if options.slicing and not memory.slice_parts(pipe):
         raise UsageError(f"--slicing: {type(pipe).__name__} has nothing that could be sliced; drop it")
     if options.offload:
@@ -200,14 +206,13 @@ def _prepared(job: Job, pictures: dict[str, given.Picture]) -> tuple[Any, dict[s
 
 def _batches(job: Job, pipe: Any, call: dict[str, Any], replay: Iterable[Any], progress: Any) -> None:
     """Draw batch after batch, smaller ones where memory runs out and --batch is auto."""
-    from numdiff.adapters.pipelines.generate import draw
     from numdiff.adapters.pipelines.memory import OutOfMemoryError
 
     def one(first: int, count: int, members: set[int] | None) -> None:
         seeds = job.folder.seeds[first : first + count]
         before = len(job.folder.made)
         each = given.each(job.options, call, range(first, first + count))
-        job.folder.add(first, draw(pipe, seeds, tell=_teller(progress), **{**call, **each}), members)
+        job.folder.add(first, _drawn(job, pipe, seeds, progress, {**call, **each}), members)
         for _ in range(len(job.folder.made) - before):
             progress.advance()
 
@@ -222,6 +227,20 @@ def _batches(job: Job, pipe: Any, call: dict[str, Any], replay: Iterable[Any], p
                 raise
             job.notes.append(f"a batch of {count} did not fit into memory; went on with {count // 2}")
             job.size = count // 2
+
+
+def _drawn(job: Job, pipe: Any, seeds: list[int], progress: Any, call: dict[str, Any]) -> Any:
+    """Draw a batch; what a pipeline raises over an argument that came through --call is a mistake, not a bug."""
+    from numdiff.adapters.pipelines import generate
+    from numdiff.adapters.pipelines.hub import one_line
+
+    try:
+        return generate.draw(pipe, seeds, tell=_teller(progress), **call)
+    except Exception as error:
+        if not job.options.call or isinstance(error, ValueError) or not generate.is_pipelines(error):
+            raise
+        text = f"the pipeline refused {given.calls(job.options)}: {one_line(error)}"
+        raise UsageError(f"{text}; correct or drop what it means") from error
 
 
 def _teller(progress: Any) -> Callable[[int, int], None] | None:
@@ -243,7 +262,9 @@ def report(job: Job, record: dict[str, Any]) -> None:
     flagged = sum(bool(entry.get("flagged")) for entry in record["images"])
     if flagged:
         print(f"the pipeline's safety checker blackened {flagged} samples")
-    steps = job.options.steps or len(job.options.times or job.options.sigmas)
-    cost = f"{steps} steps, {record['nfe']} evaluations, {record['seconds_per_image']:.3g} s a sample"
+    asked = job.options.steps
+    steps = max(entry.get("steps", 0) for entry in record["images"]) or asked
+    taken = f"{steps} of {asked} steps" if asked and steps < asked else f"{steps} steps"
+    cost = f"{taken}, {record['nfe']} evaluations, {record['seconds_per_image']:.3g} s a sample"
     print(f"{chosen(job.options).name} in {record['called']}: {cost}")
     print(f"wrote {len(record['images'])} samples, grid.png and run.json to {job.folder.path}")

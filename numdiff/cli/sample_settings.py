@@ -46,6 +46,17 @@ ARGUMENTS = {
 }
 """How the arguments of a pipeline's call are typed."""
 
+OWN = {
+    "num_images_per_prompt": "--n",
+    "batch_size": "--n",
+    "generator": "--seed",
+    "output_type": "--format",
+    "height": "--size",
+    "width": "--size",
+    **ARGUMENTS,
+}
+"""Arguments of a pipeline's call that options say, so that --call does not."""
+
 WORDS = {
     "karras": "karras",
     "exponential": "exponential",
@@ -120,11 +131,13 @@ def pictures(options: argparse.Namespace) -> dict[str, Picture]:
 
 
 def _picture(path: Path, mode: str) -> Picture:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     data = path.read_bytes()
     try:
         image = Image.open(io.BytesIO(data)).convert(mode)
+    except UnidentifiedImageError:  # whose message names the buffer
+        raise UsageError(f"{path} is no image that can be read: its format is unknown; give a PNG or a JPEG") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path} is no image that can be read ({error}); give a PNG or a JPEG") from error
     return Picture(data, path.suffix.lower(), image)
@@ -228,6 +241,21 @@ def wanted(options: argparse.Namespace, pictures: dict[str, Picture]) -> dict[st
     return found | {name: _switch(value) for name, value in options.call or ()}
 
 
+def check_call(options: argparse.Namespace) -> None:
+    """Refuse a --call that is given twice, and one of what other options say."""
+    names = [name for name, _ in options.call or ()]
+    for i, name in enumerate(names):
+        if name in OWN:
+            raise UsageError(f"--call {name} is what {OWN[name]} says; use that instead")
+        if name in names[:i]:
+            raise UsageError(f"--call {name} is given twice; drop one")
+
+
+def calls(options: argparse.Namespace) -> str:
+    """Return all of --call as it is typed."""
+    return " ".join(f"--call {name}={'none' if value is None else value}" for name, value in options.call or ())
+
+
 def each(options: argparse.Namespace, call: dict[str, Any], places: Iterable[int]) -> dict[str, Any]:
     """Return the arguments that the samples at these places take in turn."""
     turns = {"prompt": options.prompt, "negative_prompt": options.negative_prompt, "class_labels": options.labels}
@@ -276,7 +304,7 @@ def _text(name: str, value: Any) -> Any:
     if name == "size":
         return "x".join(map(str, value))
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(str(_whole(one) if isinstance(one, float) else one) for one in value)
     return str(value) if isinstance(value, (Fraction, Path)) else value
 
 

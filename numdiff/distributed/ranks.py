@@ -170,9 +170,9 @@ def asked() -> tuple[int, int, int]:
     Raises
     ------
     ValueError
-        If the environment is only half there.
+        If the environment is only half there, or its numbers are none.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    rank, size, local = (_number(name, usual) for name, usual in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))
     names = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
     missing = [name for name in names if name not in os.environ]
     if size > 1 and missing:
@@ -180,7 +180,21 @@ def asked() -> tuple[int, int, int]:
             f"WORLD_SIZE is {size} but {', '.join(missing)} is not set; start the ranks with torchrun, or set all of "
             f"WORLD_SIZE, {', '.join(names)}"
         )
-    return int(os.environ.get("RANK", "0")), size, int(os.environ.get("LOCAL_RANK", "0"))
+    if size < 1 or (size > 1 and rank >= size):
+        raise ValueError(
+            f"RANK is {rank} and WORLD_SIZE {size}, but ranks count from 0 to WORLD_SIZE - 1; use torchrun"
+        )
+    return rank, size, local
+
+
+def _number(name: str, usual: int) -> int:
+    """Return a number of the environment."""
+    text = os.environ.get(name, str(usual))
+    if not text.isdecimal():
+        raise ValueError(
+            f"{name} is {text!r} in the environment, not a number; start the ranks with torchrun, or unset it"
+        )
+    return int(text)
 
 
 def device(name: str, local: int = 0) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import operator
 import os
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from numdiff.distributed.units import Batch, batches
 class Samples:
     """A set of samples in a folder: ``samples[i]``, ``samples[a:b]``, ``for x in samples``, ``samples.array()``.
 
-    Files are read when they are needed, and their hashes checked; the last one read is kept.
+    Files are read when they are needed, and their hashes and the numbers of their samples checked; the last one read is
+    kept.
 
     Parameters
     ----------
@@ -134,9 +136,11 @@ def merge(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
     from safetensors.numpy import save
 
     parts: dict[str, list[Any]] = {}
-    for arrays in Samples(folder).batches():
+    samples, target = Samples(folder), Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "is no folder; make it, or choose another place", str(target.parent))
+    for arrays in samples.batches():
         for name, each in arrays.items():
             parts.setdefault(name, []).append(each)
-    target = Path(path)
     write_atomically(target, save({name: np.concatenate(each) for name, each in parts.items()}))
     return target

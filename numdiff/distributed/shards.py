@@ -55,12 +55,11 @@ class Shards(ABC):
     def holds(self, batch: Batch) -> bool:
         """Return whether a batch is there, whole and of this set; everything of it is read."""
         try:
-            arrays = self.read(batch)
+            self.read(batch)
         except (OSError, ValueError):
             return False
-        return len(arrays["samples"]) == batch.count and arrays["indices"].tolist() == list(batch.indices)
+        return True
 
-    @abstractmethod
     def read(self, batch: Batch) -> Arrays:
         """Return the arrays of a batch.
 
@@ -69,8 +68,20 @@ class Shards(ABC):
         OSError
             If a file cannot be read.
         ValueError
-            If it is damaged, or of another set.
+            If it is damaged, of another set, or holds another batch of this one.
         """
+        arrays = self._stored(batch)
+        indices = arrays["indices"]
+        if not np.array_equal(indices, batch.indices):
+            ends = f"samples {indices[0]} to {indices[-1]}" if indices.ndim == 1 and indices.size else "no samples"
+            raise self._refuse(self.path(batch), f"should hold {batch} and holds {ends}: it is a copy of another file")
+        if {len(each) for each in arrays.values()} != {batch.count}:
+            raise self._refuse(self.path(batch), f"holds arrays that have not one entry for each of {batch}")
+        return arrays
+
+    @abstractmethod
+    def _stored(self, batch: Batch) -> Arrays:
+        """Return what the file of a batch holds, checked by its own hash and for its set."""
 
     @abstractmethod
     def write(self, batch: Batch, arrays: Arrays) -> None:
@@ -97,7 +108,7 @@ class Tensors(Shards):
 
     ending = ".safetensors"
 
-    def read(self, batch: Batch) -> Arrays:
+    def _stored(self, batch: Batch) -> Arrays:
         """See `Shards`."""
         from safetensors import SafetensorError, safe_open
 
@@ -131,7 +142,7 @@ class Images(Shards):
 
     ending = ".json"
 
-    def read(self, batch: Batch) -> Arrays:
+    def _stored(self, batch: Batch) -> Arrays:
         """See `Shards`."""
         path = self.path(batch)
         try:
@@ -149,7 +160,10 @@ class Images(Shards):
         return {"samples": np.stack(images), **{name: np.array(each, dtype=np.int64) for name, each in other.items()}}
 
     def _image(self, path: Path, sha: str) -> np.ndarray:
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path} is missing; run the same command again, which makes it anew") from None
         if hashlib.sha256(data).hexdigest() != sha:
             raise self._refuse(path, "is damaged: its hash is not that of its content")
         return np.asarray(_pillow().open(io.BytesIO(data)))

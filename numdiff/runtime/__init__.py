@@ -5,7 +5,7 @@
     sampler = nd.runtime.Sampler(scheme, network, prediction="v", times="tensor")
     with torch.no_grad():
         x0 = sampler(x_T)                                            # numdiff.sample's result, to rounding
-        fast = torch.compile(sampler, fullgraph=True)                # one graph, model included
+        fast = sampler.compiled()                                    # by torch.compile: one graph, model included
         graph = nd.runtime.captured(sampler, x_T)                    # a CUDA graph of the whole run
         x0 = graph(x_T)
 

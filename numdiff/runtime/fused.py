@@ -13,12 +13,18 @@ elements          plain, us   compiled, us
 4 million               6100         3700
 ================ ============ ===========
 
-so `chosen` takes the compiled one from 2 million elements on where a C++ compiler is there, and below that the plain
-one; the first such run waits some seconds for the compiler. Into memory that the run owns (`Sampler` with
-``reuse=True``) 17 million elements take 1.0 to 1.2 times what the bandwidth of the memory allows, plain operations
-1.4 to 1.7 times, and plain ones into fresh memory, which the system has to hand out page by page, 3 to 4 times.
-``torch._foreach_*`` works on lists of tensors and a row has one result: it makes the same passes, with 1-2 microseconds
-more for the lists. On CUDA the Triton kernel is taken where it applies; that has not been timed here.
+The compiled pass wins from about 2 million elements on, but every number of terms and dtype costs some seconds of a C++
+compiler, once a process, which many runs never earn back: on the CPU `chosen` takes plain operations unless asked for
+"compiled". Where the compiler is missing or fails, "compiled" warns once and is plain too. Into memory that the run
+owns (`Sampler` with ``reuse=True``) 17 million elements take 1.0 to 1.2 times what the bandwidth of the memory allows
+compiled, plain operations 1.4 to 1.7 times, and plain ones into fresh memory, which the system has to hand out page by
+page, 3 to 4 times. ``torch._foreach_*`` works on lists of tensors and a row has one result: it makes the same passes,
+with 1-2 microseconds more for the lists.
+
+On CUDA the Triton kernel is taken from `LARGE` elements on. That has not been measured: a launch of the kernel from
+Python is expected to cost some tens of microseconds more than the two or three launches of torch that it replaces, and
+four passes less over 4 million float32 numbers, 67 MB, save about as much at 2-3 TB/s. In a CUDA graph launches cost
+next to nothing, and ``combine="triton"`` should win at smaller sizes.
 
 **Precision.** With ``wide`` the sum is formed in that dtype and rounded once, to `dtype`. Without it each of torch's
 operations rounds to the tensors' dtype; the other two always sum in float32 at the least.
@@ -33,9 +39,13 @@ import importlib.util
 import shutil
 import sys
 import sysconfig
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import count
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,8 +55,8 @@ from numdiff._names import suggest
 Combination = Callable[..., Tensor]
 
 NAMES = ("plain", "compiled", "triton")
-LARGE = 2**21
-"""Elements from which on a compiled pass wins on a CPU."""
+LARGE = 2**22
+"""Elements from which on the Triton kernel is taken on CUDA; reasoned, not measured."""
 
 
 def plain(
@@ -112,23 +122,69 @@ def compiled(
     """Return sum_j c_j x_j + bias in one pass of a function made by `torch.compile`, on the CPU; as `plain` otherwise.
 
     It is compiled once for each number of terms and dtype, which takes seconds; tensors that are not dense in memory,
-    all in the same way, are combined by `plain`.
+    all in the same way, are combined by `plain`, and all of them once a compilation has failed.
     """
+    options: dict[str, Any] = {"dtype": dtype, "bias": bias, "wide": wide, "out": out, "scratch": scratch}
     if not (_dense_alike(xs, out) and xs[0].device.type == "cpu"):
-        return plain(xs, coefficients, dtype=dtype, bias=bias, wide=wide, out=out, scratch=scratch)
-    kind = wide or _sum_dtype(dtype)
+        return plain(xs, coefficients, **options)
+    own = out is not None and out.data_ptr() == xs[0].data_ptr()  # given once: a compiler copies what may be an alias
+    given = xs if out is None else (*xs, out)
+    mode = (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *(x.is_inference() for x in given))
+    variant = (tuple(x.dtype for x in xs), dtype, wide or _sum_dtype(dtype), out is None, own, mode)
+    if variant not in _variants:
+        if _failures:
+            return plain(xs, coefficients, **options)
+        _variants[variant] = (_fresh if out is None else _written)(*variant[1:3])
+    kind, flat = variant[2], [_flat(x) for x in xs]
     numbers = torch.tensor([bias, *coefficients], dtype=kind)
-    flat = [_flat(x) for x in xs]
-    if out is None:
-        return _fresh(dtype, kind)(numbers, flat).as_strided(xs[0].shape, xs[0].stride())
-    own = out.data_ptr() == xs[0].data_ptr()  # one tensor for it, not two: a compiler copies what may be an alias
-    _written(dtype, kind)(numbers, flat[0] if own else _flat(out), flat[1:] if own else flat, own)
+    try:
+        if out is None:
+            return _variants[variant](numbers, flat).as_strided(xs[0].shape, xs[0].stride())
+        _variants[variant](numbers, flat[0] if own else _flat(out), flat[1:] if own else flat, own)
+    except Exception as error:  # of whatever kind: compilers, linkers and their caches have many
+        del _variants[variant]
+        _failed(error)
+        return plain(xs, coefficients, **options)
     return out
 
 
-@cache
+_variants: dict[Any, Callable[..., Any]] = {}
+"""The compiled functions, by what torch would compile the same function again for."""
+
+_failures: list[Exception] = []
+
+
+def _failed(error: Exception) -> None:
+    """Warn of the first compilation that fails; none is tried afterwards."""
+    if not _failures:
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        warnings.warn(
+            f'combine="compiled" is plain from now on, since torch.compile failed ({reason:.200}); '
+            "leave combine out, or see that a C++ compiler works (the variable CXX names it)",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    _failures.append(error)
+
+
+_numbers = count()
+
+
+def with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` with a code object of its own.
+
+    torch counts how often it compiles a *code object* and refuses after ``torch._dynamo.config.recompile_limit`` times,
+    and functions that one ``def`` made share theirs.
+    """
+    assert isinstance(function, FunctionType)
+    code = function.__code__.replace(co_name=f"{function.__name__}_{next(_numbers)}")
+    made = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
 def _fresh(dtype: torch.dtype, kind: torch.dtype) -> Callable[..., Tensor]:
-    """Return the compiled sum of flat tensors; torch makes one for each number of tensors and their dtypes."""
+    """Return a function to be compiled for the sum of flat tensors."""
 
     def combine(numbers: Tensor, xs: Sequence[Tensor]) -> Tensor:
         total = numbers[0] + numbers[1] * xs[0].to(kind)
@@ -136,13 +192,12 @@ def _fresh(dtype: torch.dtype, kind: torch.dtype) -> Callable[..., Tensor]:
             total = total + numbers[n] * x.to(kind)
         return total.to(dtype)
 
-    made: Callable[..., Tensor] = torch.compile(combine, fullgraph=True, dynamic=True)
+    made: Callable[..., Tensor] = torch.compile(with_own_code(combine), fullgraph=True, dynamic=True)
     return made
 
 
-@cache
 def _written(dtype: torch.dtype, kind: torch.dtype) -> Callable[..., None]:
-    """Return the compiled sum of flat tensors, written to `out`; `own` says that this is the first of them."""
+    """Return a function to be compiled for the sum written to `out`; `own` says that this is the first tensor."""
 
     def combine(numbers: Tensor, out: Tensor, xs: Sequence[Tensor], own: bool) -> None:
         total = numbers[0]
@@ -150,7 +205,7 @@ def _written(dtype: torch.dtype, kind: torch.dtype) -> Callable[..., None]:
             total = total + numbers[n] * x.to(kind)
         out.copy_(total.to(dtype))
 
-    made: Callable[..., None] = torch.compile(combine, fullgraph=True, dynamic=True)
+    made: Callable[..., None] = torch.compile(with_own_code(combine), fullgraph=True, dynamic=True)
     return made
 
 
@@ -214,7 +269,7 @@ def _triton_is_there() -> bool:
 
 
 def chosen(name: str | None, x: Tensor) -> Combination:
-    """Return the combination called `name`, or by default the one that won the measurements for tensors like `x`.
+    """Return the combination called `name`, or by default what the module says for tensors like `x`.
 
     Raises
     ------
@@ -224,7 +279,7 @@ def chosen(name: str | None, x: Tensor) -> Combination:
     if torch.compiler.is_compiling():
         return plain  # which a compiler sees through: it fuses more than one row
     if name is None:
-        return _fastest(x)
+        return _usual(x)
     if name not in NAMES:
         suggest(name, NAMES, "combination")
     if name == "compiled" and x.device.type != "cpu":
@@ -236,11 +291,8 @@ def chosen(name: str | None, x: Tensor) -> Combination:
     return {"plain": plain, "compiled": compiled, "triton": triton}[name]
 
 
-def _fastest(x: Tensor) -> Combination:
+def _usual(x: Tensor) -> Combination:
+    """Return "triton" for large tensors on CUDA, "plain" otherwise."""
     if type(x) is not Tensor or x.dtype.is_complex or torch.is_grad_enabled():
         return plain
-    if x.device.type == "cuda" and _triton_is_there():
-        return triton
-    if x.device.type == "cpu" and x.numel() >= LARGE and compilers()[0]:
-        return compiled
-    return plain
+    return triton if x.device.type == "cuda" and x.numel() >= LARGE and _triton_is_there() else plain

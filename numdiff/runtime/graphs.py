@@ -3,8 +3,9 @@
 A graph repeats the same kernels on the same memory. So the initial sample and the noises get memory of their own, into
 which every call copies the new ones; coefficients are part of the kernels, since they are numbers of the host; and
 times must be tensors on the device (``Sampler(..., times="tensor")``) unless the network is known not to move a number
-there. Before the recording the run is made a few times on a side stream, so that libraries have chosen their kernels
-and allocated what they keep.
+there: one that makes a tensor of the number copies it to the device, which CUDA refuses while it records. Before the
+recording the run is made a few times on a side stream, so that libraries have chosen their kernels and allocated what
+they keep.
 
 `captured` records the whole run as one graph, or with ``steps=True`` one graph for each evaluation of the model and the
 sums after it, which share their memory and are replayed in order; between them the host is free to report progress or
@@ -19,18 +20,19 @@ Source: the PyTorch manual, "CUDA semantics", section on CUDA graphs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from numdiff.runtime.sampler import Sampler, check_like
+from numdiff.runtime.sampler import Sampler, check_like, check_sample
 from numdiff.runtime.straight import Operation
 
 
 class Cuda:
-    """What recording needs of torch.cuda."""
+    """What recording needs of torch.cuda, on the sample's device whichever is the current one."""
 
     def check(self, x: Tensor) -> None:
         """Raise unless `x` is where a graph can be recorded."""
@@ -39,6 +41,10 @@ class Cuda:
                 f"a CUDA graph needs a sample on a CUDA device, got one on {x.device}; there, call the sampler itself "
                 "or torch.compile(sampler, fullgraph=True)"
             )
+
+    def on(self, x: Tensor) -> AbstractContextManager[Any]:
+        """Return a context in which the device of `x` is the current one."""
+        return torch.cuda.device(x.device)
 
     def warm_up(self, run: Callable[[], Any], times: int) -> None:
         """Make a run some times on a side stream."""
@@ -65,7 +71,8 @@ class Captured:
     """A recorded run: call it with a sample like the one that it was recorded with; see `captured`."""
 
     def __init__(self, sampler: Sampler, x: Tensor, noise: Sequence[Tensor], steps: bool, layer: Any) -> None:
-        self._sampler, self._x, self._noise = sampler, x.clone(), tuple(z.clone() for z in noise)
+        self._sampler, self._layer = sampler, layer
+        self._x, self._noise = x.clone(), tuple(z.clone() for z in noise)
         self._values: list[Any] = []
         self._memory: list[Tensor] | None = None
         self._sample: Tensor | None = None
@@ -94,7 +101,7 @@ class Captured:
         callback: Callable[[int], None] | None = None,
         copy: bool = True,
     ) -> Tensor:
-        """Return the sample.
+        """Return the sample, without gradients.
 
         Parameters
         ----------
@@ -110,19 +117,18 @@ class Captured:
         ValueError
             For another shape, dtype, device or number of noises than recorded.
         """
-        given = self._sampler.draw(x, generator) if generator is not None and noise is None else noise
-        given = () if given is None else tuple(given)
-        if len(given) != len(self._noise):
-            raise ValueError(f"the run was recorded with {len(self._noise)} noises, got {len(given)}")
-        for new, old, who in ((x, self._x, "x"), *((z, self._noise[n], f"noise {n}") for n, z in enumerate(given))):
-            check_like(new, old, who)
-            old.copy_(new)
-        for n, graph in enumerate(self._graphs, 1):
-            graph.replay()
-            if callback is not None:
-                callback(n)
-        assert self._sample is not None
-        return self._sample.clone() if copy else self._sample
+        with torch.inference_mode(False), torch.no_grad():  # as recorded
+            check_like(x, self._x, "x")
+            given = self._sampler.noises(x, noise, generator)
+            with self._layer.on(self._x):
+                for new, old in ((x, self._x), *zip(given, self._noise, strict=True)):
+                    old.copy_(new)
+                for n, graph in enumerate(self._graphs, 1):
+                    graph.replay()
+                    if callback is not None:
+                        callback(n)
+                assert self._sample is not None
+                return self._sample.clone() if copy else self._sample
 
 
 def captured(
@@ -139,7 +145,7 @@ def captured(
     Parameters
     ----------
     sampler
-        On the sample's device.
+        On the sample's device, with ``times="tensor"`` unless its network takes numbers as they are.
     x
         A sample of the shape, dtype, device and memory format of those to come; it is not written to.
     noise
@@ -147,7 +153,7 @@ def captured(
     steps
         One graph for each evaluation rather than one for the run.
     warm_up
-        How many runs are made before.
+        How many runs are made before, at least one.
     layer
         What stands in for `Cuda`.
 
@@ -158,12 +164,19 @@ def captured(
 
     Raises
     ------
-    ValueError
-        Away from CUDA.
+    ValueError, TypeError
+        Away from CUDA, for no warm-up, and as `Sampler`.
     """
+    if not isinstance(sampler, Sampler):
+        raise TypeError(f"sampler must be a numdiff.runtime.Sampler, got {sampler!r}; make one of scheme and model")
+    if not (isinstance(warm_up, int) and warm_up >= 1):
+        raise ValueError(
+            f"warm_up must be at least 1, got {warm_up!r}: libraries choose their kernels in the first run"
+        )
+    check_sample(x)
     layer = Cuda() if layer is None else layer
     layer.check(x)
-    with torch.no_grad():
-        given = tuple(noise if noise is not None else sampler.draw(x))
+    with torch.inference_mode(False), torch.no_grad(), layer.on(x):
+        given = sampler.noises(x, sampler.draw(x) if noise is None else noise)
         layer.warm_up(lambda: sampler(x, given), warm_up)
         return Captured(sampler, x, given, steps, layer)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -50,4 +51,5 @@ def launch(out: Tensor, xs: Sequence[Tensor], coefficients: Sequence[float], bia
     n, spare = out.numel(), MOST - len(xs)
     blocks = (triton.cdiv(n, BLOCK),)
     numbers = (*coefficients, *(0.0,) * spare)
-    _combine[blocks](out, *xs, *(xs[0],) * spare, *numbers, bias, n, K=len(xs), SIZE=BLOCK)
+    with torch.cuda.device_of(out):  # Triton launches on the current device, which may be another
+        _combine[blocks](out, *xs, *(xs[0],) * spare, *numbers, bias, n, K=len(xs), SIZE=BLOCK)

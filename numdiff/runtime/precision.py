@@ -38,10 +38,12 @@ def dtype(name: str | None, what: str) -> torch.dtype | None:
 
 
 def check(x: Tensor, wide: torch.dtype | None, what: str) -> None:
-    """Raise unless a real sample `x` is at most as precise as `wide`."""
+    """Raise unless a real sample `x` is at most as precise as `wide`, which `what` names."""
     if wide is None:
         return
-    if x.is_complex() or torch.finfo(x.dtype).bits > torch.finfo(wide).bits:
+    if x.is_complex():
+        raise ValueError(f"{what}={str(wide)[6:]!r} is for real samples, got {x.dtype}; leave it out")
+    if torch.finfo(x.dtype).bits > torch.finfo(wide).bits:
         raise ValueError(f"{what}={str(wide)[6:]!r} is less precise than the sample, {x.dtype}; leave it out")
 
 

@@ -22,35 +22,36 @@ outside, so that the experiment does not know about it:
 
 or, for Ray, ``ray.util.joblib.register_ray()`` and ``parallel_config(backend="ray")``. Workers need the packages and
 the function's module, not the folder. Backends that return results only all at once (Ray's, multiprocessing) are given
-as many settings at a time as they have workers.
+as many settings at a time as they have workers. Of Dask all its workers take part, whatever `jobs` is; a setting that
+kills its worker, for want of memory say, fails as one that raises does.
 
-A setting whose function raises is written beside the results as ``DIGEST.failed.json``, with the traceback, and does
-not stop the others; all failures are raised as one `SweepError` when the rest is done.
+**What is used again** was made by the same function: its name, the arguments that a `functools.partial` binds, its
+compiled code and its default values, and by the same versions of the libraries. What the function calls is not looked
+at: after a change there, give another `out` or ``resume=False``. Lambdas, local functions, methods and callable objects
+have no name of their own and need ``name=``.
+
+A setting whose function raises (or leaves by `SystemExit`) is written beside the results as ``DIGEST.failed.json``,
+with the traceback, and does not stop the others; all failures are raised as one `SweepError` when the rest is done.
 """
 
 from __future__ import annotations
 
 import errno
-import functools
 import json
 import os
-import sys
-import time
-import traceback
-import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from numdiff import provenance
 from numdiff._files import write_atomically
-from numdiff.study.store import canonical, digest
+from numdiff.study import sweep_names
+from numdiff.study.store import digest
+from numdiff.study.sweep_calls import ClusterError, Outcome, outcomes, plain
 
 FORMAT, VERSION = "numdiff sweep", 1
-_NEEDED = "several processes and clusters need joblib: pip install 'numdiff[sweeps]', or leave jobs and backend out"
 
 
 class SweepError(RuntimeError):
@@ -78,6 +79,7 @@ def run(
     jobs: int | None = None,
     progress: Any = None,
     resume: bool = True,
+    name: str | None = None,
 ) -> list[dict[str, Any]]:
     """Call a function with many settings, in parallel if asked, and keep each result.
 
@@ -87,7 +89,8 @@ def run(
         ``function(**setting)``, which returns plain JSON data (None where a number does not exist, no NaN). It must be
         one that the backend can send to its workers: for Dask and Ray one of a module that they can import.
     settings
-        Keyword arguments, plain JSON data, no two alike.
+        Keyword arguments, plain JSON data, no two alike. The function gets them as JSON has them: a tuple is a list.
+        1 and 1.0 are two settings.
     out
         Folder for the results, made if need be.
     backend
@@ -100,59 +103,72 @@ def run(
         Its ``advance(text)`` is called for every setting, kept ones too.
     resume
         Whether results of `out` are used again. Otherwise they are replaced one by one.
+    name
+        What the results are recognised by in place of the function's name and code. Needed where it has no name of its
+        own; whoever gives it says that all results under it are those of one function.
 
     Returns
     -------
     list of dict
-        A record for each setting, in order: ``settings``, ``result``, ``seconds``, ``function``, ``versions`` here and
-        the ``environment`` there.
+        A record for each setting, in order: ``settings``, ``result``, ``seconds``, ``function`` and its ``code``,
+        ``versions`` here and the ``environment`` there; the same whether it was computed now or read.
 
     Raises
     ------
     SweepError
         If settings failed, when all others are done; the message names the first.
     ValueError, TypeError
-        For settings that are not JSON data or occur twice, an unknown backend, jobs that are no number of processes,
-        or a folder that holds results of another function or of other versions of what computes.
+        For settings that are not JSON data or occur twice, an unknown backend, jobs that are no number of processes, a
+        function without a name of its own or that cannot be sent to other processes, or a folder that holds results of
+        another function or of other versions of what computes.
     OSError
         If `out` cannot be used, or a result not be written (a full disk); what was written is kept.
     KeyboardInterrupt
         When interrupted; the message says what is kept.
     """
-    _check(function, jobs)
-    sweep = _Sweep(function, _listed(settings), _folder(Path(out)), progress)
+    _check(function, out, backend, jobs, progress, name)
+    known = (sweep_names.name(function), sweep_names.code(function)) if name is None else (name, None)
+    sweep = _Sweep(known, _listed(settings), _folder(Path(out)), progress)
     if resume:
         sweep.take_up()
     missing = [row for row in range(len(sweep.settings)) if row not in sweep.records]
     tasks = [(row, sweep.settings[row]) for row in missing]
     try:
-        with closing(_outcomes(function, tasks, backend, jobs)) as outcomes:
-            for row, outcome in outcomes:
+        with closing(outcomes(function, tasks, backend, jobs)) as found:
+            for row, outcome in found:
                 sweep.add(row, outcome)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(sweep.said()) from None
     except BrokenProcessPool as error:
         raise RuntimeError(f"a process died, for want of memory perhaps; use fewer jobs. {sweep.said()}") from error
+    except ClusterError as error:
+        raise RuntimeError(f"{error}. {sweep.said()}") from error
     return sweep.finished()
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
-def _check(function: Any, jobs: Any) -> None:
+def _check(function: Any, out: Any, backend: Any, jobs: Any, progress: Any, name: Any) -> None:
     if not callable(function):
         raise TypeError(f"function must be a function that returns JSON data, got {function!r}")
-    if jobs is None:
-        return
-    if isinstance(jobs, bool) or not isinstance(jobs, int):
+    if not isinstance(out, (str, os.PathLike)):
+        raise TypeError(f"out must be the path of a folder, got {out!r}")
+    if not isinstance(backend, (str, type(None))):
+        raise TypeError(f"backend must be the name of one, such as 'loky' or 'dask', got {backend!r}")
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int)):
         raise TypeError(f"jobs must be an int, got {jobs!r}")
-    if jobs < 1 and jobs != -1:
+    if jobs is not None and jobs < 1 and jobs != -1:
         raise ValueError(f"jobs must be at least 1, or -1 for all processors, got {jobs}")
+    if progress is not None and not hasattr(progress, "advance"):
+        raise TypeError(f"progress must have a method advance(text), got {progress!r}")
+    if name is not None and not (isinstance(name, str) and name):
+        raise TypeError(f"name must be text that the results are recognised by, got {name!r}")
 
 
 def _listed(settings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the settings, checked."""
-    if isinstance(settings, (str, Mapping)):
+    if isinstance(settings, (str, Mapping)) or not isinstance(settings, Iterable):
         raise TypeError(f"settings must be a list of mappings, got {settings!r}; put the one into a list")
     found: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
@@ -169,7 +185,7 @@ def _listed(settings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if key in seen:
             raise ValueError(f"settings[{seen[key]}] and settings[{number}] are the same, {one!r}; drop one of them")
         seen[key] = number
-        found.append(dict(one))
+        found.append(plain(dict(one)))
     return found
 
 
@@ -182,36 +198,16 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _name(function: Any) -> str:
-    """Return the name of a function by which its results are recognised."""
-    if isinstance(function, functools.partial):
-        return _name(function.func)
-    named = function if hasattr(function, "__qualname__") else type(function)
-    module = named.__module__
-    if module == "__main__":  # python -m experiments.one.run: the same function as when it is imported
-        module = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", module)
-    return f"{module}.{named.__qualname__}"
-
-
 # --- what is kept -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What a worker sends back: a result, or the error in its place."""
-
-    result: Any
-    seconds: float
-    environment: dict[str, Any]
-    error: str = ""
-    traceback: str = ""
 
 
 class _Sweep:
     """The settings with what has come of them."""
 
-    def __init__(self, function: Any, settings: list[dict[str, Any]], folder: Path, progress: Any) -> None:
-        self.function, self.settings, self.folder, self.progress = _name(function), settings, folder, progress
+    def __init__(
+        self, known: tuple[str, str | None], settings: list[dict[str, Any]], folder: Path, progress: Any
+    ) -> None:
+        (self.function, self.code), self.settings, self.folder, self.progress = known, settings, folder, progress
         self.records: dict[int, dict[str, Any]] = {}
         self.failures: dict[int, dict[str, Any]] = {}
         self.versions = provenance.versions()
@@ -238,10 +234,13 @@ class _Sweep:
             now = self.versions.get(package, then)
             if then != now:
                 raise ValueError(f"{self.path(row)} was made with {package} {then}, and here is {now}; {remedy}")
+        if record.get("code", self.code) != self.code:
+            raise ValueError(f"{self.path(row)} was made by {self.function} before its code was changed; {remedy}")
 
-    def add(self, row: int, outcome: _Outcome) -> None:
+    def add(self, row: int, outcome: Outcome) -> None:
         """Keep what came of a setting."""
-        record = {"format": FORMAT, "version": VERSION, "function": self.function, "settings": self.settings[row]}
+        record = {"format": FORMAT, "version": VERSION, "function": self.function}
+        record |= {"code": self.code, "settings": self.settings[row]}
         ending = {"seconds": outcome.seconds, "versions": self.versions, "environment": outcome.environment}
         if outcome.error:
             self.failures[row] = {**record, "error": outcome.error, "traceback": outcome.traceback, **ending}
@@ -286,7 +285,8 @@ def _short(setting: Mapping[str, Any]) -> str:
 
 
 def _checksum(record: Mapping[str, Any]) -> str:
-    return digest({name: record[name] for name in ("function", "settings", "result", "versions")})
+    names = ("function", "settings", "result", "versions", *(["code"] if "code" in record else []))
+    return digest({name: record[name] for name in names})
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -297,84 +297,3 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return record if sound else None
-
-
-# --- what computes ----------------------------------------------------------------------------------------------------
-
-
-def _computed(function: Callable[..., Any], row: int, setting: dict[str, Any]) -> tuple[int, _Outcome]:
-    """Call the function, in the process of a worker, whatever happens."""
-    began = time.perf_counter()
-    try:
-        result, error, trace = function(**setting), "", ""
-        canonical(result)
-    except Exception as failure:
-        text = " ".join(str(failure).split()) or "no message"
-        result, error, trace = None, f"{type(failure).__name__}: {text}", traceback.format_exc()
-    return row, _Outcome(result, time.perf_counter() - began, _environment(), error, trace)
-
-
-def _environment() -> dict[str, Any]:
-    """Return where this process computes; torch is asked only if the function has used it."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return {"device": provenance.device(), "versions": provenance.versions()}
-    return provenance.environment("cuda" if torch.cuda.is_initialized() else "cpu")
-
-
-def _outcomes(
-    function: Callable[..., Any], tasks: Sequence[tuple[int, dict[str, Any]]], backend: str | None, jobs: int | None
-) -> Generator[tuple[int, _Outcome]]:
-    """Yield what comes of the settings, in any order."""
-    alone = backend in (None, "sequential") and jobs in (None, 1)
-    if not tasks or (alone and "joblib" not in sys.modules):  # then nobody has configured it, and it's not needed
-        yield from (_computed(function, *task) for task in tasks)
-        return
-    try:
-        from joblib import Parallel, delayed, effective_n_jobs
-        from joblib.parallel import get_active_backend
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(_NEEDED) from None
-    with warnings.catch_warnings(), _configured(backend, jobs):
-        warnings.filterwarnings("ignore", ".*still being processed", UserWarning)  # said by `said` when interrupted
-        active, _ = get_active_backend()
-        streams = getattr(active, "supports_return_generator", False) or type(active).__name__ == "SequentialBackend"
-        width = len(tasks) if streams else max(1, effective_n_jobs())
-        options = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "2*n_jobs"} if streams else {}
-        with _ended(type(active).__name__ == "LokyBackend" and effective_n_jobs() > 1):
-            for begin in range(0, len(tasks), width):
-                calls = (delayed(_computed)(function, *task) for task in tasks[begin : begin + width])
-                yield from Parallel(**options)(calls)
-
-
-def _configured(backend: str | None, jobs: int | None) -> AbstractContextManager[Any]:
-    """Return the configuration of joblib: that of the surroundings where nothing is asked for."""
-    from joblib import parallel_config
-
-    if backend is None and jobs is None:
-        return nullcontext()
-    given = {} if backend is None else {"backend": backend}
-    try:
-        return parallel_config(n_jobs=-1 if jobs is None else jobs, **given)
-    except (ValueError, ImportError) as error:
-        raise ValueError(
-            f"backend {backend!r} cannot be used: {error}; choose loky, threading or sequential, or one that is "
-            "registered, such as dask (with a Client) or ray (after register_ray)"
-        ) from error
-
-
-@contextmanager
-def _ended(loky: bool) -> Iterator[None]:
-    """End the processes of loky after the block, at once if it is left early: they'd go on with what nobody waits for.
-
-    Idle ones would keep their memory for minutes.
-    """
-    finished = False
-    try:
-        yield
-        finished = True
-    finally:
-        if loky:
-            from joblib.externals.loky import get_reusable_executor
-
-            get_reusable_executor().shutdown(wait=True, kill_workers=not finished)

@@ -208,6 +208,16 @@ def test_the_menu(comfy):
         comfyui.register(("euler",))
 
 
+def test_optimized_sigmas_are_those_of_the_part_that_is_run():
+    (part,) = comfyui.NumdiffSigmas().make(stable_diffusion(), "optimized", 3, 0.02)  # not 150 steps
+    schedule = comfyui.schedule_of(stable_diffusion().model_sampling)
+    assert part.shape == (4,)
+    assert float(part[0]) == pytest.approx(float(schedule.rho(0.02 * schedule.T)), rel=1e-5)
+    assert part[-1] == 0
+    with pytest.raises(ValueError, match=r'grid "optimized" is for few steps, 100 at most, got steps = 1000'):
+        comfyui.NumdiffSigmas().make(stable_diffusion(), "optimized", 1000, 1.0)
+
+
 def test_bad_input(comfy):
     with pytest.raises(ValueError, match="method heun has no order; set order to 0"):
         comfyui.NumdiffSampler().make("heun", 2, 0.0)

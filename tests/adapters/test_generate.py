@@ -266,6 +266,43 @@ def test_a_size_is_the_call_s_or_the_image_s(pipe):
     assert set(np.unique(call["mask_image"])) == {0, 255}  # a mask has no greys between
 
 
+class Within:
+    """A call whose error comes from its own code, or from the scheduler that it was given."""
+
+    def __init__(self, scheduler):
+        self.scheduler = scheduler
+
+    def __call__(self, scale=1.0, num_inference_steps=2, generator=None):
+        if scale > 0.5:
+            self.scheduler.set_timesteps(num_inference_steps)
+            self.scheduler.step(torch.zeros(1, 3), None, None)
+
+
+def test_errors_of_the_pipeline_s_own_code_are_told_from_those_of_our_scheduler(ours, generate):
+    found = []
+    for scale in ("abc", 1.0):
+        with pytest.raises((TypeError, AttributeError)) as caught:
+            generate.draw(Within(ours), [0], scale=scale)
+        found.append(generate.is_pipelines(caught.value))
+    assert found == [True, False]
+
+
+def test_sizes_and_classes_are_those_that_the_networks_can_do(pipe):
+    from types import SimpleNamespace
+
+    from numdiff.adapters.pipelines.calls import check_classes, fitted
+
+    packed = Text()
+    packed.vae, packed.vae_scale_factor, config = object(), 8, SimpleNamespace(patch_size=1, num_embeds_ada_norm=10)
+    packed.transformer = SimpleNamespace(config=config)
+    packed.image_processor = SimpleNamespace(config={"vae_scale_factor": 16})
+    with pytest.raises(ValueError, match="size 40x16: width and height of Text are multiples of 16; use 32x16"):
+        fitted(packed, {"prompt": "a", "size": (40, 16)})
+    check_classes(packed, [0, 9])
+    with pytest.raises(ValueError, match="class_labels 10 is no class of this pipeline; it draws 0 to 9"):
+        check_classes(packed, [0, 10])
+
+
 def test_lists_must_be_as_long_as_the_seeds(generate):
     silent = Text()
     silent.scheduler = None

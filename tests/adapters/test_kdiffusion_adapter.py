@@ -5,7 +5,6 @@ import itertools
 import math
 import types
 
-import numpy as np
 import pytest
 import torch
 
@@ -84,7 +83,7 @@ def test_the_same_noise_in_the_same_order(sampling, name, options):
     assert not torch.allclose(ours, other)
 
 
-@pytest.mark.parametrize("options", [{}, {"eta": 0.49, "solver_type": "heun"}])
+@pytest.mark.parametrize("options", [{}, {"eta": 0.49, "solver_type": "heun"}, {"s_noise": 1.1}])
 def test_noise_sampler_of_a_multistep_method(sampling, options):
     noise = peers.Recorder(X)
     theirs = sampling.sample_dpmpp_2m_sde(peers.denoiser(), X, SIGMAS, disable=True, noise_sampler=noise, **options)
@@ -228,6 +227,16 @@ def test_register():
     assert not hasattr(module, "sample_ghvb2")
 
 
+@pytest.mark.slow
+def test_the_menu_runs_on_flows():
+    """From noise alone, alpha = 0, to the data: a linear model is exact in every step."""
+    for name in kdiffusion.MENU:
+        found = kdiffusion.sampler(name, scale="flow")(
+            lambda x, s: 0 * x + 2, X, [1.0, 0.7, 0.4, 0.2, 0.0], disable=True
+        )
+        torch.testing.assert_close(found, torch.full_like(X, 2.0), rtol=1e-12, atol=1e-12)
+
+
 def test_names():
     assert {"ghvb", "sde_dpmpp", "dpm_solver_single"} <= set(kdiffusion.names())
     assert not {"ltsp", "strang"} & set(kdiffusion.names())
@@ -244,7 +253,7 @@ BAD = [
     (lambda: kdiffusion.sampler("strang"), ValueError, "evaluates the condition apart"),
     (lambda: kdiffusion.sampler("ab2", scale="vp"), ValueError, "scale must be"),
     (lambda: kdiffusion.sampler("ab2", s_churn=1.0), ValueError, "base must be a one-step method"),
-    (lambda: kdiffusion.sampler("sde-dpmpp", s_noise=1.1), ValueError, "s_noise = 1.1; leave it at 1"),
+    (lambda: kdiffusion.sampler("sde-dpmpp", s_noise=-1), ValueError, "s_noise must be at least 0, got -1"),
     (lambda: kdiffusion.sampler("sde-dpmpp", eta=-1), ValueError, "eta must"),
     (
         lambda: kdiffusion.sample_heun(linear, X, SIGMAS.flip(0)),
@@ -253,8 +262,26 @@ BAD = [
     ),
     (lambda: kdiffusion.sample_heun(linear, X, SIGMAS - 1), ValueError, "sigmas must be finite and not negative"),
     (lambda: kdiffusion.sample_heun(linear, X, torch.tensor([math.inf, 1.0])), ValueError, "sigmas must be finite"),
-    (lambda: kdiffusion.sample_heun(linear, X, SIGMAS[None]), ValueError, "sigmas must be one-dimensional"),
-    (lambda: kdiffusion.sample_heun(linear, X.numpy(), SIGMAS), TypeError, "x must be a torch tensor, got ndarray"),
+    (lambda: kdiffusion.sample_heun(linear, X, SIGMAS[None]), TypeError, "sigmas must be a list or tensor of falling"),
+    (lambda: kdiffusion.sample_heun(linear, X.numpy(), SIGMAS), TypeError, "x must be a torch tensor .* got ndarray"),
+    (lambda: kdiffusion.sample_heun(linear, torch.tensor(1.0), SIGMAS), TypeError, "x must be a .* got one number"),
+    (lambda: kdiffusion.sample_heun(None, X, SIGMAS), TypeError, "model must be a denoiser, .* got None"),
+    (lambda: kdiffusion.sample_heun(linear, X, SIGMAS, 3), TypeError, "extra_args must be a dictionary .* got 3"),
+    (lambda: kdiffusion.sample_heun(linear, X, SIGMAS, {"seed": "a"}), TypeError, r"\['seed'\] must be .* got 'a'"),
+    (lambda: kdiffusion.sample_heun(linear, X, SIGMAS, None, 3), TypeError, "callback must be a function, got 3"),
+    *(
+        (
+            lambda bad=bad: kdiffusion.sample_dpm_fast(linear, X, bad, 14.6, 9),
+            TypeError,
+            "sigmas must be a list .*one by",
+        )
+        for bad in (0.03, None, torch.tensor(3.0))  # as k-diffusion's own is called
+    ),
+    (
+        lambda: kdiffusion.sampler("deis3", scale="flow")(linear, X, [1.0, 0.5, 0.0]),
+        ValueError,
+        'AB3 noise/ratio cannot start at sigma = 1 of a flow, .*; use "ab3", "ghvb3"',
+    ),
     (
         lambda: kdiffusion.sampler("heun", scale="flow")(linear, X, SIGMAS),
         ValueError,
@@ -265,13 +292,6 @@ BAD = [
         ValueError,
         r"the model returned shape \(1, 2\) at evaluation 1, step 1 \(model time 80.0\)",
     ),
-    (lambda: kdiffusion.sigmas("edm", 10, "karas"), ValueError, "unknown grid 'karas'; did you mean 'karras'"),
-    (lambda: kdiffusion.sigmas("edm"), ValueError, "steps is missing"),
-    (lambda: kdiffusion.sigmas("edm", 10, "ays-sd15", t_end=1.0), TypeError, "published tables take no t_end"),
-    (lambda: kdiffusion.sigmas("flow", 10, "ays-sd15"), ValueError, "is a flow schedule"),
-    (lambda: kdiffusion.sigmas("edm", 3, [80.0, 1.0]), ValueError, "the grid makes 2 steps, got steps = 3"),
-    (lambda: kdiffusion.sigmas("edm", 900, dtype=torch.bfloat16), ValueError, "do not fall strictly in torch.bfloat16"),
-    (lambda: kdiffusion.sigmas("flow", 5, "polyexponential"), ValueError, "log-SNR is infinite at an end"),
 ]
 
 
@@ -279,65 +299,6 @@ BAD = [
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-# --- lists of sigmas --------------------------------------------------------------------------------------------------
-
-RANGE = nd.schedules.EDM(T=14.6, t_end=0.03)
-
-
-@pytest.mark.parametrize(
-    ("grid", "theirs", "options"),
-    [
-        ("karras", "karras", {"rho": 7.0}),
-        ("karras", "karras", {"rho": 5.0}),
-        ("exponential", "exponential", {}),
-        ("polyexponential", "polyexponential", {"rho": 1.5}),
-    ],
-)
-def test_lists_of_k_diffusion(sampling, grid, theirs, options):
-    """Theirs are computed in float32 throughout: 7th powers of sums with an error of 6e-8."""
-    expected = getattr(sampling, f"get_sigmas_{theirs}")(9, 0.03, 14.6, **options)
-    found = kdiffusion.sigmas(RANGE, 9, grid, **options)
-    assert found.shape == (10,)
-    assert found.dtype == torch.float32
-    assert torch.allclose(found, expected, rtol=3e-6, atol=0)
-    assert torch.equal(kdiffusion.sigmas(RANGE, 8, grid, final_zero=False, **options), found[:-1])
-
-
-def test_published_lists():
-    table = kdiffusion.sigmas("stable-diffusion", 10, "ays-sdxl")
-    assert table[[0, 3, 9, 10]].tolist() == pytest.approx([14.615, 2.181, 0.113, 0.0])
-
-
-@pytest.mark.slow  # scipy.stats takes half a second to import
-def test_a_list_of_quantiles():
-    schedule = nd.schedules.Discrete.stable_diffusion()
-    found = kdiffusion.sigmas(schedule, 8, "beta", dtype=torch.float64)
-    from scipy.stats import beta
-
-    times = [schedule.time(-math.log(s)) for s in found[:-1].tolist()]
-    places = (np.array(times) - schedule.t_end) / (1 - schedule.t_end)
-    assert beta.cdf(places, 0.6, 0.6) == pytest.approx(1 - np.arange(8) / 8)
-
-
-def test_lists_of_nodes_and_results():
-    grid = nd.grids.uniform_log_snr(RANGE, 5)
-    assert kdiffusion.sigmas(RANGE, grid=grid, dtype=torch.float64).tolist() == [*grid.tolist(), 0.0]
-    result = nd.optimize.preset("edm", 6, "dpmpp-3m")
-    expected = nd.optimize.sigmas(result)
-    assert kdiffusion.sigmas("edm", 6, result, dtype=torch.float64).tolist() == expected.tolist()
-    flow = kdiffusion.sigmas(nd.schedules.Flow(3.0), 4, "uniform-t", dtype=torch.float64, final_zero=False)
-    assert flow[:2].tolist() == pytest.approx([1.0, float(nd.schedules.Flow(3.0).sigma(0.75025))])
-
-
-@pytest.mark.slow
-def test_optimized_list():
-    found = kdiffusion.sigmas(RANGE, 5, "optimized", method=nd.DPMSolverPP(2), dtype=torch.float64)
-    expected = nd.optimize.timesteps(nd.DPMSolverPP(2), RANGE, 5, final_zero=True)
-    assert found.tolist() == nd.optimize.sigmas(expected).tolist()
-    default = kdiffusion.sigmas(RANGE, 5, "optimized")
-    assert not torch.allclose(default, found.float())
 
 
 # --- k-diffusion's wrappers -------------------------------------------------------------------------------------------

@@ -60,6 +60,16 @@ def test_low_precision_and_buffers_of_its_own_are_one_graph_too():
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.slow
+def test_every_sampler_is_compiled_by_itself():
+    torch._dynamo.reset()
+    x = torch.randn(1, 3, 4, 4, generator=generator())
+    with torch.no_grad(), torch._dynamo.config.patch(recompile_limit=1):
+        for steps in (2, 3, 4):
+            made = sampler(nd.DDIM().discretize(SCHEDULE, torch.linspace(0.9, 0.1, steps).tolist()), "noise")
+            torch.testing.assert_close(made.compiled(backend="eager")(x), made(x))
+
+
 if fused.compilers()[0]:
 
     @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # inductor's own imports

@@ -1,5 +1,7 @@
 """Combinations are sums to the rounding of what they sum in, whichever way they are formed."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -64,11 +66,51 @@ def test_the_way_is_chosen_by_device_and_size():
     large = torch.zeros(1).expand(fused.LARGE)
     with torch.no_grad():
         assert fused.chosen(None, small) is fused.plain
-        assert fused.chosen(None, large) is (fused.compiled if fused.compilers()[0] else fused.plain)
-    assert fused.chosen(None, large) is fused.plain  # where a gradient may be wanted
+        assert fused.chosen(None, large) is fused.plain  # nobody waits for a compiler unasked
     assert fused.chosen("compiled", small) is fused.compiled
     with pytest.raises(ValueError, match='combine="compiled" is for samples on the CPU, got one on meta'):
         fused.chosen("compiled", small.to("meta"))
+
+
+def test_a_compiler_that_fails_is_told_of_once_and_not_tried_again(monkeypatch):
+    tried = []
+
+    def broken(function, **options):
+        def run(*arguments):
+            tried.append(arguments)
+            raise OSError("no such compiler")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(fused, "_variants", {})
+    monkeypatch.setattr(fused, "_failures", [])
+    xs = tensors(3, torch.float32)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for k in (2, 3):
+            found = fused.compiled(xs[:k], COEFFICIENTS[:k], dtype=torch.float32, out=torch.empty_like(xs[0]))
+            assert torch.equal(found, fused.plain(xs[:k], COEFFICIENTS[:k], dtype=torch.float32))
+    assert "torch.compile failed (OSError: no such compiler); leave combine out" in str(told[0].message)
+    assert len(told) == len(tried) == 1
+
+
+@pytest.mark.slow
+def test_every_variant_is_a_function_of_its_own(monkeypatch):
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compile(function, backend="eager", **options))
+    monkeypatch.setattr(fused, "_variants", {})
+    with torch._dynamo.config.patch(recompile_limit=1):  # a second variant of one function would be refused
+        for mode in (torch.no_grad, torch.enable_grad, torch.inference_mode):
+            for k in (1, 2, 3):
+                for dtype in (torch.float32, torch.float64):
+                    with mode():
+                        xs = tensors(k, dtype)
+                        found = fused.compiled(xs, COEFFICIENTS[:k], dtype=dtype)
+                        assert fused.compiled(xs, COEFFICIENTS[:k], dtype=dtype, out=xs[0]) is xs[0]
+                    assert torch.equal(xs[0], found)
+    assert len(fused._variants) == 36
+    assert not fused._failures
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # inductor's own imports

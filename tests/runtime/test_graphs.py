@@ -1,5 +1,7 @@
 """Recorded runs, on a layer in the place of CUDA that records by running and replays by running again."""
 
+import contextlib
+
 import pytest
 import torch
 
@@ -30,6 +32,9 @@ class Layer:
 
     def check(self, x):
         self.log.append("check")
+
+    def on(self, x):
+        return contextlib.nullcontext()
 
     def warm_up(self, function, times):
         self.log.append(f"warm up {times}")
@@ -78,8 +83,37 @@ def test_other_shapes_and_noises_than_recorded_are_refused():
         recorded(start()[:1])
     with pytest.raises(ValueError, match=r"x has dtype torch.float32, but the sample has torch.float64"):
         recorded(start(torch.float32))
-    with pytest.raises(ValueError, match="the run was recorded with 0 noises, got 1"):
+    with pytest.raises(ValueError, match="adds 0 noises on this grid, got 1; leave noise out"):
         recorded(start(), [start()])
+
+
+def test_a_recorded_run_has_no_gradients_in_any_mode():
+    made, layer = sampler(discretized(nd.DDIM()), model=lambda x, t: torch.tanh(x)), Layer()
+    expected = run(made, start())
+    with torch.inference_mode():
+        inside = captured(made, start(), layer=layer)
+    for recorded in (inside, captured(made, start(), layer=layer)):
+        found = recorded(start().requires_grad_())
+        assert not found.requires_grad
+        assert torch.equal(found, expected)
+        with torch.inference_mode():
+            assert torch.equal(recorded(start()), expected)
+        assert torch.equal(recorded(start()), expected)
+        assert not recorded._x.requires_grad
+
+
+def test_bad_input_to_a_recorded_run_is_refused_as_a_samplers():
+    made, x = sampler(discretized(nd.SDEDPMSolverPP(2))), start()
+    recorded = captured(made, x, layer=Layer())
+    with pytest.raises(ValueError, match="give generator or noise, not both"):
+        recorded(x, made.draw(x), generator=generator())
+    with pytest.raises(TypeError, match=r"sampler must be a numdiff.runtime.Sampler, got <function"):
+        captured(lambda x, t: x, x, layer=Layer())
+    with pytest.raises(TypeError, match=r"the sample must be a tensor, got ndarray"):
+        captured(made, x.numpy(), layer=Layer())
+    for warm_up in (0, -1, 2.5):
+        with pytest.raises(ValueError, match="warm_up must be at least 1"):
+            captured(made, x, layer=Layer(), warm_up=warm_up)
 
 
 def test_away_from_cuda_a_graph_is_refused():

@@ -95,11 +95,27 @@ def test_a_run_that_owns_its_buffers_makes_none_in_a_step(method, options):
 
 def test_a_run_that_owns_its_buffers_refuses_models_that_share_memory():
     scheme, x = discretized(nd.DDIM()), start()
-    with torch.no_grad(), pytest.raises(ValueError, match="it returned its argument"):
-        Sampler(scheme, lambda x, t: x, reuse=True)(x)
+    for view in (lambda x, t: x, lambda x, t: x[:], lambda x, t: x.detach(), lambda x, t: torch.from_numpy(x.numpy())):
+        with (
+            torch.no_grad(),
+            pytest.raises(ValueError, match="it returned its argument or a view of it; pass copies=True"),
+        ):
+            Sampler(scheme, view, reuse=True)(x)
+        assert torch.equal(run(Sampler(scheme, view, reuse=True, copies=True), x), run(Sampler(scheme, view), x))
+    assert Sampler(scheme, lambda y, t: torch.empty_like(y), reuse=True)(x.to("meta")).is_meta
+    with pytest.raises(ValueError, match="reuse=True has no gradients, and the sample requires one"):
+        Sampler(scheme, model, reuse=True)(x.clone().requires_grad_())
     weight = torch.ones(1, requires_grad=True)
     with pytest.raises(ValueError, match=r"a tensor with a gradient; sample under torch.no_grad"):
         Sampler(scheme, lambda x, t: (x * weight).to(x), reuse=True)(x)
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_a_model_may_fill_one_buffer_again_and_again(reuse):
+    scheme, x = discretized(nd.AdamsBashforth(3)), start()
+    buffer = torch.empty_like(x)
+    copied = sampler(scheme, model=lambda x, t: torch.tanh(x, out=buffer), copies=True, reuse=reuse)
+    assert torch.equal(run(copied, x), run(sampler(scheme, model=lambda x, t: torch.tanh(x)), x))
 
 
 def test_gradients_flow_through_a_run():
@@ -149,7 +165,11 @@ def test_modules_are_submodules():
     made = Sampler(discretized(nd.DDIM()), network.forward and (lambda x, t: network(x)))
     assert list(made.parameters()) == []
     net = type("Net", (torch.nn.Module,), {"forward": lambda self, x, t: x})()
-    assert Sampler(discretized(nd.DDIM()), net).model is net
+    made = Sampler(discretized(nd.DDIM()), net)
+    assert made.model is net
+    x, other = start(), type("Net", (torch.nn.Module,), {"forward": lambda self, x, t: torch.tanh(x)})()
+    made.model = other  # what is assigned runs
+    assert torch.equal(run(made, x), run(Sampler(made.scheme, other), x))
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
@@ -181,6 +201,19 @@ def test_bad_input_is_refused_by_name():
         Sampler(scheme, lambda x, t: x.float())(x)
     with pytest.raises(TypeError, match=r"the sample must be a tensor, got ndarray"):
         Sampler(scheme, model)(np.zeros(3))
+    made = Sampler(noisy, model)
+    for source in (nd.noise.Seeded(0), generator(), lambda index, column: x, 3):
+        with pytest.raises(TypeError, match=r"noise must be the standard normal tensors themselves, got .*generator="):
+            made(x, source)
+    with pytest.raises(
+        ValueError, match=r"noise has shape \(2, 3, 4, 4\), expected \(7, 2, 3, 4, 4\): .* adds 7 noises"
+    ):
+        made(x, torch.randn_like(x))
+    for odd in (torch.int64, torch.float8_e4m3fn):
+        with pytest.raises(TypeError, match=f"the sample must be floating, in 16 bits or more, got {odd}"):
+            made(x.to(odd))
+    with pytest.raises(ValueError, match=r"accumulate='float32' is for real samples, got torch.complex64"):
+        Sampler(scheme, model, accumulate="float32")(x.to(torch.complex64))
     with pytest.raises(TypeError, match=r"scheme must be what method.discretize"):
         Sampler(nd.DDIM(), model)
     exact = nd.AdamsBashforth(3).discretize(scheme.schedule, [0.9, 0.5, 0.3, 0.1], start="exact")
@@ -190,8 +223,13 @@ def test_bad_input_is_refused_by_name():
 
 def test_coefficients_with_gradients_are_left_to_sample():
     grid = torch.tensor([0.9, 0.5, 0.2], dtype=torch.float64, requires_grad=True)
-    with pytest.raises(ValueError, match=r"run it with nd.sample"):
-        Sampler(nd.DDIM().discretize(nd.schedules.VPLinear(), list(grid)), model)
+    scheme = nd.DDIM().discretize(nd.schedules.VPLinear(), list(grid))
+    for mode in (torch.enable_grad, torch.no_grad, torch.inference_mode):  # the gradients are there in all of them
+        with mode(), pytest.raises(ValueError, match=r"run it with nd.sample"):
+            Sampler(scheme, model)
+        with mode():
+            nd.sample(scheme, model, start())
+        assert nd.sample(scheme, model, start()).requires_grad  # whatever ran before
 
 
 def test_noise_is_drawn_as_sample_draws_it():

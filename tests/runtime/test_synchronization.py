@@ -1,7 +1,7 @@
 """A run never waits for a device: no value of a tensor is asked for.
 
-Tensors on the device "meta" have no values, and fake ones on "cuda" refuse to be read; where CUDA is there, torch
-itself watches.
+Tensors on the device "meta" have no values, and fake ones on "cuda" refuse to be read; a mode watches for copies between
+devices, and on the CPU for reads. Where CUDA is there, torch itself watches.
 """
 
 import warnings
@@ -9,9 +9,12 @@ import warnings
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import numdiff as nd
+from numdiff.runtime import captured
 from tests.runtime.problem import SHAPE, discretized, fields, generator, sampler
+from tests.runtime.test_graphs import Layer
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -32,6 +35,21 @@ SCHEDULERS = {
     "dpmpp": {"method": "dpmpp", "order": 2},
     "heun": {"method": "heun"},
 }
+
+
+class Watch(TorchDispatchMode):
+    """Refuses what waits for a device: a value that is read, a copy from one device to another."""
+
+    READS = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "is_nonzero")
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        name, keywords = function.overloadpacket.__name__, keywords or {}
+        assert name not in self.READS, f"{name} reads a value"
+        result = function(*arguments, **keywords)
+        if name in ("_to_copy", "copy_"):
+            devices = {x.device.type for x in (*arguments, result) if isinstance(x, torch.Tensor)}
+            assert len(devices) == 1, f"{name} copies between {devices}"
+        return result
 
 
 def network(x, t):
@@ -55,9 +73,16 @@ def by_sampler(method, device):
     return run
 
 
+def by_graph(method, device):
+    made = sampler(discretized(method), "v", network, times="tensor" if device == "cuda" else "float").to(device)
+    layer = None if device == "cuda" else Layer()
+    recorded = captured(made, torch.empty(SHAPE, device=device), layer=layer)
+    return lambda x: recorded(x, [torch.randn_like(x) for _ in made.line.noises])
+
+
 def by_scheduler(options, device):
     made = NumdiffScheduler(**options)
-    made.set_timesteps(6, device=device if device == "cuda" else None)
+    made.set_timesteps(6, device=device)
     made.set_begin_index(0)  # as pipelines do, so that nothing is searched for
 
     def run(x):
@@ -70,18 +95,32 @@ def by_scheduler(options, device):
 
 
 RUNS = [(by_sample, MAIN[name]) for name in MAIN] + [(by_sampler, MAIN[name]) for name in MAIN]
+RUNS += [(by_graph, MAIN[name]) for name in ("ghvb", "sde")]
 RUNS += [(by_scheduler, options) for options in SCHEDULERS.values()]
 every_run = pytest.mark.parametrize(("run", "what"), RUNS, ids=lambda value: getattr(value, "__name__", str(value)))
 
 
 @every_run
 def test_a_run_reads_nothing_from_tensors_without_values(run, what):
-    x = run(what, "meta")(torch.empty(SHAPE, device="meta"))
+    made = run(what, "meta")
+    with Watch():
+        x = made(torch.empty(SHAPE, device="meta"))
     assert x.shape == SHAPE
     assert x.device.type == "meta"
 
 
-@pytest.mark.parametrize(("run", "what"), [(by_sample, MAIN["ghvb"]), (by_sampler, MAIN["rk4"])], ids=lambda v: getattr(v, "__name__", str(v)))
+def test_the_watch_sees_reads_and_copies():
+    x = torch.zeros(2)
+    for waiting in (lambda: float(x.sum()), lambda: bool(x.any()), x.nonzero, lambda: x.to("meta")):
+        with Watch(), pytest.raises(AssertionError, match="reads a value|copies between"):
+            waiting()
+
+
+@pytest.mark.parametrize(
+    ("run", "what"),
+    [(by_sample, MAIN["ghvb"]), (by_sampler, MAIN["rk4"])],
+    ids=lambda v: getattr(v, "__name__", str(v)),
+)
 def test_a_run_reads_nothing_from_a_fake_device(run, what):
     made = run(what, "meta")
     with FakeTensorMode():
@@ -104,7 +143,8 @@ def test_the_check_of_values_reads_when_the_run_is_over_and_not_before():
 
 def test_values_are_not_looked_at_where_nobody_wants_it():
     scheme = discretized(nd.DDIM())
-    found = nd.sample(scheme, lambda x, t: x * float("nan"), torch.zeros(SHAPE), finite=False)
+    with Watch():
+        found = nd.sample(scheme, lambda x, t: x * float("nan"), torch.zeros(SHAPE), finite=False)
     assert found.isnan().all()
     with pytest.raises(ValueError, match="not finite"):
         nd.sample(scheme, lambda x, t: x * float("nan"), torch.zeros(SHAPE))

@@ -7,7 +7,12 @@ takes, with its defaults; what it does not take is ours by default. The rest is 
 the configuration can be handed on.
 
 What belongs to the other's *method* (``solver_order``, ``algorithm_type``, ``skip_prk_steps``, ...) does not carry
-over: the method is ours. ``lower_order_final`` and ``euler_at_final`` do: they say how the last steps are made.
+over: the method is ours. ``lower_order_final`` and ``euler_at_final`` do: they say how the last steps are made; so does
+how PNDMScheduler combines v predictions, for the methods that know it (``combine="v"``), and what DDIMScheduler does
+with noise where it clips (``clip_keeps_noise``).
+
+What a class does without an entry that says so is written down here: DPMSolverSinglestepScheduler and UnCLIPScheduler
+have "linspace" built in, those of CogVideoX never clip.
 """
 
 from __future__ import annotations
@@ -22,7 +27,8 @@ from numdiff._names import suggest
 from numdiff.methods.registry import FAMILIES, find
 
 CONVENTION_OF = {
-    **dict.fromkeys(("DDIM", "DDPM", "PNDM", "DDIMParallel", "DDPMParallel", "CogVideoXDDIM", "UnCLIP"), "ddim"),
+    **dict.fromkeys(("DDIM", "DDPM", "PNDM", "DDIMParallel", "DDPMParallel", "CogVideoXDDIM", "CogVideoXDPM"), "ddim"),
+    "UnCLIP": "ddim",
     **dict.fromkeys(
         (
             "EulerDiscrete",
@@ -42,6 +48,18 @@ CONVENTION_OF = {
 }
 """The convention of a scheduler, by its class less "Scheduler"."""
 
+LINSPACE = ("DPMSolverSinglestep", "UnCLIP")
+"""Classes that have "linspace" spacing built in."""
+
+KEEPING = ("DDIM", "DDIMParallel")
+"""Classes that clip x_0 and go on with the noise that was predicted."""
+
+NEVER_CLIPPING = ("CogVideoXDDIM", "CogVideoXDPM")
+"""Classes that take ``clip_sample`` and do not read it."""
+
+SHIFTS = ("shift", "use_dynamic_shifting", "shift_terminal", "invert_sigmas")
+"""Entries that only flows read."""
+
 FLOWS = ("FlowMatchEulerDiscrete", "FlowMatchHeunDiscrete", "FlowMatchLCM")
 PRECONDITIONED = ("EDMEuler", "EDMDPMSolverMultistep", "CosineDPMSolverMultistep")
 
@@ -60,7 +78,7 @@ def translated(config: Mapping[str, Any], own: set[str]) -> dict[str, Any]:
     Parameters
     ----------
     config
-        The configuration. Its class is the one in ``_class_name`` (files have it), or the one that `class_of` tells
+        The configuration. Its class is the one in ``_class_name`` (files have it), or the one that `classes_of` tells
         (configurations of schedulers made in this process do not have it); ours, or without a class, it is taken as it
         is.
     own
@@ -76,31 +94,62 @@ def translated(config: Mapping[str, Any], own: set[str]) -> dict[str, Any]:
     if not isinstance(config, Mapping):
         raise TypeError(f"config must be a scheduler's configuration, a dict, got {config!r}; see from_pretrained")
     given = {key: value for key, value in config.items() if key != "_use_default_values"}
-    name = config.get("_class_name") or class_of(given)
-    if not isinstance(name, str) or not name.endswith("Scheduler") or name == "NumdiffScheduler":
+    name = config.get("_class_name")
+    names = [name] if name else classes_of(given)
+    name = str(names[0]) if names else ""
+    if not name.endswith("Scheduler") or name == "NumdiffScheduler":
         return given
     short = name.removesuffix("Scheduler")
     if short in REFUSED:
-        raise ValueError(f"{name} {REFUSED[short]}")
+        raise ValueError(f"{' or '.join(names)} {REFUSED[short]}")
+    if short not in CONVENTION_OF and "method_options" in given:  # a class made of ours
+        return given
+    if short not in CONVENTION_OF:
+        raise ValueError(
+            f"{name} is no scheduler whose configuration has a meaning here; known are those of "
+            f"{', '.join(CONVENTION_OF)}. If its networks were trained on a table of noise levels or on flow matching, "
+            "describe that to NumdiffScheduler(...) itself"
+        )
     takes = _parameters(name)
     kept = {key: value for key, value in given.items() if key not in own or takes is None or key in takes}
     for key, default in (takes or {}).items():
         if key in own and default is not inspect.Parameter.empty:
             kept.setdefault(key, default)
-    return {**kept, **_meaning(short, {**(takes or {}), **given}, kept)}
+    if kept.get("interpolation_type", "linear") != "linear" and "interpolation_type" in (takes or {}):
+        raise ValueError(
+            f"interpolation_type={kept['interpolation_type']!r} tells the network the times of other noise levels than "
+            "its sample has; set it to 'linear', and use_exponential_sigmas=True for levels uniform in log sigma"
+        )
+    meaning = _meaning(short, {**(takes or {}), **given}, kept)
+    unread = () if meaning["process"] == "flow" else SHIFTS
+    return {**{key: value for key, value in kept.items() if key not in unread}, **meaning}
 
 
-def class_of(config: Mapping[str, Any]) -> str | None:
-    """Return the class that made a configuration: it wrote its own entries first, and all of them; None if none did."""
+def classes_of(config: Mapping[str, Any]) -> list[str]:
+    """Return the classes that may have made a configuration: they write their own entries first, and all of them.
+
+    Several take the same entries and mean the same by them. Schedulers of diffusers that mean nothing here are only
+    looked at where no other fits.
+    """
     keys = [key for key in config if not key.startswith("_")]
     if "method_options" in keys:
-        return "NumdiffScheduler"
-    best: tuple[int, str | None] = (0, None)
-    for short in (*CONVENTION_OF, *REFUSED):
-        takes = _parameters(f"{short}Scheduler") or {}
-        if len(takes) > best[0] and set(keys[: len(takes)]) == set(takes):
-            best = (len(takes), f"{short}Scheduler")
-    return best[1]
+        return ["NumdiffScheduler"]
+    for known in ([f"{short}Scheduler" for short in (*CONVENTION_OF, *REFUSED)], _others()):
+        found: dict[int, list[str]] = {}
+        for name in known:
+            takes = _parameters(name)
+            if takes and set(keys[: len(takes)]) == set(takes):
+                found.setdefault(len(takes), []).append(name)
+        if found:
+            return found[max(found)]
+    return []
+
+
+def _others() -> list[str]:
+    import diffusers
+
+    known = {f"{short}Scheduler" for short in (*CONVENTION_OF, *REFUSED)}
+    return [name for name in dir(diffusers) if name.endswith("Scheduler") and name not in known]
 
 
 @cache
@@ -119,6 +168,12 @@ def _meaning(short: str, values: Mapping[str, Any], kept: Mapping[str, Any]) -> 
     """Return what the class itself means, in entries of ours."""
     convention = CONVENTION_OF.get(short, "ddim")
     found: dict[str, Any] = {"convention": convention, "process": _process(short, values)}
+    if short in LINSPACE:
+        found["timestep_spacing"] = "linspace"
+    if short in KEEPING:
+        found["clip_keeps_noise"] = True
+    if short in NEVER_CLIPPING:
+        found["clip_sample"] = False
     if values.get("stochastic_sampling"):
         raise ValueError(
             "stochastic_sampling=True adds noise at every step, which is part of a method here: set it to False and "
@@ -179,7 +234,15 @@ def with_options(config: dict[str, Any], changes: dict[str, Any], own: set[str])
     given = changes.pop("method_options", None)
     if flat or given is not None or not same:
         changes["method_options"] = {**(before if given is None else {}), **(given or {}), **flat} or None
+    if "combine" in known and not ours and _combines_v({**config, **changes}):
+        changes["method_options"] = {"combine": "v", **(changes.get("method_options") or {})}
     return changes
+
+
+def _combines_v(config: Mapping[str, Any]) -> bool:
+    """Whether it is PNDMScheduler's for a network that predicts v, whose raw outputs that combines."""
+    made = [config["_class_name"]] if config.get("_class_name") else classes_of(config)
+    return made == ["PNDMScheduler"] and config.get("prediction_type") == "v_prediction"
 
 
 def entries(scheduler: type) -> set[str]:

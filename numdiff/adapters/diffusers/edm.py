@@ -19,7 +19,7 @@ import numpy as np
 from numdiff import parameterizations
 from numdiff.adapters.diffusers import spacing
 from numdiff.adapters.diffusers.flow import Opposite
-from numdiff.adapters.diffusers.grids import Process, without_idle_step
+from numdiff.adapters.diffusers.grids import Process
 from numdiff.elementary import Number, exp, log
 from numdiff.grids.checks import decreasing, numbers
 from numdiff.level import Level
@@ -104,7 +104,7 @@ class Karras(Process):
         options = (settings.rho,) if name == "karras" else ()
         sigma = spacing.RHO_RULES[name](self.high, self.low, steps, *options)
         last = 0.0 if self.ends_at_zero(settings) else self.low
-        return without_idle_step(self._levels(np.append(sigma, last)))
+        return self._levels(np.append(sigma, last))
 
     def levels_of(self, rho: np.ndarray, settings: Any, rule: str = "") -> tuple[Level, ...]:
         """Return levels at falling sigmas."""

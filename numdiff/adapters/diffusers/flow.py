@@ -11,7 +11,8 @@ The levels are sigmas in [0, 1], falling. From N evenly spaced ones, or those th
 
 The evenly spaced ones run from 1 to the shifted 1/T, which is shifted again (as in FlowMatchEulerDiscreteScheduler). In
 the conventions "dpmsolver" and "unipc" they are those of DPMSolverMultistepScheduler and UniPCMultistepScheduler with
-``use_flow_sigmas``, whose timesteps are cut down to integers.
+``use_flow_sigmas``, whose timesteps are cut down to integers. (DEISMultistepScheduler with ``use_flow_sigmas`` stops at
+its last sigma before the clean end, 0.3 with eight steps and a shift of 3; here the run goes on to 0.)
 
 Methods that combine noise predictions cannot start at sigma = 1, where x is noise and nothing else; ``sigma_max`` moves
 the first level below it, to 0.999 say (UniPCMultistepScheduler takes 1 - 1e-6).
@@ -22,18 +23,22 @@ the first level below it, to 0.999 say (UniPCMultistepScheduler takes 1 - 1e-6).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from diffusers.utils import logging
 
 from numdiff.adapters.diffusers import spacing
 from numdiff.adapters.diffusers.grids import Process
+from numdiff.grids.checks import count as positive
 from numdiff.grids.checks import decreasing, numbers
 from numdiff.level import Level
 from numdiff.methods.checks import choice
 from numdiff.parameterizations import Prediction
 from numdiff.schedules import Flow
+
+logger = logging.get_logger(__name__)
 
 SHIFTS = ("exponential", "linear")
 NEAR_ONE = 1e-6
@@ -66,7 +71,7 @@ class FlowMatching(Process):
 
     def __init__(self, settings: Any, prediction: Prediction) -> None:
         super().__init__(settings)
-        self.count = int(settings.num_train_timesteps)
+        self.count = positive(settings.num_train_timesteps, "num_train_timesteps")
         self.schedule: Flow = Flow(time_scale=float(self.count))
         self.prediction = Opposite(prediction) if settings.invert_sigmas else prediction
         self.convention = spacing.convention(settings.convention)
@@ -132,6 +137,11 @@ class FlowMatching(Process):
             with np.errstate(divide="ignore"):
                 sigma = scale / (scale + (1 / sigma - 1))
         if settings.shift_terminal:
+            if len(sigma) < 2:
+                raise ValueError(
+                    f"shift_terminal = {settings.shift_terminal} puts the last sigma there and keeps the first at 1, "
+                    "which takes at least 2 steps, got 1"
+                )
             rest = 1 - sigma
             sigma = 1 - rest * ((1 - settings.shift_terminal) / rest[-1])
         return sigma
@@ -175,23 +185,43 @@ class FlowMatching(Process):
             return self._levels(settings, 1 / (1 + 1 / rho), rule)
 
     def given(self, settings: Any, timesteps: Any, sigmas: Any, mu: float | None) -> tuple[Level, ...]:
-        """Return the levels of sigmas, to which the shift is applied, or of the network's own timesteps, which stay.
+        """Return the levels of sigmas, to which the shift is applied.
+
+        Timesteps without sigmas are T sigma. The network is told them as they are, and the sample has their shifted
+        sigmas, as FlowMatchEulerDiscreteScheduler has it, which warns that the two may not belong together. With both,
+        the sigmas are shifted too, and the network is told the timesteps (CogView4).
 
         Raises
         ------
         ValueError
-            For lists that do not fall strictly or leave the range.
+            For lists that do not fall strictly, leave the range or differ in length.
         """
-        if timesteps is not None:
-            times = numbers(timesteps, "timesteps")
-            sigma = 1 - times / self.count if settings.invert_sigmas else times / self.count
-            decreasing(sigma, "timesteps / num_train_timesteps")
-            return self._finished(settings, sigma, None, "")
+        told = None if timesteps is None else numbers(timesteps, "timesteps")
+        if sigmas is None:
+            sigmas = self._sigmas_told(settings, told)
         values = numbers(sigmas, "sigmas")
         decreasing(values, "sigmas")
         clean = bool(values[-1] == 0)
+        if told is not None and len(told) != len(values):
+            raise ValueError(f"timesteps and sigmas must be as many, got {len(told)} and {len(values)}")
         values = self.shifted(settings, values[:-1] if clean else values, mu)
-        return self._finished(settings, values, spacing.rule_name(settings), "flow" if self.convention.extra else "")
+        rule = "flow" if self.convention.extra else ""
+        levels = self._finished(settings, values, spacing.rule_name(settings), rule)
+        if told is None:
+            return levels
+        return tuple(replace(level, model_time=t) for level, t in zip(levels, (*told.tolist(), 0.0), strict=False))
+
+    def _sigmas_told(self, settings: Any, told: np.ndarray | None) -> np.ndarray:
+        """Return the sigmas, before they are shifted, of which the network is told."""
+        sigma = np.asarray(told) / self.count
+        decreasing(1 - sigma if settings.invert_sigmas else sigma, "timesteps / num_train_timesteps")
+        if settings.shift != 1 or settings.use_dynamic_shifting or settings.shift_terminal:
+            logger.warning(
+                "timesteps= without sigmas=: the network is told the timesteps as they are, but the noise levels are "
+                "those of timesteps / num_train_timesteps after the shift; pass sigmas= for levels and timesteps that "
+                "belong together."
+            )
+        return 1 - sigma if settings.invert_sigmas else sigma
 
     def named(self, settings: Any, steps: int, name: str) -> tuple[Level, ...]:
         """Return a grid of `numdiff.grids` from sigma = 1 - 1/T, where the log-SNR is finite, and then 0."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
+from numdiff.adapters.diffusers import spacing
 from numdiff.adapters.diffusers.running import Plan, Run, position, same
 
 
@@ -19,6 +21,8 @@ class Forward:
     """
 
     timesteps: torch.Tensor
+    config: Any
+    _reset: Callable[[], None]
     _plan: Plan | None
     _run: Run | None
     _begin_index: int | None
@@ -26,14 +30,35 @@ class Forward:
     _tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]]
     _step_index: int | None
 
+    def _at_rest(self) -> None:
+        """Be as a new scheduler: ``timesteps`` are all entries of the table, or as many levels of another process."""
+        table = self._process.table()
+        if table is not None:
+            abar = np.asarray(table)
+            self.timesteps = torch.from_numpy(np.arange(len(abar))[::-1].copy())
+            self.sigmas = torch.from_numpy(np.append(spacing.table_rho(table)[::-1], 0.0)).float()
+            self.alphas_cumprod = torch.from_numpy(abar).float()
+            self.betas = torch.from_numpy(1 - abar / np.append(1.0, abar[:-1])).float()
+        else:
+            levels = self._process.rest(self.config)
+            self.timesteps = torch.tensor([level.model_time for level in levels[:-1]], dtype=torch.float32)
+            self.sigmas = torch.tensor([self._process.sigma(level) for level in levels])
+        self._reset()
+
     def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: Any) -> torch.Tensor:
         """Return alpha_t x_0 + sigma_t eps at `timesteps`, shape (batch,), (1,) or ().
 
         Raises
         ------
+        TypeError
+            For samples or noise that are no floating-point tensors.
         ValueError
             For timesteps outside of the schedule's range, on the CPU.
         """
+        for name, value in (("original_samples", original_samples), ("noise", noise)):
+            if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+                what = value.dtype if isinstance(value, torch.Tensor) else type(value).__name__
+                raise TypeError(f"{name} must be a floating-point tensor, not {what}; convert it before")
         alpha, sigma = self._scales(timesteps, original_samples)
         return alpha * original_samples + sigma * noise
 

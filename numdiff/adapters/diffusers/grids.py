@@ -34,6 +34,10 @@ SAME = 1e-6
 """Two levels whose rho differ by less than this, relative, are one: a step between them does nothing."""
 
 
+HAIR = 1e-5
+"""How far, relative, an idle step goes where it is made."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """N + 1 levels from noise to data, and what a search found beside them.
@@ -156,23 +160,31 @@ def choose(
     """
     if steps is None:
         levels = process.given(settings, timesteps, sigmas, mu)
-        return Grid(levels, len(levels) - 1)
+        return Grid(without_idle_step(levels, process, settings, method), len(levels) - 1)
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
         raise ValueError(f"num_inference_steps must be an integer of at least 1, got {steps!r}")
+    if settings.timesteps == OPTIMIZED:
+        return _optimized(process, settings, method, int(steps))
+    levels = _named(process, settings, int(steps), mu)
+    return Grid(without_idle_step(levels, process, settings, method), int(steps))
+
+
+def _named(process: Process, settings: Any, steps: int, mu: float | None) -> tuple[Level, ...]:
     name = settings.timesteps
     if name is not None and name not in NAMES:
         suggest(name, NAMES, "timesteps")
-    if name == OPTIMIZED:
-        return _optimized(process, settings, method, int(steps))
-    if name in spacing.RHO_RULES:
-        return Grid(process.spaced(settings, int(steps), name, mu), int(steps))
     if name in NAMED:
-        return Grid(process.named(settings, int(steps), name), int(steps))
-    rule = spacing.rule_name(settings) if name is None else None
-    return Grid(process.spaced(settings, int(steps), rule, mu), int(steps))
+        return process.named(settings, steps, name)
+    rule = name if name in spacing.RHO_RULES else spacing.rule_name(settings) if name is None else None
+    return process.spaced(settings, steps, rule, mu)
 
 
 def _optimized(process: Process, settings: Any, method: Method, steps: int) -> Grid:
+    if method.stochastic:
+        raise ValueError(
+            f"timesteps={OPTIMIZED!r} compares where runs end, and {method} adds noise, which moves that; take another "
+            "name, such as timesteps='karras', or None, or a deterministic method"
+        )
     result = _searched(method, process.schedule, steps, process.ends_at_zero(settings), process.preset)
     with np.errstate(over="ignore"):
         rho = np.exp(-np.asarray(result.log_snr))
@@ -193,11 +205,16 @@ def _searched(method: Method, schedule: Schedule, steps: int, final_zero: bool, 
     return numdiff.optimize.timesteps(method, schedule, steps, final_zero=final_zero)
 
 
-def without_idle_step(levels: Sequence[Level]) -> tuple[Level, ...]:
+def without_idle_step(levels: Sequence[Level], process: Process, settings: Any, method: Method) -> tuple[Level, ...]:
     """Return the levels less the last, where it is where the one before is: an evaluation there would change nothing.
 
     DDIMScheduler with ``set_alpha_to_one=False`` and ``steps_offset=0`` makes such a step, and DEIS on Karras sigmas.
+    A method with a corrector, UniPC, does change the sample by an evaluation there: for it the last level goes below
+    the other by a hair.
     """
-    if len(levels) > 2 and abs(levels[-1].rho - levels[-2].rho) <= SAME * levels[-2].rho:
+    if len(levels) < 3 or abs(levels[-1].rho - levels[-2].rho) > SAME * levels[-2].rho:
+        return tuple(levels)
+    if not getattr(method, "corrected_points", 0):
         return tuple(levels[:-1])
-    return tuple(levels)
+    rho = float(levels[-2].rho)
+    return (*levels[:-1], process.levels_of(np.array([rho, rho * (1 - HAIR)]), settings)[-1])

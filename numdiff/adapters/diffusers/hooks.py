@@ -7,18 +7,29 @@ kind, so that every method can have it, with one evaluation and no state:
 - ``thresholding``: with s the ``dynamic_thresholding_ratio`` quantile of |x_0| of each sample, between 1 and
   ``sample_max_value``, x_0 is clipped to [-s, s] and divided by s (Saharia et al. 2022, arXiv:2205.11487, section 2.3).
 
-DDIMScheduler clips x_0 and goes on with the noise that the network predicted, unless ``use_clipped_model_output=True``;
-here, as in DPM-Solver++, the noise is the one that belongs to the clipped x_0, as with that option.
+The noise is then the one that belongs to the changed x_0, as in DPM-Solver++. DDIMScheduler, unless it is told
+``use_clipped_model_output=True``, goes on with the noise that the network predicted; with c the changed x_0, primes for
+where the step ends and r = alpha sigma'/sigma,
+
+    x' = alpha' c + sigma' (x - alpha x_0)/sigma
+       = (sigma'/sigma) x + (alpha' - r) (c + w (c - x_0)),    w = r/(alpha' - r)
+
+which is a DDIM step with c + w (c - x_0) for x_0. That is done with ``clip_keeps_noise``, for DDIM alone: a method that
+combines several evaluations has no such step. `from_config` sets it for configurations of DDIMScheduler.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from numdiff.level import Level
+from numdiff.methods.adams import AdamsBashforth
+from numdiff.methods.base import Method
+from numdiff.methods.scheme import Scheme
 from numdiff.parameterizations import coefficients
 
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -55,7 +66,7 @@ def thresholded(x: torch.Tensor, ratio: float, largest: float) -> torch.Tensor:
     return (flat.clamp(-s, s) / s).reshape(x.shape).to(x.dtype)
 
 
-def around(settings: Any, levels: list[Level], prediction: Any) -> list[Callable[[Any, Any], Any]] | None:
+def around(settings: Any, scheme: Scheme, prediction: Any) -> list[Callable[[Any, Any], Any]] | None:
     """Return for each evaluation the function of (prediction, sample) that changes its x_0; None where nothing is done.
 
     Raises
@@ -64,7 +75,32 @@ def around(settings: Any, levels: list[Level], prediction: Any) -> list[Callable
         Where the prediction does not determine x_0: noise at alpha = 0.
     """
     function = change(settings)
-    return None if function is None else [_wrapped(function, level, prediction) for level in levels]
+    if function is None:
+        return None
+    if settings.clip_keeps_noise and is_ddim(scheme.method):
+        pairs = itertools.pairwise(scheme.levels)
+        return [_wrapped(_with_noise(function, start, end), start, prediction) for start, end in pairs]
+    levels = [level for tableau in scheme for level in tableau.levels if level is not None]
+    return [_wrapped(function, level, prediction) for level in levels]
+
+
+def is_ddim(method: Method) -> bool:
+    """Whether steps are DDIM's: one evaluation of noise or data, kept over the step."""
+    if not isinstance(method, AdamsBashforth) or method.points != 1 or method.stochastic:
+        return False
+    return method.formulation is None or method.formulation.prediction in ("noise", "data")
+
+
+def _with_noise(function: Change, start: Level, end: Level) -> Change:
+    """Return the x_0 whose DDIM step goes to the changed x_0 and keeps the noise."""
+    kept = float(start.alpha * end.sigma / start.sigma)
+    w = kept / (float(end.alpha) - kept)
+
+    def changed(x: torch.Tensor) -> torch.Tensor:
+        clean = function(x)
+        return clean + w * (clean - x)
+
+    return changed
 
 
 def _wrapped(function: Change, level: Level, prediction: Any) -> Callable[[Any, Any], Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from numdiff._names import suggest
+from numdiff.adapters.diffusers import spacing
 from numdiff.adapters.diffusers.edm import Karras
 from numdiff.adapters.diffusers.flow import FlowMatching
-from numdiff.adapters.diffusers.grids import Process
+from numdiff.adapters.diffusers.grids import NAMES, Process
 from numdiff.adapters.diffusers.table import Table
 from numdiff.methods.checks import choice
 from numdiff.parameterizations import get
@@ -15,6 +17,29 @@ PREDICTIONS = {"epsilon": "noise", "sample": "data", "v_prediction": "v", "flow_
 """What diffusers calls a prediction, and what it is called here."""
 
 PROCESSES = (None, "table", "flow", "edm")
+
+
+VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range")
+"""What configurations say of the noise that a network was trained with; two of them widen its output."""
+
+CHOICES = {
+    "start": ("lower", "runge-kutta"),
+    "timestep_spacing": spacing.SPACINGS,
+    "timestep_rounding": (None, *spacing.ROUNDINGS),
+    "variance_type": (None, *VARIANCES),
+    "accumulate": (None, "float32", "float64"),
+}
+"""What entries of a configuration may be."""
+
+
+def check_names(settings: Any) -> None:
+    """Raise ValueError for an entry that names what does not exist, with the nearest that does."""
+    if settings.prediction_type not in PREDICTIONS:
+        suggest(settings.prediction_type, PREDICTIONS, "prediction_type")
+    for name, known in CHOICES.items():
+        choice(name, getattr(settings, name), known)
+    if settings.timesteps is not None and settings.timesteps not in NAMES:
+        suggest(settings.timesteps, NAMES, "timesteps")
 
 
 def make(settings: Any) -> Process:
@@ -42,5 +67,10 @@ def make(settings: Any) -> Process:
         )
     if name == "table" and settings.use_flow_sigmas:
         raise ValueError("use_flow_sigmas=True contradicts process='table'; use process='flow' or None")
+    if settings.sigma_data is not None:
+        raise ValueError(
+            f"sigma_data = {settings.sigma_data} belongs to networks with Karras's preconditioning, and the process is "
+            f"{name!r}; leave it out, or set process='edm'"
+        )
     prediction = get(PREDICTIONS[settings.prediction_type])
     return FlowMatching(settings, prediction) if name == "flow" else Table(settings, prediction)

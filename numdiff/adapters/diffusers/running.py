@@ -219,7 +219,7 @@ class Run:
         self.narrow = sample.dtype
         self.wide = wide if wide is not None and wide is not sample.dtype else None
         self.given: Any = sample
-        self.hooks = hooks.around(settings, list(plan.levels), plan.prediction)
+        self.hooks = hooks.around(settings, plan.scheme, plan.prediction)
         self.check = check == "auto" and sample.device.type == "cpu"
         self.sums: list[torch.Tensor] | None = [] if check == "end" else None
         self.pointer, self.width = 0, 0

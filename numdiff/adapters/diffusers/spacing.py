@@ -10,9 +10,9 @@ of them built in, here it is an entry of the configuration:
 - "dpmsolver" (DPM-Solver, UniPC, DEIS, SA-Solver): N + 1 entries of which the last is dropped; the rules below run over
   the whole table.
 
-DDIMScheduler and DDPMScheduler do not step to the next timestep of their list but by the whole part of T/N, so with
-"linspace", and with "trailing" where N does not divide T, they arrive beside it and go on as if they had not. Here a
-step ends where the next begins; the samples agree with theirs wherever the list has that spacing.
+DDIMScheduler, DDPMScheduler and PNDMScheduler do not step to the next timestep of their list but by the whole part of
+T/N, so with "linspace", and with "trailing" where N does not divide T, they arrive beside it and go on as if they had
+not. Here a step ends where the next begins; the samples agree with theirs wherever the list has that spacing.
 
 The rules in rho, from rho_max to rho_min: Karras et al. (2022), uniform in rho^(1/7); exponential, uniform in log rho;
 beta, the quantiles of the Beta(0.6, 0.6) distribution (Lee et al. 2024, arXiv:2407.12173); Lu et al. (2022), uniform
@@ -140,7 +140,15 @@ def _inside(values: np.ndarray, count: int, what: str) -> np.ndarray:
 
 
 def karras(high: float, low: float, steps: int, exponent: float = 7.0) -> np.ndarray:
-    """Return `steps` falling values uniform in the 1/exponent-th power."""
+    """Return `steps` falling values uniform in the 1/exponent-th power.
+
+    Raises
+    ------
+    ValueError
+        For an exponent that is not positive.
+    """
+    if not 0 < exponent < math.inf:
+        raise ValueError(f"rho, the exponent of the karras rule, must be positive, got {exponent}; 7 is usual")
     first, last = high ** (1 / exponent), low ** (1 / exponent)
     return np.asarray(_exact_ends((first + np.linspace(0, 1, steps) * (last - first)) ** exponent, high, low))
 

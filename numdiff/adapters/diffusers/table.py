@@ -2,8 +2,9 @@
 
 A scheduler in sigma/alpha (Euler, Heun) works on x_t/alpha, which it multiplies with alpha for the network in
 ``scale_model_input``. Here the sample stays x_t: nothing is scaled, and the same latents come out at the end, where
-alpha = 1. What such a scheduler starts from is its first sigma times noise, alpha times which is sigma_t: slightly less
-than the 1 of the others. ``init_noise="level"`` says so; `from_config` sets it for their configurations.
+alpha = 1; with ``final_sigmas_type="sigma_min"`` theirs is x/alpha and ours x, 4e-4 less at the first entry of Stable
+Diffusion's table. What such a scheduler starts from is its first sigma times noise, alpha times which is sigma_t:
+slightly less than the 1 of the others. ``init_noise="level"`` says so; `from_config` sets it for their configurations.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 import numdiff.grids
 from numdiff.adapters.diffusers import spacing, tables
-from numdiff.adapters.diffusers.grids import Process, without_idle_step
+from numdiff.adapters.diffusers.grids import Process
 from numdiff.grids.checks import decreasing, numbers
 from numdiff.level import Level
 from numdiff.methods.checks import choice
@@ -41,6 +42,12 @@ class Table(Process):
         choice("final_sigmas_type", settings.final_sigmas_type, FINALS)
         choice("init_noise", settings.init_noise, INIT_NOISES)
         spacing.rule_name(settings)
+        for name, default in (("shift", 1), ("use_dynamic_shifting", False), ("shift_terminal", None)):
+            if getattr(settings, name) != default:
+                raise ValueError(
+                    f"{name} = {getattr(settings, name)!r} places the noise levels of flow matching, and this is a "
+                    "table of noise levels; leave it out, or set prediction_type='flow_prediction'"
+                )
 
     @cached_property
     def rho(self) -> np.ndarray:
@@ -101,15 +108,15 @@ class Table(Process):
         if (times == np.round(times)).all():
             level = self.schedule.level
             found = [level(t) for t in self.schedule.from_model_time(times).tolist()]
-            return without_idle_step([*found, self._last(settings)])
+            return (*found, self._last(settings))
         rho = np.interp(times, np.arange(self.schedule.N), self.rho)
-        return without_idle_step([*self._levels(rho, times), self._last(settings)])
+        return (*self._levels(rho, times), self._last(settings))
 
     def _last(self, settings: Any) -> Level:
         return self.schedule.level(0.0 if self.ends_at_zero(settings) else self.schedule.t_end)
 
     def _finished(self, settings: Any, rho: np.ndarray, rule: str) -> tuple[Level, ...]:
-        return without_idle_step([*self.levels_of(rho, settings, rule), self._last(settings)])
+        return (*self.levels_of(rho, settings, rule), self._last(settings))
 
     def levels_of(self, rho: np.ndarray, settings: Any, rule: str = "") -> tuple[Level, ...]:
         """Return levels at falling values of rho, whose times the network is told as the convention rounds them."""

@@ -78,10 +78,15 @@ def betas(count: int, start: float, end: float, rule: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        For an unknown rule, with the nearest known one.
+        For an unknown rule, with the nearest known one; for fewer than two entries, and variances outside (0, 1).
     """
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 2:
+        raise ValueError(f"num_train_timesteps must be an integer of at least 2, the table's entries, got {count!r}")
     if rule not in RULES:
         suggest(rule, RULES, "beta_schedule (pass trained_betas for another table)")
+    for name, value in (("beta_start", start), ("beta_end", end)) if rule not in ALPHA_BARS else ():
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)) or not 0 < value < 1:
+            raise ValueError(f"{name} must be a number in (0, 1), a variance of noise, got {value!r}")
     if rule == "linear":
         return np.linspace(start, end, count)
     if rule == "scaled_linear":

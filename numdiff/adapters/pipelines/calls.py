@@ -8,7 +8,8 @@ or paints within a mask, where one is given and diffusers' AutoPipeline knows th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numdiff.adapters.pipelines.generate import parameters
@@ -69,6 +70,30 @@ def fitted(pipe: Any, wanted: dict[str, Any], spelt: Callable[[str], str] = str)
     return pipe, asked
 
 
+def check_classes(pipe: Any, labels: Sequence[int], spelt: Callable[[str], str] = str) -> None:
+    """Refuse classes that a pipeline does not have; its network would look beyond the end of a table.
+
+    Parameters
+    ----------
+    pipe
+        A pipeline of diffusers, whose call takes class_labels.
+    labels
+        What they shall be.
+    spelt
+        As in `fitted`.
+
+    Raises
+    ------
+    ValueError
+        With the first that is none.
+    """
+    config = getattr(getattr(pipe, "transformer", None), "config", None)
+    count: Any = getattr(config, "num_embeds_ada_norm", None)
+    for label in labels if count is not None else ():
+        if not 0 <= label < count:
+            raise ValueError(f"{spelt('class_labels')} {label} is no class of this pipeline; it draws 0 to {count - 1}")
+
+
 def _given(name: str, asked: dict[str, Any], takes: Any) -> bool:
     """Tell whether an argument is there, or there in another form, or may be left out."""
     if name in asked or f"{name}_embeds" in asked or f"{name}_latents" in asked:
@@ -102,6 +127,13 @@ def _refuse(pipe: Any, name: str, spelt: Callable[[str], str]) -> None:
 def _sized(pipe: Any, asked: dict[str, Any], size: tuple[int, int], spelt: Callable[[str], str]) -> dict[str, Any]:
     """Return the arguments that a size decides."""
     width, height = size
+    unit = _unit(pipe)
+    if width % unit or height % unit:
+        near = "x".join(str(max(unit, round(side / unit) * unit)) for side in size)
+        raise ValueError(
+            f"{spelt('size')} {width}x{height}: width and height of {type(pipe).__name__} are multiples of {unit}; "
+            f"use {near}"
+        )
     found: dict[str, Any] = {}
     if {"height", "width"} <= set(parameters(pipe)):
         found = {"height": height, "width": width}
@@ -112,6 +144,22 @@ def _sized(pipe: Any, asked: dict[str, Any], size: tuple[int, int], spelt: Calla
         if name in asked:
             found[name] = _resized(asked[name], size, filtered)
     return found
+
+
+def _unit(pipe: Any) -> int:
+    """Return what width and height must be multiples of: an autoencoder's factor times the side of a patch.
+
+    Pipelines with a UNet ask for multiples of 8 whatever their autoencoder does; Flux's packs its latents two by two,
+    which its image processor knows and its transformer does not.
+    """
+    if getattr(pipe, "vae", None) is None:
+        return 1
+    scale = getattr(pipe, "vae_scale_factor", 1)
+    if getattr(pipe, "unet", None) is not None:
+        return math.lcm(8, scale)
+    patch = getattr(getattr(getattr(pipe, "transformer", None), "config", None), "patch_size", None)
+    processor = getattr(getattr(pipe, "image_processor", None), "config", {})
+    return math.lcm(scale * (patch if isinstance(patch, int) else 1), processor.get("vae_scale_factor", 1))
 
 
 def _resized(image: Any, size: tuple[int, int], filtered: str) -> Any:

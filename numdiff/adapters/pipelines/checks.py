@@ -144,10 +144,7 @@ def weights(pipeline: Index, *, variant: str | None = None, allow_pickle: bool =
         For a part without its folder or its weights, for pickles, and for files that were cut short.
     """
     found: list[Path] = []
-    for name in pipeline.parts:
-        folder = pipeline.folder / name
-        if not folder.is_dir():
-            raise PipelineError(f"{pipeline.folder} lacks the folder {name}, a part of {pipeline.kind}; {_AGAIN}")
+    for folder in _folders(pipeline):
         if (folder / "config.json").is_file():
             read_json(folder / "config.json")
         found += _of_part(folder, variant, allow_pickle)
@@ -155,6 +152,14 @@ def weights(pipeline: Index, *, variant: str | None = None, allow_pickle: bool =
         if path.suffix == ".safetensors":
             whole(path)
     return found
+
+
+def _folders(pipeline: Index) -> list[Path]:
+    """Return the folders of the parts, which must be there."""
+    for name in pipeline.parts:
+        if not (pipeline.folder / name).is_dir():
+            raise PipelineError(f"{pipeline.folder} lacks the folder {name}, a part of {pipeline.kind}; {_AGAIN}")
+    return [pipeline.folder / name for name in pipeline.parts]
 
 
 def _of_part(folder: Path, variant: str | None, allow_pickle: bool) -> list[Path]:
@@ -237,9 +242,14 @@ def fingerprint(pipeline: Index) -> dict[str, dict[str, Any]]:
 
     Of a file above `WHOLE` bytes the hash is of 32 pieces of a mebibyte, evenly spaced from its first to its last byte,
     under the name "sha256_of_samples": reading all of a large model would take longer than drawing an image.
+
+    Raises
+    ------
+    PipelineError
+        For a part without its folder.
     """
     found = {}
-    for folder in (pipeline.folder, *(pipeline.folder / name for name in pipeline.parts)):
+    for folder in (pipeline.folder, *_folders(pipeline)):
         paths = [path for path in folder.iterdir() if path.suffix in (".json", ".txt", ".model", *WEIGHTS)]
         for path in sorted(paths):
             if path.is_file():

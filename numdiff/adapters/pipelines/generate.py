@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -49,12 +51,15 @@ class Drawn:
         Wall-clock seconds of the call.
     flagged
         Whether a safety checker blackened each image.
+    steps
+        How many steps of the scheduler's grid were taken, or None where it does not say.
     """
 
     images: list[np.ndarray]
     nfe: int
     seconds: float
     flagged: list[bool]
+    steps: int | None = None
 
 
 def generate(pipe: Any, seeds: Sequence[int], *, scheduler: Any = None, **call: Any) -> list[np.ndarray]:
@@ -116,9 +121,26 @@ def draw(
         except (RuntimeError, MemoryError) as error:
             _explain(error, len(seeds))
         watch.check()
+        steps = _steps(pipe.scheduler)
     images = _images(output, pipe, watch)
     flags = getattr(output, "nsfw_content_detected", None) or [False] * len(images)
-    return Drawn(images, watch.count, time.perf_counter() - began, [bool(flag) for flag in flags])
+    return Drawn(images, watch.count, time.perf_counter() - began, [bool(flag) for flag in flags], steps)
+
+
+def _steps(scheduler: Any) -> int | None:
+    """Return how many grid steps a run took; one that began with an image began in the middle."""
+    total, begin = getattr(scheduler, "num_inference_steps", None), getattr(scheduler, "begin_index", None) or 0
+    return None if total is None else int(total) - begin // int(getattr(scheduler, "order", 1))
+
+
+def is_pipelines(error: BaseException) -> bool:
+    """Tell whether an error that `draw` raised comes from the pipeline's own code, and not from a scheduler of ours."""
+    package = str(Path(__file__).parents[2] / "_")[:-1]
+    frames = [(frame.f_code.co_filename, frame.f_code.co_name) for frame, _ in walk_tb(error.__traceback__)]
+    if (__file__, "draw") not in frames:
+        return False
+    inside = frames[len(frames) - frames[::-1].index((__file__, "draw")) :]
+    return bool(inside) and not any(name.startswith(package) for name, _ in inside)
 
 
 @contextmanager

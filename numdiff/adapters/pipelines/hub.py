@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from numdiff.adapters.pipelines.checks import PipelineError
+from numdiff.adapters.pipelines.checks import INDEX, PipelineError
 
 PATIENCE = 10.0
 """Seconds that the hub may take to answer."""
@@ -69,6 +69,8 @@ def _download(name: str, options: dict[str, Any]) -> Path:
 
 
 def _fetched(name: str, options: dict[str, Any], cached: bool) -> Path:
+    if cached:
+        _in_cache(name, options.get("revision"))
     from diffusers import DiffusionPipeline
 
     trust = {"trust_remote_code": True} if options.get("trust_remote_code") else {}
@@ -82,6 +84,14 @@ def _fetched(name: str, options: dict[str, Any], cached: bool) -> Path:
             **trust,
         )
     return Path(folder)
+
+
+def _in_cache(name: str, revision: str | None) -> None:
+    """Refuse what the cache does not have; diffusers finds that out, too, but only after seconds of imports."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache(name, INDEX, revision=revision), str):
+        raise FileNotFoundError(f"{name} is not in the hub's cache")
 
 
 def _answered(error: BaseException) -> bool:
@@ -123,7 +133,10 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def quiet(bars: bool = False) -> Iterator[None]:
-    """Silence diffusers and transformers below errors while the block runs, and their progress bars unless `bars`."""
+    """Silence diffusers and transformers while the block runs, and their progress bars unless `bars`.
+
+    What they log as an error they raise as well, or get over (a part without safetensors whose pickles are allowed).
+    """
     from diffusers.utils import logging
 
     libraries = [logging]
@@ -134,7 +147,7 @@ def quiet(bars: bool = False) -> Iterator[None]:
     before = [(one, one.get_verbosity(), one.is_progress_bar_enabled()) for one in libraries]
     try:
         for one in libraries:
-            one.set_verbosity_error()
+            one.set_verbosity(one.CRITICAL)
             if not bars:
                 one.disable_progress_bar()
         yield

@@ -28,6 +28,9 @@ from numdiff.adapters.pipelines.generate import Drawn, pixels
 
 RECORD, GRID = "run.json", "grid.png"
 FORMAT = 1
+HASHED = ("image", "mask", "pipeline")
+"""Settings that are a name and the hash of what it stands for."""
+
 SHOWN = 256
 """Most samples on the page with all of them."""
 
@@ -120,6 +123,7 @@ class Folder:
             write_atomically(self.path / self.name(index), data)
             entry = {"index": index, "file": self.name(index), "seed": self.seeds[index], "sha256": _sha256(data)}
             entry |= {"batch": [first, count], "seconds": drawn.seconds / count, "nfe": drawn.nfe}
+            entry |= {} if drawn.steps is None else {"steps": drawn.steps}
             self.record["images"].append(entry | ({"flagged": True} if drawn.flagged[offset] else {}))
             self.made.add(index)
         if time.monotonic() > self._written + 20 * self._cost:  # what it costs stays below a twentieth of the time
@@ -253,25 +257,33 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> No
     FolderError
         With the first that differs.
     """
-    for name in sorted({*before, *now} - {"seeds"}):
+    names = sorted({*before, *now} - {"seeds"}, key=lambda name: (name != "method", name))  # that decides the others
+    for name in names:
         if before.get(name) != now.get(name):
-            there, here = (_said(one.get(name)) for one in (before, now))
-            _differs(path, f"{name} {there}", f"{name} {here}")
+            _differs(path, *_words(name, before.get(name), now.get(name)))
     old, new = list(before["seeds"]), list(now["seeds"])
     if old[: len(new)] != new[: len(old)]:
         at = next(i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
-        _differs(path, f"seed {old[at]} at place {at}", f"seed {new[at]}")
+        _differs(path, f"with seed {old[at]} at place {at}", f"it is seed {new[at]}")
     if len(new) < len(old):
-        _differs(path, f"{len(old)} seeds", f"{len(new)}")
+        _differs(path, f"with {len(old)} seeds", f"it is {len(new)}")
+
+
+def _words(name: str, before: Any, now: Any) -> tuple[str, str]:
+    """Return how a setting was, "with ...", and how it is, "it is ..."."""
+    if name in HASHED and before is not None and now is not None:
+        return f"with another {name}", "it is this one"
+    there = f"without {name}" if before is None else f"with {name} {_said(before)}"
+    return there, f"{name} is not given" if now is None else f"it is {name} {_said(now)}"
 
 
 def _said(value: Any) -> str:
-    text = "not given" if value is None else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _differs(path: Path, there: str, here: str) -> None:
-    raise FolderError(f"{path} holds samples made with {there}, and now it is {here}; choose another folder for these")
+    raise FolderError(f"{path} holds samples made {there}, and now {here}; choose another folder for these")
 
 
 def _sha256(data: bytes) -> str:
