@@ -13,11 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from numdiff.guidance import ClassifierFree
 from numdiff.parameterizations import get as get_prediction
 from numdiff.schedules import Schedule
 
@@ -163,11 +165,9 @@ class Conditioned:
         """
         if self.labels.ndim and len(self.labels) != len(x):
             raise ValueError(f"x holds {len(x)} samples but there are {len(self.labels)} labels; give one label each")
-        labels = self.labels.expand(len(x))
-        null = torch.full_like(labels, self.denoiser.null)
-        if self.guidance in (0.0, 1.0):
-            return self.denoiser(x, t, labels if self.guidance else null)
-        times = torch.cat([t, t]) if isinstance(t, Tensor) and t.ndim else t
-        both = self.denoiser(torch.cat([x, x]), times, torch.cat([labels, null]))
-        conditional, unconditional = both.chunk(2)
-        return torch.lerp(unconditional, conditional, self.guidance)
+        return self._guided(x, t)
+
+    @cached_property
+    def _guided(self) -> ClassifierFree:
+        settings = self.denoiser, self.labels, self.denoiser.null, self.guidance
+        return ClassifierFree(*settings, prediction=self.prediction)
