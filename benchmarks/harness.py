@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,9 +138,28 @@ def main(
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    check_path(parser, options.json)
+    if devices:
+        check_device(parser, options.device)
     named = {name: value for name, value in vars(options).items() if name not in ("rounds", "json")}
     reports = run(options.rounds, **named)
     write(reports, environment(packages, named.get("device", "cpu")), options.json, named.get("device", "cpu"))
+
+
+def check_path(parser: argparse.ArgumentParser, path: Path | None) -> None:
+    """End with a message unless a file can be written at `path`: before the measurements, not after."""
+    if path is not None and (path.is_dir() or not os.access(path.resolve().parent, os.W_OK)):
+        parser.error(f"--json {path}: no file can be written there; give a file in a folder that exists")
+
+
+def check_device(parser: argparse.ArgumentParser, name: str) -> None:
+    """End with a message unless torch can compute on the device."""
+    import torch
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        parser.error(f"--device {name}: {str(error).splitlines()[0]}; --device cpu needs none")
 
 
 def write(reports: Sequence[Report], where: str, path: Path | None, device: str = "cpu") -> None:

@@ -3,11 +3,12 @@
 The same network is called as often by all: "bare" calls it N times on one tensor and does nothing else; the others
 sample with DPM-Solver++ 2M over the same timesteps of Stable Diffusion's table: diffusers' scheduler and
 NumdiffScheduler in a pipeline's loop, `numdiff.sample`, `numdiff.runtime.Sampler`, and on CUDA a graph of the whole
-run. ``--compile`` adds ``torch.compile(sampler, fullgraph=True)``, a graph of N copies of the network, which takes
+run. ``--compile`` adds ``sampler.compiled()``, a graph of N copies of the network, which takes
 minutes to compile, and what it must be held against, N calls of the compiled network.
 
-By default the networks are small enough for one thread of a CPU; ``--full`` takes a U-Net of Stable Diffusion's size
-and a DiT-XL/2 in bfloat16. Aim: a whole run as a CUDA graph within 2 % of N bare calls.
+Before the clock starts all but "bare" have to return one sample. By default the networks are small enough for a thread
+of a CPU; ``--full`` takes a U-Net of Stable Diffusion's size and a DiT-XL/2 in bfloat16. Aim: a whole run as a CUDA
+graph within 2 % of N bare calls.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from numdiff.runtime import Sampler, captured
 
 PAIR = PAIRS[1]
 """DPM-Solver++ 2M and diffusers' DPMSolverMultistepScheduler."""
+
+AGREE = {torch.float32: 1e-4, torch.bfloat16: 0.1}
+"""Largest difference of two samples: some roundings a step, amplified by the network."""
 
 SMALL_STEPS = 4
 """Steps where the run is compiled, or made on a CPU."""
@@ -100,6 +104,16 @@ def layouts(steps: int, device: str) -> tuple[Any, Any, nd.Scheme]:
     return peer, ours, PAIR.method.discretize(schedule, grid)
 
 
+def compare(runs: dict[str, Callable[[], Any]]) -> None:
+    """Raise unless all runs return diffusers' sample, to the rounding of its dtype."""
+    samples = {name: run() for name, run in runs.items() if not name.startswith("bare")}
+    peer = samples["diffusers"].double()
+    for name, sample in samples.items():
+        off = float((sample.double() - peer).norm() / peer.norm())
+        if not off <= AGREE[sample.dtype]:
+            raise RuntimeError(f"{name} and diffusers differ by {off:.2e}: not the same run")
+
+
 def contestants(case: Case, steps: int, device: str, compiled: bool) -> dict[str, Callable[[], float]]:
     """Return the runs of a case; each reports its seconds."""
     torch.manual_seed(0)
@@ -114,8 +128,8 @@ def contestants(case: Case, steps: int, device: str, compiled: bool) -> dict[str
         for t in times:
             model(x, t)
 
-    def looped(scheduler: Any) -> None:
-        walk(scheduler, network, x)
+    def looped(scheduler: Any) -> Tensor:
+        return walk(scheduler, network, x)
 
     runs: dict[str, Callable[[], Any]] = {
         "bare": partial(bare, network),
@@ -129,17 +143,22 @@ def contestants(case: Case, steps: int, device: str, compiled: bool) -> dict[str
         runs["CUDA graph"] = partial(captured(sampler, x), x, copy=False)
     if compiled:
         runs["bare, compiled"] = partial(bare, torch.compile(network, fullgraph=True))
-        runs["Sampler, compiled"] = partial(torch.compile(sampler, fullgraph=True), x)
+        runs["Sampler, compiled"] = partial(sampler.compiled(), x)
 
-    def timed(run: Callable[[], Any]) -> float:
+    def anew() -> None:
         for scheduler in (peer, ours):
             scheduler.set_timesteps(steps, device=device)
+
+    def timed(run: Callable[[], Any]) -> float:
+        anew()
         synchronize(device)
         start = now()
         run()
         synchronize(device)
         return now() - start
 
+    anew()
+    compare(runs)
     return {name: partial(timed, run) for name, run in runs.items()}
 
 

@@ -310,11 +310,9 @@ def _drive(
 ) -> Any:
     """Loop over the machine's questions."""
     given = _given(scheme, x, words, finite)
-    for name, function in (("exact", exact), ("callback", callback)):
+    for name, function in (("exact", exact), ("callback", callback), ("edit", edit)):
         if function is not None:
             check_callable(function, name)
-    if edit is not None:
-        check_callable(edit, "edit")
     if scheme.exact_starts and exact is None:
         raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
     *earlier, now = given

@@ -50,16 +50,16 @@ def predicted(model: Any, prediction: Any = None) -> Prediction:
     asked = get(prediction)
     if (isinstance(told, Prediction) or told in known_predictions()) and get(told) != asked:
         raise ValueError(
-            f"prediction = {_called(prediction)} contradicts the model, which says that it predicts {_called(told)} "
+            f"prediction = {spelled(asked)!r} contradicts the model, which says that it predicts {spelled(told)!r} "
             "(model.prediction); leave prediction out, or correct the model"
         )
     return asked
 
 
-def _called(prediction: Any) -> str:
-    """Return a prediction as its user wrote it: a bare name where that says all."""
+def spelled(prediction: str | Prediction) -> str | Prediction:
+    """Return a prediction by its name, where that says all."""
     plain = isinstance(prediction, Prediction) and prediction == get(prediction.name)
-    return repr(prediction.name if plain else prediction)
+    return prediction.name if plain and isinstance(prediction, Prediction) else prediction
 
 
 def _agree(ours: Schedule, theirs: Schedule) -> bool:

@@ -319,6 +319,7 @@ MISTAKES = {
     "sample ab2 --pipeline P --size 16 --out x": "'16' is not WIDTHxHEIGHT in pixels",
     "sample ab2 --pipeline P --mask P/model_index.json --out x": "--mask goes with --image, which is missing",
     "sample ab2 --pipeline P --image P/model_index.json --out x": "P/model_index.json is no image that can be read",
+    "sample ab2 --pipeline P --image x.png --strength 0.1 --steps 9 --out x": "--strength 0.1 of 9 steps is less",
     "sample ab2 --pipeline P --image absent.png --out x": "absent.png: No such file",
     "sample ab2 --pipeline P --strength 1.5 --out x": "'1.5' is not above 0 and at most 1",
     "sample ab2 --pipeline P --seeds 5-1 --out x": "runs backwards; write 1-5",

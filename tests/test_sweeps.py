@@ -1,18 +1,16 @@
 """Sweeps: every setting once, kept as it comes, wherever joblib lets it run."""
 
+import functools
 import json
-import os
-import signal
-import subprocess
 import sys
-import textwrap
-import time
+import threading
 import warnings
 
+import numpy as np
 import pytest
 
 from numdiff import provenance
-from numdiff.study import sweeps
+from numdiff.study import sweep_names, sweeps
 
 SETTINGS = [{"base": base, "power": power} for base in (2, 3) for power in (1, 2, 3)]
 EXPECTED = [{"value": 2}, {"value": 4}, {"value": 8}, {"value": 3}, {"value": 9}, {"value": 27}]
@@ -40,6 +38,11 @@ class Progress:
 
     def advance(self, text):
         self.said.append(text)
+
+
+class Held:
+    def __call__(self):
+        return 1
 
 
 def test_records_come_in_order_with_all_that_is_needed_to_read_one_alone(tmp_path):
@@ -112,6 +115,85 @@ def test_results_of_another_function_or_other_versions_are_refused(tmp_path, mon
         swept(function, SETTINGS, out=tmp_path)
 
 
+def scaled(value, by=1):
+    return value * by
+
+
+def code_of(text):
+    """Return the hash of what a text defines as f."""
+    space = {}
+    exec(text, space)
+    return sweep_names.code(space["f"])
+
+
+def test_what_a_partial_binds_belongs_to_the_function(tmp_path):
+    sweeps.run(functools.partial(scaled, by=2), [{"value": 1}], out=tmp_path)
+    for other in (scaled, functools.partial(scaled, by=100), functools.partial(scaled, by=2.0)):
+        with pytest.raises(ValueError, match=r"is a result of .*scaled\(by=2\), not of .*; give another out="):
+            sweeps.run(other, [{"value": 1}], out=tmp_path)
+    again = sweeps.run(functools.partial(functools.partial(scaled), by=2), [{"value": 1}], out=tmp_path)
+    assert [record["result"] for record in again] == [2]
+    with pytest.raises(TypeError, match=r"is a partial that binds <object object .* not plain JSON data"):
+        sweeps.run(functools.partial(scaled, by=object()), [{"value": 1}], out=tmp_path)
+
+
+@pytest.mark.parametrize("function", [lambda: 1, calls()[0], [1].count, functools.partial(lambda: 1), Held()])
+def test_a_function_without_a_name_of_its_own_is_given_one(function, tmp_path):
+    with pytest.raises(TypeError, match=r"has no name that is its own .*; give name="):
+        sweeps.run(function, [{}], out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_code_is_told_by_what_it_does():
+    text = "def f(x, k=1):\n    'Doc.'\n    return [x + k + 1 for _ in x if x in {'a', 'b', 'c'}]"
+    same = ["\n\n" + text, text.replace("Doc", "Other words"), text.replace("    return", "    # why\n    return")]
+    assert {code_of(one) for one in same} == {code_of(text)}
+    others = [
+        text.replace("k=1", "k=2"),
+        text.replace("+ 1", "+ 2"),
+        text.replace("+ k", "- k"),
+        text.replace("'b'", "'d'"),
+    ]
+    wrapped = f"import functools\n{text}\ng = f\nf = functools.wraps(g)(lambda x: 2 * g(x))"
+    assert len({code_of(one) for one in [text, *others, wrapped, wrapped.replace("+ k", "- k")]}) == 7
+
+
+def test_results_of_a_function_that_was_changed_are_refused(tmp_path, monkeypatch):
+    sweeps.run(scaled, [{"value": 1}], out=tmp_path)
+    monkeypatch.setattr(scaled, "__defaults__", (2,))
+    with pytest.raises(ValueError, match=r"was made by .*scaled before its code was changed; .* resume=False"):
+        sweeps.run(scaled, [{"value": 1}], out=tmp_path)
+    (record,) = sweeps.run(scaled, [{"value": 1}], out=tmp_path, resume=False)
+    assert record["result"] == 2
+
+
+def test_what_is_computed_and_what_is_read_are_the_same_data(tmp_path):
+    asked = []
+
+    def kinds(pair, x):
+        asked.append(pair)
+        return {"pair": pair, "tuple": (1, (2,)), "keys": {1: None}, "number": x}
+
+    settings = [{"pair": (1, 2), "x": np.float64(0.1)}]
+    first = swept(kinds, settings, out=tmp_path)
+    assert repr(first) == repr(swept(kinds, settings, out=tmp_path)) == repr([json.loads(json.dumps(first[0]))])
+    assert asked == [[1, 2]]
+    with pytest.raises(sweeps.SweepError, match="1 of 2 settings are done"):  # the two keys would become one
+        swept(lambda a: {1: "int", str(a): "text"} if a else 0, [{"a": 1}, {"a": 0}], out=tmp_path / "keys")
+
+
+def test_leaving_by_system_exit_is_a_failure_of_its_setting(tmp_path):
+    with pytest.raises(sweeps.SweepError, match=r"code=3 failed: SystemExit: 3. 1 of 2 settings are done"):
+        swept(lambda code: code and sys.exit(code), [{"code": 3}, {"code": 0}], out=tmp_path)
+
+
+def test_a_function_that_cannot_be_sent_is_refused_before_anything_starts(tmp_path):
+    lock = threading.Lock()
+    with pytest.raises(TypeError, match=r"cannot be sent to other processes .*lock.*; make what it holds"):
+        swept(lambda a: lock and a, [{"a": 1}, {"a": 2}], out=tmp_path, jobs=2)
+    assert len(swept(lambda a: lock and a, [{"a": 1}, {"a": 2}], out=tmp_path, jobs=2, backend="threading")) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [
@@ -120,8 +202,12 @@ def test_results_of_another_function_or_other_versions_are_refused(tmp_path, mon
         ([{"a": float("inf")}], {}, TypeError, r"settings\[0\] = .* is not plain JSON data"),
         ([("a", 1)], {}, TypeError, r"settings\[0\] must be a mapping"),
         ({"a": 1}, {}, TypeError, "put the one into a list"),
+        (5, {}, TypeError, "settings must be a list of mappings, got 5"),
         ([{"a": 1}], {"jobs": 0}, ValueError, "jobs must be at least 1, or -1"),
         ([{"a": 1}], {"jobs": 1.5}, TypeError, "jobs must be an int"),
+        ([{"a": 1}], {"backend": 3}, TypeError, "backend must be the name of one, such as 'loky'"),
+        ([{"a": 1}], {"progress": 3}, TypeError, r"progress must have a method advance\(text\)"),
+        ([{"a": 1}], {"name": ""}, TypeError, "name must be text"),
         ([{"a": 1}], {"backend": "lokky"}, ValueError, "backend 'lokky' cannot be used.*choose loky"),
     ],
 )
@@ -136,6 +222,8 @@ def test_a_folder_that_is_a_file_and_what_is_no_function(tmp_path):
         sweeps.run(dict, [{"a": 1}], out=tmp_path / "file")
     with pytest.raises(TypeError, match="function must be"):
         sweeps.run("dict", [{"a": 1}], out=tmp_path)
+    with pytest.raises(TypeError, match="out must be the path of a folder, got 3"):
+        sweeps.run(dict, [{"a": 1}], out=3)
     assert sweeps.run(dict, [], out=tmp_path) == []
 
 
@@ -200,96 +288,3 @@ def test_a_backend_that_returns_results_all_at_once_is_given_a_round_at_a_time(t
 
     with pytest.raises(KeyboardInterrupt, match="4 of 6"):
         swept(stopping, SETTINGS, out=tmp_path, backend="rounds", jobs=2)
-
-
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
-def measured(number):
-    if number == 3:
-        raise ArithmeticError("three")
-    return {"square": number**2, "process": os.getpid()}
-
-
-@pytest.mark.slow
-def test_processes_of_loky(tmp_path):
-    settings = [{"number": k} for k in range(5)]
-    with pytest.raises(sweeps.SweepError, match="number=3 failed: ArithmeticError: three") as caught:
-        sweeps.run(measured, settings, out=tmp_path, jobs=2)
-    results = [record["result"] for record in caught.value.records]
-    assert [one["square"] for one in results] == [0, 1, 4, 16]
-    assert os.getpid() not in {one["process"] for one in results}
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_of_two_workers(tmp_path):
-    """The client, the scheduler and the workers talk over TCP on this machine, as they would across machines."""
-    import joblib
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations in dask's own dependencies
-        from distributed import Client, LocalCluster
-
-        # each worker imports this file's directory anew; what is defined here travels by value instead
-        with (
-            LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-            ) as cluster,
-            Client(cluster),
-            joblib.parallel_config(backend="dask"),
-        ):
-            settings = [{"seconds": 0.2, "number": k} for k in range(8)]
-            records = swept(_asleep(), settings, out=tmp_path / "a")
-            with pytest.raises(sweeps.SweepError, match="number=9 failed: ArithmeticError: nine"):
-                swept(_asleep(), [*settings, {"seconds": 0, "number": 9}], out=tmp_path / "a")
-    assert [record["result"]["number"] for record in records] == list(range(8))
-    processes = {record["result"]["process"] for record in records}
-    assert len(processes) == 2
-    assert os.getpid() not in processes
-    assert len(list((tmp_path / "a").glob("*.json"))) == 9
-
-
-def _asleep():
-    def asleep(seconds, number):
-        time.sleep(seconds)
-        if number == 9:
-            raise ArithmeticError("nine")
-        return {"number": number, "process": os.getpid()}
-
-    return asleep
-
-
-@pytest.mark.slow
-def test_ctrl_c_keeps_what_processes_have_done(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        textwrap.dedent(
-            """
-            import sys, time
-            from numdiff.study import sweeps
-
-            def nap(number):
-                time.sleep(0 if number < 2 else 60)
-                return number
-
-            if __name__ == "__main__":
-                try:
-                    sweeps.run(nap, [{"number": k} for k in range(6)], out=sys.argv[1], jobs=2)
-                except KeyboardInterrupt as interrupt:
-                    print(interrupt)
-            """
-        )
-    )
-    command = [sys.executable, script, tmp_path / "out"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while len(list((tmp_path / "out").glob("*.json"))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert "2 of 6 settings are done and kept" in out, err

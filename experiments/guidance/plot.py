@@ -1,7 +1,7 @@
 """Draw and tabulate what ``run`` measured: ``python -m experiments.guidance.plot [--results FILE] [--out DIR]``.
 
 Writes OUT/guidance.png, classifier-free guidance against the scale: the median error to the reference, and the artifact
-magnitude; and OUT/tables.md, the tables of the README.
+magnitude; and OUT/tables.md, all tables, of which experiments/results/guidance.md is a copy.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def summary(result: dict[str, Any], budget: int) -> str:
     units = [u for u in result["units"] if u["kind"] == "free" and u["grid"] == grid and u["scale"] > 1]
     names = [f"{what} at {u['scale']:g}" for what in ("error", "artifacts", "agreement") for u in units]
     table = {"exact flow": [""] * len(units) + [value(u["reference"], w) for w in ("artifacts",) for u in units]}
-    table["exact flow"] += [value(u["reference"], "agreement", 2) for u in units]
-    for what, digits in (("error", 3), ("artifacts", 3), ("agreement", 2)):
+    table["exact flow"] += [value(u["reference"], "agreement") for u in units]
+    for what in ("error", "artifacts", "agreement"):
         for unit in units:
             for run in (r for r in unit["runs"] if r["budget"] == budget):
-                table.setdefault(run["solver"], []).append(value(run, what, digits))
+                table.setdefault(run["solver"], []).append(value(run, what))
     head = "| solver | " + " | ".join(names) + " |"
     rows = [f"| {name} | " + " | ".join(cells) + " |" for name, cells in table.items()]
     return "\n".join([f"**free, {budget} evaluations**", "", head, "|---" * (len(names) + 1) + "|", *rows, ""])
@@ -116,7 +116,7 @@ def judged(run: dict[str, Any]) -> str:
     """Return the cells of what the judges say."""
     if run.get("diverged"):
         return "| | | "
-    cells = [value(run, "artifacts"), f"{run['overshoot']:.3f}", value(run, "agreement", 2), value(run, "frechet", 1)]
+    cells = [value(run, "artifacts"), f"{run['overshoot']:.3f}", value(run, "agreement"), value(run, "frechet", 1)]
     return " | ".join(cells)
 
 

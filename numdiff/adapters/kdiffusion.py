@@ -250,7 +250,7 @@ def _check_call(model: Any, x: Any, extra_args: Any, callback: Any, noise_sample
     if not (extra_args is None or isinstance(extra_args, Mapping)):
         raise TypeError(f"extra_args must be a dictionary of the model's further arguments, got {extra_args!r}")
     seed = (extra_args or {}).get("seed")
-    if isinstance(seed, bool) or not (seed is None or isinstance(seed, int)):
+    if isinstance(seed, bool) or not (seed is None or hasattr(seed, "__index__")):
         raise TypeError(f"extra_args['seed'] must be a whole number, of torch's noise, got {seed!r}")
     for name, value in (("callback", callback), ("noise_sampler", noise_sampler)):
         if not (value is None or callable(value)):
@@ -340,7 +340,7 @@ def _normals(x: Tensor, seed: int | None) -> Callable[..., Tensor]:
     """Return torch's noise, and ComfyUI's for a seed, which is one higher on the CPU."""
     if seed is None:
         return lambda *_: torch.randn_like(x)
-    generator = torch.Generator(device=x.device).manual_seed(seed + (x.device.type == "cpu"))
+    generator = torch.Generator(device=x.device).manual_seed(int(seed) + (x.device.type == "cpu"))
     return lambda *_: torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
 
 

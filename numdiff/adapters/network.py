@@ -131,6 +131,8 @@ class Network(torch.nn.Module):
                 raise ValueError(
                     f"condition[{name!r}] is on {value.device} and the sample on {x.device}; use model.to(x.device)"
                 )
+            if name == "class_labels" and isinstance(value, torch.Tensor) and len(value) not in (1, len(x)):
+                raise ValueError(f"class_labels are {len(value)} and the samples {len(x)}; give one for each, or one")
         if weight is None or self.casts or not weight.is_floating_point():
             return
         wanted = self.dtype or x.dtype

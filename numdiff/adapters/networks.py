@@ -14,7 +14,7 @@ networks of Karras et al.:
     >>> schedule = nd.schedules.Discrete.stable_diffusion()
     >>> model = networks.module(Net(), schedule=schedule, prediction="v", condition={"y": torch.zeros(4, 2)})
     >>> scheme = nd.GHVB(2, 0.8).discretize(schedule, nd.grids.uniform_t(schedule, 6))
-    >>> nd.sample(scheme, model, torch.ones(4, 2), prediction=model.prediction).shape
+    >>> nd.sample(scheme, model, torch.ones(4, 2)).shape       # in the prediction that the model names
     torch.Size([4, 2])
 
 The variables that a network may be given as its time (``time=``), at a level with alpha and sigma:
@@ -112,6 +112,11 @@ def module(
         suggest(time, TIMES, "time")
     if not isinstance(time, str) and not callable(time):
         raise TypeError(f"time must be a name or a function of the level, got {time!r}")
+    if not (condition is None or isinstance(condition, Mapping)):
+        raise TypeError(f'condition must be a dictionary of keyword arguments, {{"y": labels}}, got {condition!r}')
+    for what, kind in (("dtype", dtype), ("time_dtype", time_dtype)):
+        if not (kind is None or isinstance(kind, torch.dtype)):
+            raise TypeError(f"{what} must be a type of torch's, such as torch.long, got {kind!r}")
     if call is not None and sorted(call.values()) != ["t", "x"]:
         raise ValueError(f'call must name one argument for "x" and one for "t", got {dict(call)}')
     if call is not None and set(call) & set(condition or {}):
@@ -149,7 +154,8 @@ def edm(
         inside, which is given x/sqrt(sigma^2 + sigma_data^2) and log(sigma)/4. It casts its input by itself, and the
         answer comes back in the type of the sample, float64 included.
     class_labels
-        None, whole numbers of shape (n,), or the vectors of shape (n, label_dim) that the network takes.
+        None, one whole number for all samples, whole numbers of shape (n,), or the vectors of shape (n, label_dim)
+        that the network takes.
     sigma_data
         Of the preconditioning; by default the network's attribute, or 0.5. Used where ``raw``.
     raw
@@ -169,6 +175,8 @@ def edm(
     ------
     ValueError
         For labels that the network does not have, or of another number than its label_dim.
+    TypeError
+        For labels that are truth values.
     """
     if not callable(net):
         raise TypeError(f"net must be a network, called net(x, sigma, class_labels), got {net!r}")
@@ -205,6 +213,8 @@ def sigmas(model: Network, steps: int, *, rho: float = 7.0) -> list[float]:
     list of float
         ``steps + 1`` falling sigmas, to lay a method out on: they are the schedule's times.
     """
+    if not isinstance(model, Network):
+        raise TypeError(f"model must be what networks.edm returned, got {type(model).__name__}; networks.edm(net)")
     times = torch.from_numpy(grids.karras(model.schedule, steps, rho=rho, final_zero=True)[:-1])
     rounded = getattr(model.net, "round_sigma", None)
     found = times if rounded is None else rounded(times).double().cpu().clamp(max=model.schedule.T)
@@ -217,6 +227,11 @@ def _labels(net: Any, labels: Any) -> dict[str, Any]:
         return {}
     classes = getattr(net, "label_dim", None)
     given = torch.as_tensor(labels)
+    if given.dtype == torch.bool or not given.numel():
+        what = "truth values" if given.numel() else "empty"
+        raise TypeError(f"class_labels are {what}; give whole numbers of shape (n,), or vectors of shape (n, classes)")
+    if given.ndim == 0 and not given.is_floating_point():
+        given = given[None]
     if classes == 0:
         raise ValueError("class_labels are given, but the network has none (its label_dim is 0); leave them out")
     if given.ndim == 1 and not given.is_floating_point():

@@ -154,7 +154,7 @@ def _drawn(group: Any) -> None:
         type=values.setting,
         action="append",
         metavar="NAME=VALUE",
-        help="another argument of the pipeline's call, as in --call clip_skip=1",
+        help="another argument of the pipeline's call, as in --call guidance_rescale=0.7",
     )
 
 

@@ -82,7 +82,7 @@ def produce(options: argparse.Namespace, replay: Iterable[tuple[int, int, set[in
     if options.times or options.sigmas:
         options.steps = None
     chosen(options)  # a mistake in the method is told before anything is read
-    given.check_call(options)
+    given.check(options)
     pictures = given.pictures(options)
     try:
         job = _opened(options, pictures)

@@ -241,8 +241,11 @@ def wanted(options: argparse.Namespace, pictures: dict[str, Picture]) -> dict[st
     return found | {name: _switch(value) for name, value in options.call or ()}
 
 
-def check_call(options: argparse.Namespace) -> None:
-    """Refuse a --call that is given twice, and one of what other options say."""
+def check(options: argparse.Namespace) -> None:
+    """Refuse a --call that is given twice, one of what other options say, and a strength that leaves no step."""
+    steps = options.steps or len(options.times or options.sigmas)
+    if options.strength is not None and int(steps * options.strength) < 1:  # as pipelines round it
+        raise UsageError(f"--strength {options.strength:g} of {steps} steps is less than one; use more steps")
     names = [name for name, _ in options.call or ()]
     for i, name in enumerate(names):
         if name in OWN:

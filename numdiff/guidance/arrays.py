@@ -33,20 +33,25 @@ def concatenate(parts: Sequence[Array]) -> Array:
 
 
 def per_sample(value: Any, x: Array) -> Any:
-    """Return a number as it is, and an array of one number for each sample shaped to multiply `x`.
+    """Return a number as it is, and an array of one number for each sample shaped to multiply `x`, in its dtype.
 
     Raises
     ------
-    ValueError
-        If an array has another shape than (len(x),).
+    TypeError, ValueError
+        If an array is of another library than `x`, or has another shape than (len(x),).
     """
     if not getattr(value, "ndim", 0):
         return value
+    if kind(value) != kind(x):
+        raise TypeError(
+            f"scale is a {kind(value)} array and the samples are {kind(x)}'s; convert it, such as by torch.as_tensor"
+        )
     if tuple(value.shape) != (len(x),):
         raise ValueError(
             f"scale must be one number or one for each of {len(x)} samples, got shape {tuple(value.shape)}"
         )
-    return value.reshape(-1, *(1,) * (x.ndim - 1))
+    value = value.reshape(-1, *(1,) * (x.ndim - 1))
+    return value.astype(x.dtype) if kind(x) == "numpy" else value.to(x.dtype)
 
 
 def join(parts: Sequence[Any], x: Array, name: str = "condition") -> Any:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from numdiff.guidance.arrays import Array, namespace
 
 
@@ -34,8 +36,14 @@ def artifact_magnitude(
     Raises
     ------
     ValueError
-        If the cells do not fill the last two axes.
+        If the cells do not fill the last two axes, there is no such axis, or a standard deviation is not positive.
     """
+    if not isinstance(pool, int) or pool < 1:
+        raise ValueError(f"pool must be a whole number from 1, the side of the cells, got {pool!r}")
+    if channels is not None and (channels == 0 or not -x.ndim < channels < x.ndim):
+        raise ValueError(f"channels must be one of the {x.ndim} axes of the samples after the first, got {channels!r}")
+    if not ((std if hasattr(std, "dtype") else np.asarray(std)) > 0).all():
+        raise ValueError(f"std must be positive, got {std}; leave pixels out that are the same in all data")
     z = abs((x - mean) / std)
     if channels is not None:
         z = namespace(z).amax(z, channels)

@@ -27,8 +27,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from numdiff.drivers_checks import predicted, spelled
 from numdiff.elementary import vanishes
 from numdiff.guidance.arrays import Array, namespace, per_sample
 from numdiff.guidance.calls import Calls
@@ -36,7 +38,7 @@ from numdiff.guidance.strength import Interval, Strength
 from numdiff.level import Level
 from numdiff.methods.checks import choice
 from numdiff.methods.scheme import Scheme
-from numdiff.parameterizations import Prediction, coefficients, convert, get
+from numdiff.parameterizations import Prediction, coefficients, convert
 from numdiff.schedules import Schedule
 
 Model = Callable[[Array, Any], Array]
@@ -60,7 +62,8 @@ class ClassifierGuided:
     schedule
         Of the model, or the scheme that runs.
     prediction
-        What the model predicts; the guided model predicts the same.
+        What the model predicts; the guided model predicts the same. None takes ``model.prediction`` where it says so,
+        else "noise".
     on
         "noisy" or "clean".
     backprop
@@ -73,7 +76,7 @@ class ClassifierGuided:
     Attributes
     ----------
     prediction
-        As given.
+        What it predicts, by name where that says all.
     model, fields
         The parts of a splitting method: the model, and {"condition": what the classifier adds}.
     calls : Calls
@@ -99,7 +102,7 @@ class ClassifierGuided:
         scale: Any,
         schedule: Schedule | Scheme,
         *,
-        prediction: str | Prediction = "noise",
+        prediction: str | Prediction | None = None,
         on: str = "noisy",
         backprop: bool = True,
         data_std: float = 1.0,
@@ -122,7 +125,7 @@ class ClassifierGuided:
         scale: Any,
         schedule: Schedule | Scheme,
         *,
-        prediction: str | Prediction = "noise",
+        prediction: str | Prediction | None = None,
         interval: Interval | None = None,
     ) -> ClassifierGuided:
         """Return a model guided by a known gradient: ``gradient(x, t)`` is grad_x log p(c | x), NumPy or torch.
@@ -141,29 +144,33 @@ class ClassifierGuided:
         return made
 
     def _begin(
-        self, model: Model, find: Any, scale: Any, schedule: Any, prediction: str | Prediction, interval: Any
+        self, model: Model, find: Any, scale: Any, schedule: Any, prediction: str | Prediction | None, interval: Any
     ) -> None:
         """Set what both constructors share."""
         if not callable(model):
             raise TypeError(f"model must be a function of (x, t), got {model!r}")
-        self._model, self._find, self._own, self.prediction = model, find, get(prediction), prediction
+        self._model, self._find, self._own = model, find, predicted(model, prediction)
+        self.prediction = spelled(self._own)
         self._strength = Strength(scale, interval, schedule, off=0.0)
         if self._strength.level is None:
             raise ValueError("classifier guidance needs schedule=: the gradient is weighted by sigma")
         self.calls = Calls()
+        self._classes = 0
 
     def __call__(self, x: Array, t: Any) -> Array:
         """Return the guided prediction at the samples `x`, shape (n, ...), and the model's own time `t`."""
         weight, level = self._weight(x, t)
         if weight is None:
-            return self.model(x, t)
+            return self._counted(x, t)
         prediction, gradient = self._find(x, t, level)
-        return (self.model(x, t) if prediction is None else prediction) + weight * gradient
+        return (self._counted(x, t) if prediction is None else prediction) + weight * gradient
 
     @property
     def model(self) -> Model:
         """The model without the classifier."""
-        return self._counted
+        plain = partial(self._counted)
+        plain.prediction = self.prediction  # type: ignore[attr-defined]
+        return plain
 
     @property
     def fields(self) -> dict[str, Model]:
@@ -222,6 +229,13 @@ class ClassifierGuided:
             raise TypeError(f"labels must be integers, not {labels.dtype}; convert them with .long()")
         if labels.ndim > 1 or (labels.ndim and len(labels) != len(leaf)):
             raise ValueError(f"labels must be one or have shape ({len(leaf)},), not {tuple(labels.shape)}")
+        if self._classes != logits.shape[1]:  # looked at once, since a device is waited for
+            if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= logits.shape[1]):
+                raise ValueError(
+                    f"labels must lie between 0 and {logits.shape[1] - 1}, the classes of the classifier, got "
+                    f"{labels.unique().tolist()}"
+                )
+            self._classes = logits.shape[1]
         log_p = torch.log_softmax(logits, dim=-1).gather(-1, labels.long().expand(len(leaf))[:, None])
         if not log_p.requires_grad:
             raise ValueError(

@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from numdiff.drivers_checks import predicted, spelled
 from numdiff.guidance.arrays import Array, concatenate, join, namespace, per_sample
 from numdiff.guidance.calls import Calls
 from numdiff.guidance.strength import Interval, Strength
@@ -114,7 +115,8 @@ class ClassifierFree:
         w: a number, an array of one for each sample, or a function of the half log-SNR that returns either. At the
         numbers 1 and 0 one evaluation is made, else two (one for each condition and the null).
     prediction
-        What the network predicts; the guided model predicts the same.
+        What the network predicts; the guided model predicts the same. None takes ``network.prediction`` where it says
+        so, else "noise".
     schedule
         Of the network, or the scheme that runs; needed where something depends on the noise level.
     rescale
@@ -132,7 +134,7 @@ class ClassifierFree:
     Attributes
     ----------
     prediction
-        As given.
+        What it predicts, by name where that says all.
     model, fields
         The parts of `split` with ``base="null"``: the null network and {"condition": difference}.
     calls : Calls
@@ -157,7 +159,7 @@ class ClassifierFree:
         null: Any,
         scale: Any = 1.0,
         *,
-        prediction: str | Prediction = "noise",
+        prediction: str | Prediction | None = None,
         schedule: Schedule | Scheme | None = None,
         rescale: float = 0.0,
         rescale_in: str | Prediction | None = None,
@@ -168,13 +170,13 @@ class ClassifierFree:
         for name, function in (("network", network), ("weak", weak)):
             if not callable(function) and not (name == "weak" and function is None):
                 raise TypeError(f"{name} must be a function of (x, t, condition), got {function!r}")
-        if not 0 <= rescale <= 1:
+        if not (isinstance(rescale, (int, float, np.number)) and 0 <= rescale <= 1):
             raise ValueError(f"rescale must lie between 0 and 1, got {rescale!r}")
-        self._own = get(prediction)
+        self._own = predicted(network, prediction)
         self._rescaled_in = self._own if rescale_in is None else get(rescale_in)
         if rescale and self._rescaled_in != self._own and schedule is None:
             raise ValueError("rescale_in needs schedule=, since predictions are converted at the level of the time")
-        self.prediction, self.rescale, self.batched = prediction, float(rescale), batched
+        self.prediction, self.rescale, self.batched = spelled(self._own), float(rescale), batched
         self._network, self._weak = network, weak
         several = condition if isinstance(condition, Weighted) else Weighted((condition,), (1.0,))
         self._conditions, self._weights = (null, *several.conditions), several.weights
@@ -236,6 +238,7 @@ class ClassifierFree:
             null, parts = self._evaluate(x, t, [factor * v for v in self._weights], needs_all=True)
             return self._combined(null, parts, [factor * v for v in self._weights], x) - null
 
+        model.prediction = self.prediction  # type: ignore[attr-defined]
         return model, {"condition": field}
 
     def _evaluate(self, x: Array, t: Any, weights: list[Any], needs_all: bool = False) -> tuple[Any, list[Any]]:

@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from numdiff.drivers_checks import predicted, spelled
 from numdiff.elementary import vanishes
 from numdiff.guidance.arrays import Array, namespace
 from numdiff.guidance.strength import finder
 from numdiff.methods.scheme import Scheme
-from numdiff.parameterizations import Prediction, coefficients, convert, get
+from numdiff.parameterizations import Prediction, coefficients, convert
 from numdiff.schedules import Schedule
 
 Model = Callable[[Array, Any], Array]
@@ -37,13 +38,14 @@ class OnData:
         model: Model,
         change: Callable[[Array], Array],
         schedule: Schedule | Scheme,
-        prediction: str | Prediction,
+        prediction: str | Prediction | None,
     ) -> None:
         for name, function in (("model", model), ("change", change)):
             if not callable(function):
                 raise TypeError(f"{name} must be a function, got {function!r}")
         self._model, self._change, self._level = model, change, finder(schedule)
-        self._own, self.prediction = get(prediction), prediction
+        self._own = predicted(model, prediction)
+        self.prediction = spelled(self._own)
 
     def __call__(self, x: Array, t: Any) -> Array:
         """Return the prediction at the samples `x`, shape (n, ...), and the model's own time `t`."""
@@ -59,7 +61,10 @@ class OnData:
 
 
 def on_data(
-    model: Model, change: Callable[[Array], Array], schedule: Schedule | Scheme, prediction: str | Prediction = "noise"
+    model: Model,
+    change: Callable[[Array], Array],
+    schedule: Schedule | Scheme,
+    prediction: str | Prediction | None = None,
 ) -> OnData:
     """Return a model whose predicted clean image goes through a function.
 
@@ -72,7 +77,7 @@ def on_data(
     schedule
         Of the model, or the scheme that runs.
     prediction
-        What the model predicts; the result predicts the same.
+        What the model predicts; the result predicts the same. None as in `numdiff.sample`.
 
     Raises
     ------
@@ -141,7 +146,7 @@ _MOST = 2**24
 def thresholded(
     model: Model,
     schedule: Schedule | Scheme,
-    prediction: str | Prediction = "noise",
+    prediction: str | Prediction | None = None,
     *,
     limit: float = 1.0,
     quantile: float | None = None,
@@ -156,7 +161,7 @@ def thresholded(
     schedule
         Of the model, or the scheme that runs.
     prediction
-        What the model predicts; the result predicts the same.
+        What the model predicts; the result predicts the same. None as in `numdiff.sample`.
     limit, quantile, ceiling
         As in `threshold`.
 

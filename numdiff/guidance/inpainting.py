@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from numdiff.drivers_checks import check_generator
 from numdiff.elementary import kind
 from numdiff.guidance.arrays import Array, namespace
 from numdiff.guidance.clean import OnData
@@ -57,6 +58,11 @@ class Inpainting:
         self, known: Array, mask: Array, schedule: Schedule | Scheme | None = None, *, noise: Any = None
     ) -> None:
         xp = namespace(known)
+        floating = known.dtype.kind == "f" if xp is np else known.is_floating_point()
+        if not floating:
+            raise TypeError(f"known must be floating, in the range of the samples, got {known.dtype}; convert it")
+        if not (noise is None or hasattr(noise, "shape") or type(noise).__name__ == "Generator"):
+            raise TypeError(f"noise must be an array like the samples, such as x_T, or a generator, got {noise!r}")
         if namespace(mask) is not xp:
             raise TypeError(f"mask must be an array of the library of known, {xp.__name__}, got {type(mask).__name__}")
         mask = mask.astype(known.dtype) if xp is np else mask.to(known)
@@ -66,7 +72,7 @@ class Inpainting:
             raise ValueError("known must be finite, at unknown pixels too; put 0 there")
         self.known, self.mask, self.schedule, self._noise = known, mask, schedule, noise
 
-    def wrap(self, model: Callable[[Array, Any], Array], prediction: str | Prediction = "noise") -> OnData:
+    def wrap(self, model: Callable[[Array, Any], Array], prediction: str | Prediction | None = None) -> OnData:
         """Return a model whose predicted clean image has the known pixels; guidance and thresholding go inside.
 
         Raises
@@ -88,11 +94,20 @@ class Inpainting:
         ValueError
             Without noise, or for noise of another shape than the samples'.
         """
+        self._check(x)
         return self._between(level.alpha * self.known + level.sigma * self._draw(x), x)
 
     def paste(self, x: Array) -> Array:
         """Return clean images with the known pixels in them, exactly where the mask is 1."""
+        self._check(x)
         return self._between(self.known, x)
+
+    def _check(self, x: Array) -> None:
+        for name, value in (("known", self.known), ("mask", self.mask)):
+            if _broadcast(value.shape, x.shape) != tuple(x.shape):
+                raise ValueError(
+                    f"{name} has shape {tuple(value.shape)}, which does not broadcast to the samples', {tuple(x.shape)}"
+                )
 
     def _between(self, known: Array, x: Array) -> Array:
         return self.mask * known + (1 - self.mask) * x
@@ -102,9 +117,18 @@ class Inpainting:
         if noise is None:
             raise ValueError("edit needs noise for the known pixels: Inpainting(..., noise=x_T) or a generator")
         if not hasattr(noise, "shape"):
+            check_generator(noise, x)
             return from_generator(x, noise)(0, 0)
         if tuple(noise.shape) != tuple(x.shape) or kind(noise) != kind(x):
             raise ValueError(
                 f"noise must be an array like the samples, of shape {tuple(x.shape)}, got {tuple(noise.shape)}"
             )
         return noise
+
+
+def _broadcast(ours: Any, theirs: Any) -> tuple[int, ...] | None:
+    """Return the shape that two have together, or None."""
+    try:
+        return np.broadcast_shapes(tuple(ours), tuple(theirs))
+    except ValueError:
+        return None

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from numdiff._names import suggest
+from numdiff.guidance.arrays import namespace
 from numdiff.level import Level
 from numdiff.methods.scheme import Scheme
 from numdiff.schedules import Schedule
@@ -211,11 +212,14 @@ class Strength:
         if self.varies and schedule is None:
             what = "interval" if interval is not None else "scale, as a function of the log-SNR,"
             raise ValueError(f"{what} needs schedule=, which tells the log-SNR of the model's time")
-        if interval is not None and not (len(interval) == 2 and interval[0] < interval[1]):
+        pair = isinstance(interval, (tuple, list)) and len(interval) == 2
+        if interval is not None and not (pair and interval[0] < interval[1]):
             raise ValueError(f"interval must be two half log-SNRs, rising, got {interval!r}; see sigma_interval")
         self.level = None if schedule is None else finder(schedule)
         if not callable(scale):
             _checked(scale)
+            if getattr(scale, "ndim", 0) and not bool(namespace(scale).isfinite(scale).all()):
+                raise ValueError(f"scale must be finite, got {scale}")
 
     def at(self, t: Any) -> Any:
         """Return the strength at the model's own time `t`."""
@@ -233,7 +237,9 @@ def _checked(scale: Any) -> Any:
     if getattr(scale, "ndim", 0):
         return scale
     if isinstance(scale, (bool, str)) or not isinstance(scale, (int, float, np.number)):
-        raise TypeError(f"scale must be a number, one for each sample, or a function of the log-SNR, got {scale!r}")
+        hint = "; pass scale.item()" if hasattr(scale, "item") else ""
+        wanted = "a number, an array of one for each sample, or a function of the log-SNR"
+        raise TypeError(f"scale must be {wanted}, got {scale!r}{hint}")
     if not math.isfinite(scale):
         raise ValueError(f"scale must be finite, got {scale}")
     return float(scale)

@@ -39,7 +39,7 @@ class Cuda:
         if x.device.type != "cuda":
             raise ValueError(
                 f"a CUDA graph needs a sample on a CUDA device, got one on {x.device}; there, call the sampler itself "
-                "or torch.compile(sampler, fullgraph=True)"
+                "or sampler.compiled()"
             )
 
     def on(self, x: Tensor) -> AbstractContextManager[Any]:

@@ -253,7 +253,7 @@ BAD = [
     (lambda: kdiffusion.sampler("strang"), ValueError, "evaluates the condition apart"),
     (lambda: kdiffusion.sampler("ab2", scale="vp"), ValueError, "scale must be"),
     (lambda: kdiffusion.sampler("ab2", s_churn=1.0), ValueError, "base must be a one-step method"),
-    (lambda: kdiffusion.sampler("sde-dpmpp", s_noise=-1), ValueError, "s_noise must be at least 0, got -1"),
+    (lambda: kdiffusion.sampler("sde-dpmpp", s_noise=-1), ValueError, "s_noise must be at least 0 and finite, got -1"),
     (lambda: kdiffusion.sampler("sde-dpmpp", eta=-1), ValueError, "eta must"),
     (
         lambda: kdiffusion.sample_heun(linear, X, SIGMAS.flip(0)),

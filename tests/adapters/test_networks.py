@@ -257,8 +257,9 @@ def test_attributes_and_labels():
     assert (model.schedule.T, model.schedule.t_end) == (50.0, 0.01)
     model(X, 1.0)
     assert net.labels[-1].tolist() == torch.eye(3)[[0, 2, 2, 1, 0]].tolist()
-    networks.edm(net, class_labels=torch.eye(3)[:1])(X, 1.0)
-    assert net.labels[-1].shape == (1, 3)
+    for one in (torch.eye(3)[:1], 0):  # for all samples
+        networks.edm(net, class_labels=one)(X, 1.0)
+        assert net.labels[-1].tolist() == [[1.0, 0.0, 0.0]]
     networks.edm(net)(X, 1.0)
     assert net.labels[-1] is None
 
@@ -310,6 +311,16 @@ BAD = [
     (lambda: networks.edm(Precond(3), class_labels=[3]), ValueError, r"must lie between 0 and 2, got \[3\]"),
     (lambda: networks.edm(Precond(3), class_labels=torch.eye(4)), ValueError, r"must have shape \(n, 3\)"),
     (lambda: networks.edm(lambda x, s: x, class_labels=[1]), ValueError, "no label_dim; pass vectors"),
+    (lambda: networks.edm(Precond(3), class_labels=[]), TypeError, "class_labels are empty; give whole numbers"),
+    (lambda: networks.edm(Precond(3), class_labels=torch.ones(5, dtype=bool)), TypeError, "labels are truth values"),
+    (lambda: networks.edm(Precond(3), class_labels=[0, 1])(X, 1.0), ValueError, "labels are 2 and the samples 5; give"),
+    (lambda: networks.sigmas(Precond(), 5), TypeError, "model must be what networks.edm returned, got Precond"),
+    (lambda: made(condition=3), TypeError, "condition must be a dictionary of keyword arguments, .* got 3"),
+    (
+        lambda: made(time_dtype="long"),
+        TypeError,
+        "time_dtype must be a type of torch's, such as torch.long, got 'long'",
+    ),
     (lambda: networks.edm(lambda x, s: x, sigma_data=-1.0, raw=True), ValueError, "sigma_data must be positive"),
 ]
 

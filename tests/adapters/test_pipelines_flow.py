@@ -84,6 +84,16 @@ def test_image_to_image_starts_in_the_middle(name, strength):
     agree(name, flow_euler(name), "flow-euler", strength=strength)
 
 
+@pytest.mark.parametrize("method", ["flow-heun", "rk4"])
+def test_image_to_image_with_several_evaluations_a_step(method):
+    """Flux's pipeline counts evaluations; the strength is that of the grid steps all the same."""
+    pipe = tiny("flux-img2img")
+    ours = NumdiffScheduler.from_config(pipe.scheduler.config, method=method)
+    call = {**arguments("flux-img2img"), "num_inference_steps": 5, "strength": 0.6}
+    assert latents(pipe, ours, call).isfinite().all()
+    assert ours.begin_index == 2 * int(ours.order)
+
+
 def test_heun():
     """FlowMatchHeun lists a time per evaluation as ours does; its pipeline counts two a step."""
     theirs = diffusers.FlowMatchHeunDiscreteScheduler(shift=3.0)

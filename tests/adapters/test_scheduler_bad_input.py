@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.scheduler_loops import SD, NumdiffScheduler, X, network, run
+from tests.scheduler_loops import SD, NumdiffScheduler, X, network, peer, run
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
@@ -31,6 +31,16 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
         ({"thresholding": True, "dynamic_thresholding_ratio": 1.5}, "dynamic_thresholding_ratio must lie"),
         ({"clip_sample": True, "clip_sample_range": -1}, "clip_sample_range must be positive"),
         ({"prediction_type": "flow_prediction", "shift": 0}, "shift must be positive"),
+        ({"prediction_type": "flow_prediction", "num_train_timesteps": 0}, "num_train_timesteps must be an integer of"),
+        ({"prediction_type": "flow_prediction", "sigma_data": 0.5}, "sigma_data = 0.5 belongs to .* process is 'flow'"),
+        ({"process": "table", "sigma_data": 0.5}, "sigma_data = 0.5 belongs to .* leave it out, or set process='edm'"),
+        ({"shift": 3}, "shift = 3 places the noise levels of flow matching, and this is a table"),
+        ({"use_dynamic_shifting": True}, "use_dynamic_shifting = True places the noise levels of flow matching"),
+        ({"variance_type": "learnd"}, "variance_type must be one of None, .*'learned', .*got 'learnd'"),
+        ({"num_train_timesteps": 0}, "num_train_timesteps must be an integer of at least 2, .*got 0"),
+        ({"beta_start": -1}, r"beta_start must be a number in \(0, 1\), .*got -1"),
+        ({"beta_end": "0.02"}, r"beta_end must be a number in \(0, 1\), .*got '0.02'"),
+        ({"trained_betas": ["a"]}, r"trained_betas must be numbers, not \['a'\]"),
         ({"prediction_type": "flow_prediction", "time_shift_type": "cubic"}, "time_shift_type"),
     ],
     ids=str,
@@ -66,7 +76,46 @@ def test_grids(given, message):
         NumdiffScheduler(**SD).set_timesteps(**given)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("TCD", "^LCMScheduler or TCDScheduler is for networks distilled"),
+        (
+            "BlockRefinement",
+            "^BlockRefinementScheduler is no scheduler whose configuration has a meaning here; .*DDIM, DD",
+        ),
+        ("EulerDiscrete", "interpolation_type='log_linear' tells the network the times of other"),
+    ],
+)
+def test_configurations_of_others(name, message):
+    config = {"interpolation_type": "log_linear"} if name == "EulerDiscrete" else {}
+    with pytest.raises(ValueError, match=message):
+        NumdiffScheduler.from_config(peer(name, **config).config)
+
+
+def test_unknown_classes_are_refused_and_unread_entries_dropped():
+    with pytest.raises(ValueError, match="MyScheduler is no scheduler whose"):
+        NumdiffScheduler.from_config({"_class_name": "MyScheduler", **SD})
+    dynamic = peer("DPMSolverMultistep", use_dynamic_shifting=True)  # which it reads for flows only
+    assert NumdiffScheduler.from_config(dynamic.config).config.use_dynamic_shifting is False
+    with pytest.raises(ValueError, match="shift = 3 places the noise levels of flow matching"):
+        NumdiffScheduler.from_config(dynamic.config, shift=3)
+
+
+def test_rules_that_have_no_grid():
+    for chosen in ({"timesteps": "karras"}, {"use_karras_sigmas": True}):
+        with pytest.raises(ValueError, match="rho, the exponent of the karras rule, must be positive, got 0"):
+            NumdiffScheduler(rho=0, **chosen, **SD).set_timesteps(5)
+    with pytest.raises(ValueError, match=r"timesteps='optimized' compares where runs end, .* a deterministic method"):
+        NumdiffScheduler(method="ancestral", timesteps="optimized", **SD).set_timesteps(5)
+
+
 def test_grids_of_flows():
+    ends = NumdiffScheduler(prediction_type="flow_prediction", shift_terminal=0.1, method="flow-euler")
+    with pytest.raises(ValueError, match=r"shift_terminal = 0.1 .* takes at least 2 steps, got 1"):
+        ends.set_timesteps(1)
+    with pytest.raises(ValueError, match="timesteps and sigmas must be as many, got 1 and 2"):
+        NumdiffScheduler(prediction_type="flow_prediction").set_timesteps(timesteps=[900.0], sigmas=[0.9, 0.5])
     dynamic = NumdiffScheduler(prediction_type="flow_prediction", use_dynamic_shifting=True, method="ddim")
     with pytest.raises(ValueError, match="use_dynamic_shifting needs mu="):
         dynamic.set_timesteps(5)
@@ -130,6 +179,14 @@ def test_an_interrupted_run_is_not_taken_up_by_the_next():
     expected = run(ready(), timesteps=ready().timesteps)
     scheduler.set_timesteps(5)
     assert torch.equal(run(scheduler, timesteps=scheduler.timesteps), expected)
+
+
+def test_samples_of_another_kind():
+    for bad, what in ((X.numpy(), "ndarray"), (X.long(), "torch.int64")):
+        with pytest.raises(TypeError, match=rf"original_samples must be a floating-point tensor, not {what}"):
+            ready().add_noise(bad, X, torch.tensor([1]))
+        with pytest.raises(TypeError, match=rf"sample must be a floating-point tensor, not {what}"):
+            ready().step(X, ready().timesteps[0], bad)
 
 
 def test_shapes_devices_and_places():

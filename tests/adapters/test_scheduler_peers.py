@@ -7,7 +7,8 @@ compared: timesteps, tables, spacing, the last steps' orders, what the network s
 import pytest
 import torch
 
-from tests.scheduler_loops import SD, alike, peer
+from numdiff.adapters.diffusers import configs
+from tests.scheduler_loops import SD, NumdiffScheduler, X, alike, peer
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
@@ -46,6 +47,25 @@ def test_ddim(to_one, offset, prediction):
     ours = alike(peer("DDIM", **config, **SD), "ddim")
     # without an offset the last timestep is entry 0, where the peer stays; ours leaves the idle evaluation out
     assert len(ours.timesteps) == (7 if not (to_one or offset) else 8)
+
+
+SLOWLY_MADE = ("KDPM2Discrete", "KDPM2AncestralDiscrete")
+
+
+@pytest.mark.parametrize(("steps", "made"), [(4, False), pytest.param(7, True, marks=pytest.mark.slow)])
+def test_every_class_has_its_own_grid(steps, made):
+    """Also those whose spacing is no entry of their configuration."""
+    for name in (name for name in configs.CONVENTION_OF if made or name not in SLOWLY_MADE):
+        theirs = peer(name, **({"skip_prk_steps": True} if name == "PNDM" else {}))
+        ours = NumdiffScheduler.from_config(theirs.config, method="ddim")
+        theirs.set_timesteps(steps)
+        ours.set_timesteps(steps)
+        expected = list(dict.fromkeys(theirs.timesteps.tolist()))  # two stages at one time are one step, as PNDM's
+        if name in (*SLOWLY_MADE, "DPMSolverSDE"):
+            expected = theirs.timesteps.tolist()[::2]  # between them are midpoints
+        # a last timestep at entry 0 without set_alpha_to_one is idle, which PNDM's default is
+        assert ours.timesteps.tolist() == pytest.approx(expected[: len(ours.timesteps)], rel=1e-6), name
+        assert len(ours.timesteps) == steps - (name == "PNDM"), name
 
 
 def test_ddim_is_that_of_trailing_spacing_from_zero_terminal_snr():
@@ -102,6 +122,17 @@ def test_deis(order):
 
 def test_plms_with_its_doubled_timestep():
     alike(peer("PNDM", skip_prk_steps=True, steps_offset=1, **SD), "pndm")
+    raw = peer("PNDM", skip_prk_steps=True, steps_offset=1, prediction_type="v_prediction", **SD)
+    assert alike(raw, "pndm").config.method_options == {"combine": "v"}
+    assert NumdiffScheduler.from_config(raw.config, method="pndm", combine="noise").method.combine == "noise"
+
+
+def test_a_corrector_acts_where_the_last_step_stays():
+    config = {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min", **SD}
+    for order in (2, 3):
+        ours = alike(peer("UniPCMultistep", solver_order=order, **config), "unipc", order=order, rule="bh2")
+        assert len(ours.timesteps) == 8
+    assert len(alike(peer("DPMSolverMultistep", **config), "dpmpp_2m").timesteps) == 7
 
 
 @pytest.mark.parametrize("rule", ["midpoint", "heun"])
@@ -111,6 +142,19 @@ def test_noise_comes_from_the_same_calls_of_the_generator(rule):
     alike(theirs, "sde-dpmpp", order=2, **kinds[rule])
     alike(peer("EulerAncestralDiscrete", **SD), "ancestral")
     alike(peer("DDPM", clip_sample=False, **SD), "ddpm")
+
+
+@pytest.mark.parametrize("to_one", [True, False])
+@pytest.mark.parametrize("formulation", [None, "data/log-snr"])
+def test_ddim_clips_data_and_keeps_the_noise(to_one, formulation):
+    given = {"set_alpha_to_one": to_one, "steps_offset": 1, "clip_sample_range": 0.7, **SD}
+    for config in ({}, {"prediction_type": "v_prediction"}, {"thresholding": True, "sample_max_value": 1.5}):
+        alike(peer("DDIM", **given, **config), "ddim", formulation=formulation)
+    # where a step ends at sigma = 0 there is no noise to keep
+    for keeps in (True, False):
+        ours = NumdiffScheduler(method="ddim", clip_sample=True, clip_keeps_noise=keeps, **SD)
+        ours.set_timesteps(1)
+        assert ours.step(10 * X, ours.timesteps[0], X).prev_sample.abs().max() == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_network_clipped_or_thresholded():
@@ -146,6 +190,22 @@ def test_flow_matching(config, method):
     alike(peer("FlowMatchEulerDiscrete", **config), method, given=given)
     if not given:
         alike(peer("FlowMatchEulerDiscrete", **config), method, given={"sigmas": [1.0, 0.7, 0.4, 0.1]}, steps=None)
+
+
+def test_timesteps_of_flows_are_told_and_their_sigmas_shifted():
+    times = [1000.0, 800.0, 500.0, 200.0]
+    for config, given in (
+        ({}, {}),
+        ({"shift": 3.0}, {}),
+        ({"shift": 3.0}, {"sigmas": [1.0, 0.7, 0.4, 0.1]}),
+        ({"use_dynamic_shifting": True}, {"mu": 0.6}),
+    ):
+        theirs = peer("FlowMatchEulerDiscrete", **config)
+        ours = NumdiffScheduler.from_config(theirs.config, method="flow-euler")
+        for scheduler in (theirs, ours):
+            scheduler.set_timesteps(timesteps=times, **given)
+        assert ours.timesteps.tolist() == theirs.timesteps.tolist() == times
+        torch.testing.assert_close(ours.sigmas, theirs.sigmas)
 
 
 def test_solvers_on_flows():

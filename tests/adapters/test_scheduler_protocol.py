@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 
 import pytest
 import torch
@@ -32,6 +33,31 @@ def test_saved_and_loaded_it_draws_the_same(config, tmp_path):
     for other in (loaded, again, copy.deepcopy(scheduler)):
         assert other.method == scheduler.method
         assert torch.equal(run(other, 6), expected)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))], ids=["copy", "pickle"])
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("ghvb", {"order": 3, "beta": 0.8, "clip_sample": True}),
+        ("heun", {}),
+        ("sde-dpmpp", {"thresholding": True}),
+        ("unipc", {}),
+    ],
+)
+def test_a_copy_goes_on_with_the_run(method, more, again):
+    """In progress, and when a run is over."""
+    scheduler, chance = NumdiffScheduler(method=method, **more, **SD), torch.Generator().manual_seed(0)
+    scheduler.set_timesteps(6)
+    x = X
+    for n, t in enumerate(scheduler.timesteps):
+        if n == 3:
+            other, y, its_chance = again(scheduler), x.clone(), again(chance)
+        x = scheduler.step(network(x, t), t, x, chance).prev_sample
+    for t in other.timesteps[3:]:
+        y = other.step(network(y, t), t, y, its_chance).prev_sample
+    assert torch.equal(x, y)
+    assert torch.equal(run(again(scheduler), 6), run(scheduler, 6))
 
 
 def test_options_are_flat_or_a_dict_and_can_be_changed():

@@ -30,8 +30,6 @@ def test_no_step_waits_for_the_device(method):
         scheduler.set_begin_index(begin)
         listed, x, chance = list(scheduler.timesteps)[begin:], X, torch.Generator().manual_seed(0)
         outputs = [network(x, t) for t in listed]
-        if method == "pndm" and begin:
-            continue  # its warm-up was longer than what is left: see the errors
         for output, t in zip(outputs, listed, strict=True):
             with NoWaiting():
                 x = scheduler.step(output, t, scheduler.scale_model_input(x, t), chance, return_dict=False)[0]
@@ -53,6 +51,85 @@ def test_the_three_ways_to_say_where_a_run_begins(method, how):
         assert scheduler.begin_index == begin
     foreign = rest.clone() if how != "value" else [t.item() for t in rest]
     same(run(scheduler, timesteps=rest if how == "view" else foreign), expected, 1e-7)
+
+
+UNEVEN = {
+    "ab": {"order": 4, "start": "runge-kutta"},
+    "ghvb": {"order": 3, "beta": 0.8, "start": "runge-kutta"},
+    "fpndm": {},
+    "pndm": {},
+}
+
+
+@pytest.mark.parametrize("method", UNEVEN)
+def test_a_step_number_times_the_order_is_where_that_step_begins(method):
+    """Image to image takes timesteps[n * order:], also behind a start with more evaluations than the other steps."""
+    scheduler = NumdiffScheduler(method=method, **UNEVEN[method], **SD)
+    scheduler.set_timesteps(10)
+    for n in range(11):
+        rest = scheduler.timesteps[n * scheduler.order :]
+        assert not len(rest) or float(rest[0]) == scheduler.scheme.levels[n].model_time
+        assert len(rest) <= 10 - n or n < 4
+    name = "pndm" if method == "fpndm" else method
+    plain = {"warmup": "lower"} if name == "pndm" else UNEVEN[method] | {"start": "lower"}
+    other = NumdiffScheduler(method=name, **plain, **SD)
+    other.set_timesteps(10)
+    expected = run(other, timesteps=other.timesteps[5:])
+    assert torch.equal(run(scheduler, timesteps=scheduler.timesteps[5 * scheduler.order :]), expected)
+
+
+@pytest.mark.parametrize("method", UNEVEN)
+def test_no_run_begins_where_a_start_would_be_needed_again(method):
+    scheduler = NumdiffScheduler(method=method, **UNEVEN[method], **SD)
+    scheduler.set_timesteps(10)
+    refused = [k for k in range(1, len(scheduler.timesteps)) if scheduler._plan.from_evaluation(k) is None]
+    assert refused
+    for k in refused:
+        scheduler.set_timesteps(10)
+        with pytest.raises(ValueError, match=r'no run of .* evaluations, more at its start .*="lower"') as said:
+            scheduler.set_begin_index(k)
+        with pytest.raises(ValueError, match="no run of") as again:
+            scheduler.step(X, scheduler.timesteps[k], X)
+        assert str(again.value) == str(said.value)
+
+
+@pytest.mark.parametrize("method", ["flow-heun", "rk4"])
+@pytest.mark.parametrize("steps", [5, 12])
+def test_steps_counted_by_a_pipeline_that_passes_sigmas(method, steps):
+    """Flux takes len(timesteps) for its number of steps, which are evaluations: N (1 - strength) steps go before."""
+    scheduler = NumdiffScheduler(method=method, prediction_type="flow_prediction", shift=3.0)
+    scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps))
+    counted = len(scheduler.timesteps)
+    for n in range(steps):
+        begin = int(counted * n / steps) * scheduler.order
+        assert float(scheduler.timesteps[begin]) == np.float32(scheduler.scheme.levels[n].model_time)
+        scheduler.set_begin_index(begin)
+    assert counted * scheduler.order == counted
+
+
+def zero_snr(**more):
+    config = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
+    return peer("DDIM", clip_sample=False, **config, **more, **SD)
+
+
+def test_from_noise_alone_ddim_is_that_of_diffusers():
+    """At alpha = 0 its noise formulation does not exist, but it is the same in that of the data."""
+    theirs = zero_snr()
+    same(run(NumdiffScheduler.from_config(theirs.config, method="ddim")), run(theirs))
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [("ghvb", {"order": 3, "beta": 0.8}), ("ab", {"order": 2}), ("rk4", {})]
+)
+def test_from_noise_alone_the_remedy_works(method, options):
+    config = zero_snr().config
+    with pytest.raises(ValueError, match=r"cannot start at alpha = 0.*; use formulation='data/") as said:
+        NumdiffScheduler.from_config(config, method=method, **options).set_timesteps(8)
+    formulation = str(said.value).partition("formulation='")[2].partition("'")[0]
+    assert run(NumdiffScheduler.from_config(config, method=method, formulation=formulation, **options)).isfinite().all()
+    with pytest.raises(ValueError, match=r"cannot start at alpha = 0.*; use method='dpmpp' or 'unipc'"):
+        NumdiffScheduler.from_config(config, method="plms").set_timesteps(8)
+    assert run(NumdiffScheduler.from_config(config, method="dpmpp")).isfinite().all()
 
 
 @pytest.mark.parametrize(

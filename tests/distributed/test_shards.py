@@ -97,6 +97,8 @@ def test_every_byte_of_a_file_counts(tmp_path):
 def test_an_image_that_is_missing_or_changed_unmakes_its_batch(tmp_path):
     (first, second, third), held = made(tmp_path, "png")
     (tmp_path / shards.image_name(1)).unlink()
+    with pytest.raises(FileNotFoundError, match=r"000001.png is missing; run the same command again, which makes it"):
+        Samples(tmp_path)[0]
     image = tmp_path / shards.image_name(5)
     image.write_bytes(image.read_bytes()[:-1])
     held.path(third).write_text(held.path(third).read_text().replace(" 2,", " 1,"))  # a label
@@ -110,6 +112,23 @@ def test_a_shard_of_another_set_or_another_place_does_not_count(kind, tmp_path):
     held.path(parts[0]).write_bytes(other.path(parts[0]).read_bytes())
     held.path(parts[1]).write_bytes(held.path(parts[2]).read_bytes())
     assert [held.holds(batch) for batch in parts] == [False, False, True]
+    with pytest.raises(ValueError, match=r"shard-000000\S+ belongs to another set; run the same command again"):
+        Samples(tmp_path / "a").array()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_copy_of_another_batch_is_not_read_as_this_one(kind, tmp_path):
+    parts, held = made(tmp_path / "set", kind)
+    held.path(parts[1]).write_bytes(held.path(parts[0]).read_bytes())
+    message = (
+        r"shard-000001\S+ should hold batch 1 \(samples 4 to 7\) and holds samples 0 to 3: .*; run the same command"
+    )
+    with pytest.raises(ValueError, match=message):
+        Samples(tmp_path / "set")[4:8]
+    with pytest.raises(ValueError, match=message):
+        merge(tmp_path / "set", tmp_path / "all.safetensors")
+    assert not (tmp_path / "all.safetensors").exists()
+    np.testing.assert_array_equal(Samples(tmp_path / "set")[0:4], held.read(parts[0])["samples"])
 
 
 def test_temporary_files_of_killed_ranks_are_removed_and_nothing_else(tmp_path):
@@ -243,6 +262,8 @@ def test_a_set_as_one_file(tmp_path):
     np.testing.assert_array_equal(found["samples"], Samples(tmp_path / "set").array())
     assert found["indices"].tolist() == list(range(10))
     assert set(found) == {"samples", "indices", "labels"}
+    with pytest.raises(FileNotFoundError, match=r"is no folder; make it, or choose another place.*nowhere"):
+        merge(tmp_path / "set", tmp_path / "nowhere" / "all.safetensors")
 
 
 def test_the_manifest_is_plain_json(tmp_path):

@@ -282,10 +282,27 @@ def test_no_gpu_and_no_device():
         ranks.device("tpu")
 
 
-def test_half_an_environment_is_refused(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
-    with pytest.raises(ValueError, match=r"WORLD_SIZE is 2 but LOCAL_RANK, MASTER_ADDR, MASTER_PORT is not set; start"):
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2 but RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT is not set; start the"),
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x' in the environment, not a number; start the ranks with torchrun"),
+        ({"WORLD_SIZE": "2", "RANK": ""}, "RANK is '' in the environment, not a number"),
+        ({"WORLD_SIZE": "-1"}, "WORLD_SIZE is '-1' in the environment"),
+    ],
+)
+def test_half_an_environment_is_one_line(variables, message, monkeypatch, capsys, tmp_path):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = main(capsys, "ddim", "--out", tmp_path / "x")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_a_rank_beyond_the_number_of_ranks_is_refused(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "2")
+    with pytest.raises(ValueError, match="RANK is 2 and WORLD_SIZE 2, but ranks count from 0 to WORLD_SIZE - 1"):
         ranks.asked()
 
 

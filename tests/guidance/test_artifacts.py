@@ -35,3 +35,18 @@ def test_points_and_data_within_the_threshold():
 def test_cells_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="pool must divide height and width, got 3"):
         artifact_magnitude(np.zeros((1, 8, 8)), 0.0, 1.0, pool=3)
+
+
+@pytest.mark.parametrize(
+    ("std", "options", "words"),
+    [
+        (1.0, {"pool": 0}, "pool must be a whole number from 1, the side of the cells, got 0"),
+        (1.0, {"channels": 7}, "channels must be one of the 4 axes of the samples after the first, got 7"),
+        (1.0, {"channels": 0}, "channels must be .* got 0"),
+        (0.0, {}, "std must be positive, got 0.0"),
+        (np.zeros((2, 1, 1)), {}, "std must be positive"),
+    ],
+)
+def test_refused_with_a_remedy(std, options, words):
+    with pytest.raises(ValueError, match=words):
+        artifact_magnitude(np.zeros((1, 2, 8, 8)), 0.0, std, **options)

@@ -156,6 +156,9 @@ REFUSED = {
     "logits": (lambda: guided(lambda x, t: x[0])(TORCH_X, T), ValueError, "of shape (6, classes), got shape (3,)"),
     "labels": (lambda: guided(labels=torch.ones(6))(TORCH_X, T), TypeError, "labels must be integers"),
     "labels of others": (lambda: guided(labels=[1, 2])(TORCH_X, T), ValueError, "must be one or have shape (6,)"),
+    "labels that no logit has": (
+        lambda: guided(labels=[0, 1, 3, 1, 0, 2])(TORCH_X, T), ValueError, "between 0 and 2, the classes of the"),
+    "labels from the end": (lambda: guided(labels=-1)(TORCH_X, T), ValueError, "got [-1]"),
     "numpy": (lambda: guided()(X, T), TypeError, "ClassifierGuided.from_gradient"),
     "no graph": (
         lambda: guided(lambda x, t: torch.ones(6, 3))(TORCH_X, T), ValueError, "do not depend on its input"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import numdiff as nd
-from numdiff.guidance import Calls, ClassifierFree, ClassifierGuided, Weighted, rescaled, sigma_interval
+from numdiff.guidance import Calls, ClassifierFree, ClassifierGuided, Weighted, rescaled, sigma_interval, thresholded
 from numdiff.parameterizations import convert, names
 from tests.guidance.problem import CLASSES, LABELS, MIXTURE, VP, X, gradient, log_guided, network
 
@@ -249,11 +249,43 @@ def test_a_whole_guided_run_is_compiled():
         torch.testing.assert_close(run(x), nd.sample(scheme, guided, x), rtol=1e-5, atol=1e-5)
 
 
+def test_what_the_network_predicts_is_known_to_all_that_is_made_of_it():
+    """Nobody has to say it again: not to the guided model, not to its parts, not to the run."""
+    net = network("v")
+    net.prediction = "v"
+    scheme, split = (nd.method(name).discretize(VP, np.linspace(1.0, 0.1, 4)) for name in ("ddim", "strang"))
+    told, given = (ClassifierFree(net, LABELS, NULL, 3.0, **options) for options in ({}, {"prediction": "v"}))
+    assert told.prediction == given.prediction == thresholded(told, VP).prediction == "v"
+    np.testing.assert_array_equal(nd.sample(scheme, told, X), nd.sample(scheme, given, X, prediction="v"))
+    np.testing.assert_array_equal(
+        nd.sample(split, told.model, X, fields=told.fields),
+        nd.sample(split, given.model, X, fields=given.fields, prediction="v"),
+    )
+    with pytest.raises(ValueError, match="prediction = 'noise' contradicts the model, which says that it predicts 'v'"):
+        ClassifierFree(net, LABELS, NULL, 3.0, prediction="noise")
+
+
+def test_scales_of_each_sample_keep_the_type_of_the_samples():
+    for dtype, scale in ((torch.bfloat16, torch.full((6,), 3.0)), (torch.float32, torch.full((6,), 3))):
+        x = torch.tensor(X, dtype=dtype)
+        guided = ClassifierFree(lambda x, t, c: x * c[:, None], 1.0, 0.5, scale)
+        assert torch.equal(guided(x, T), ClassifierFree(lambda x, t, c: x * c[:, None], 1.0, 0.5, 3.0)(x, T))
+
+
 NETWORK = network()
 REFUSED = {
     "a network that is none": (lambda: ClassifierFree(3, 1, 0), TypeError, "network must be a function of"),
     "rescale": (lambda: ClassifierFree(NETWORK, 1, 0, rescale=1.5), ValueError, "between 0 and 1, got 1.5"),
     "a scale that is nan": (lambda: ClassifierFree(NETWORK, 1, 0, math.nan), ValueError, "finite, got nan"),
+    "a rescale that is a name": (lambda: ClassifierFree(NETWORK, 1, 0, rescale="a"), ValueError, "got 'a'"),
+    "a scale that is nan somewhere": (
+        lambda: ClassifierFree(NETWORK, 1, 0, np.array([1, np.nan])), ValueError, "finite, got [ 1. nan]"),
+    "a scale that is a tensor": (
+        lambda: ClassifierFree(NETWORK, 1, 0, torch.tensor(3.0)), TypeError, "tensor(3.); pass scale.item()"),
+    "scales of another library": (
+        lambda: ClassifierFree(NETWORK, LABELS, NULL, torch.ones(6))(X, T), TypeError, "scale is a torch array and"),
+    "an interval that is a number": (
+        lambda: ClassifierFree(NETWORK, 1, 0, 2.0, schedule=VP, interval=3), ValueError, "two half log-SNRs"),
     "a scale that is a name": (lambda: ClassifierFree(NETWORK, 1, 0, "7"), TypeError, "scale must be a number"),
     "an interval without a schedule": (
         lambda: ClassifierFree(NETWORK, 1, 0, 2.0, interval=(0, 1)), ValueError, "interval needs schedule="),

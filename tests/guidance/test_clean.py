@@ -145,6 +145,12 @@ REFUSED = {
     "no noise": (lambda: Inpainting(KNOWN, MASK).edit(X, LEVEL), ValueError, "edit needs noise"),
     "noise of others": (
         lambda: Inpainting(KNOWN, MASK, noise=X[:2]).edit(X, LEVEL), ValueError, "of shape (6, 3), got (2, 3)"),
+    "noise that is a seed": (lambda: Inpainting(KNOWN, MASK, noise=0), TypeError, "or a generator, got 0"),
+    "noise of another library": (
+        lambda: Inpainting(KNOWN, MASK, noise=torch.Generator()).edit(X, LEVEL), TypeError, "numpy.random.Generator"),
+    "known of others": (
+        lambda: Inpainting(np.ones(4), np.ones(4)).paste(X), ValueError, "known has shape (4,), which does not"),
+    "known in grey values": (lambda: Inpainting(np.ones(3, np.uint8), MASK), TypeError, "floating, in the range of"),
     "a mask of another library": (lambda: Inpainting(KNOWN, torch.ones(3)), TypeError, "mask must be an array of"),
     "a mask in grey values": (lambda: Inpainting(KNOWN, 255 * MASK), ValueError, "mask must lie between 0"),
     "known nan": (lambda: Inpainting(KNOWN / 0, MASK), ValueError, "known must be finite"),

@@ -26,6 +26,7 @@ def test_the_figure_and_the_tables_are_made_of_the_kept_results(tmp_path, monkey
     monkeypatch.setattr(sys, "argv", ["plot", "--out", str(tmp_path)])
     plot.main()
     text = (tmp_path / "tables.md").read_text()
+    assert text == plot.KEPT.with_suffix(".md").read_text()
     assert "**free, 24 evaluations**" in text
     assert "CFG++ 0.6, DDIM" in text
     assert (tmp_path / "guidance.png").stat().st_size > 50_000

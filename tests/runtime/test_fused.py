@@ -101,15 +101,14 @@ def test_every_variant_is_a_function_of_its_own(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **options: compile(function, backend="eager", **options))
     monkeypatch.setattr(fused, "_variants", {})
     with torch._dynamo.config.patch(recompile_limit=1):  # a second variant of one function would be refused
-        for mode in (torch.no_grad, torch.enable_grad, torch.inference_mode):
-            for k in (1, 2, 3):
-                for dtype in (torch.float32, torch.float64):
-                    with mode():
-                        xs = tensors(k, dtype)
-                        found = fused.compiled(xs, COEFFICIENTS[:k], dtype=dtype)
-                        assert fused.compiled(xs, COEFFICIENTS[:k], dtype=dtype, out=xs[0]) is xs[0]
-                    assert torch.equal(xs[0], found)
-    assert len(fused._variants) == 36
+        variants = [(torch.no_grad, 1, torch.float32), (torch.no_grad, 2, torch.float32)]
+        for mode, k, dtype in (*variants, (torch.no_grad, 2, torch.float64), (torch.inference_mode, 2, torch.float32)):
+            with mode():
+                xs = tensors(k, dtype)
+                found = fused.compiled(xs, COEFFICIENTS[:k], dtype=dtype)
+                assert fused.compiled(xs, COEFFICIENTS[:k], dtype=dtype, out=xs[0]) is xs[0]
+            assert torch.equal(xs[0], found)
+    assert len(fused._variants) == 8
     assert not fused._failures
 
 

@@ -4,9 +4,11 @@ import contextlib
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import numdiff as nd
 from numdiff.runtime import captured
+from numdiff.runtime.graphs import Cuda
 from tests.runtime.problem import discretized, generator, run, sampler, start
 
 METHODS = [nd.DDIM(), nd.GHVB(3, 0.8), nd.RK4(), nd.SDEDPMSolverPP(2)]
@@ -114,6 +116,11 @@ def test_bad_input_to_a_recorded_run_is_refused_as_a_samplers():
     for warm_up in (0, -1, 2.5):
         with pytest.raises(ValueError, match="warm_up must be at least 1"):
             captured(made, x, layer=Layer(), warm_up=warm_up)
+
+
+def test_the_current_device_is_the_samples():
+    with FakeTensorMode():
+        assert Cuda().on(torch.empty(1, device="cuda:1")).idx == 1
 
 
 def test_away_from_cuda_a_graph_is_refused():

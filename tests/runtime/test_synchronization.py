@@ -1,7 +1,7 @@
 """A run never waits for a device: no value of a tensor is asked for.
 
-Tensors on the device "meta" have no values, and fake ones on "cuda" refuse to be read; a mode watches for copies between
-devices, and on the CPU for reads. Where CUDA is there, torch itself watches.
+Tensors on the device "meta" have no values, and fake ones on "cuda" refuse to be read; a mode watches for copies
+between devices, and on the CPU for reads. Where CUDA is there, torch itself watches.
 """
 
 import warnings
@@ -112,7 +112,7 @@ def test_a_run_reads_nothing_from_tensors_without_values(run, what):
 def test_the_watch_sees_reads_and_copies():
     x = torch.zeros(2)
     for waiting in (lambda: float(x.sum()), lambda: bool(x.any()), x.nonzero, lambda: x.to("meta")):
-        with Watch(), pytest.raises(AssertionError, match="reads a value|copies between"):
+        with Watch(), pytest.raises(AssertionError, match=r"reads a value|copies between"):
             waiting()
 
 

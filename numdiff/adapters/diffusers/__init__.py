@@ -3,7 +3,11 @@
 ``scheduler`` is the class; what it is made of: ``tables`` (noise levels), ``spacing`` (diffusers' words for grids),
 ``table``, ``flow`` and ``edm`` (the processes; ``processes`` chooses), ``grids`` (levels by name or by search),
 ``configs`` (other schedulers' configurations), ``hooks`` (thresholding), ``forward`` and ``place`` (what pipelines ask
-for beside stepping), ``running`` (plans and runs).
+for beside stepping), ``running`` (plans and runs), ``beginning`` and ``starting`` (where and how a run starts).
+
+A pipeline that was saved with this scheduler names this package. diffusers imports no package but its own and
+transformers when it loads one: write ``import numdiff.adapters.diffusers`` before ``DiffusionPipeline.from_pretrained``
+in a new process (`numdiff.adapters.pipelines` and ``numdiff sample`` do).
 """
 
 from diffusers.schedulers.scheduling_utils import SchedulerMixin

@@ -234,15 +234,15 @@ def with_options(config: dict[str, Any], changes: dict[str, Any], own: set[str])
     given = changes.pop("method_options", None)
     if flat or given is not None or not same:
         changes["method_options"] = {**(before if given is None else {}), **(given or {}), **flat} or None
-    if "combine" in known and not ours and _combines_v({**config, **changes}):
+    if "combine" in known and not ours and _combines_v(config, changes.get("prediction_type")):
         changes["method_options"] = {"combine": "v", **(changes.get("method_options") or {})}
     return changes
 
 
-def _combines_v(config: Mapping[str, Any]) -> bool:
+def _combines_v(config: Mapping[str, Any], prediction: str | None) -> bool:
     """Whether it is PNDMScheduler's for a network that predicts v, whose raw outputs that combines."""
     made = [config["_class_name"]] if config.get("_class_name") else classes_of(config)
-    return made == ["PNDMScheduler"] and config.get("prediction_type") == "v_prediction"
+    return made == ["PNDMScheduler"] and (prediction or config.get("prediction_type")) == "v_prediction"
 
 
 def entries(scheduler: type) -> set[str]:

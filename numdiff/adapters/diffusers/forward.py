@@ -12,6 +12,13 @@ from numdiff.adapters.diffusers import spacing
 from numdiff.adapters.diffusers.running import Plan, Run, position, same
 
 
+def refuse_other(name: str, value: Any) -> None:
+    """Raise TypeError for a sample that is no floating-point tensor."""
+    if not isinstance(value, torch.Tensor) or not (value.is_floating_point() or value.is_complex()):
+        what = value.dtype if isinstance(value, torch.Tensor) else type(value).__name__
+        raise TypeError(f"{name} must be a floating-point tensor, not {what}; convert it before")
+
+
 class Forward:
     """What `NumdiffScheduler` adds to the protocol of stepping: `add_noise`, `scale_noise`, `get_velocity`.
 
@@ -55,10 +62,8 @@ class Forward:
         ValueError
             For timesteps outside of the schedule's range, on the CPU.
         """
-        for name, value in (("original_samples", original_samples), ("noise", noise)):
-            if not isinstance(value, torch.Tensor) or not value.is_floating_point():
-                what = value.dtype if isinstance(value, torch.Tensor) else type(value).__name__
-                raise TypeError(f"{name} must be a floating-point tensor, not {what}; convert it before")
+        refuse_other("original_samples", original_samples)
+        refuse_other("noise", noise)
         alpha, sigma = self._scales(timesteps, original_samples)
         return alpha * original_samples + sigma * noise
 

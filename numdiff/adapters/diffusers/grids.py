@@ -173,7 +173,7 @@ def _named(process: Process, settings: Any, steps: int, mu: float | None) -> tup
     name = settings.timesteps
     if name is not None and name not in NAMES:
         suggest(name, NAMES, "timesteps")
-    if name in NAMED:
+    if name in NAMED and name not in spacing.RHO_RULES:
         return process.named(settings, steps, name)
     rule = name if name in spacing.RHO_RULES else spacing.rule_name(settings) if name is None else None
     return process.spaced(settings, steps, rule, mu)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import cmath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 
-from numdiff.adapters.diffusers import hooks
+from numdiff.adapters.diffusers import hooks, starting
 from numdiff.adapters.diffusers.grids import Grid
 from numdiff.drivers import program
 from numdiff.executor import Machine
@@ -84,11 +85,25 @@ class Plan:
         return [float(level.model_time) for level in self.levels]
 
     @cached_property
+    def even(self) -> bool:
+        """Whether each grid step begins after equally many evaluations."""
+        return self.times[:: self._each] == [float(level.model_time) for level in self.scheme.levels[:-1]]
+
+    @property
+    def _each(self) -> int:
+        return -(-len(self.times) // self.scheme.steps)
+
+    @property
     def order(self) -> int:
         """Evaluations of every grid step, where all begin after equally many; else 1."""
-        starts = [float(level.model_time) for level in self.scheme.levels[:-1]]
-        each = -(-len(self.times) // len(starts))
-        return each if self.times[::each] == starts else 1
+        return self._each if self.even else 1
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """The evaluation with which each grid step begins, the last at its level; all of them where none is there."""
+        last = {time: k for k, time in enumerate(self.times)}
+        found = [last.get(float(level.model_time), len(self.times)) for level in self.scheme.levels[:-1]]
+        return (0, *found[1:])
 
     @cached_property
     def _cuts(self) -> dict[int, Plan | None]:
@@ -108,7 +123,7 @@ class Plan:
         """Return the plan of a run that begins with evaluation `index`, or None where no grid step does.
 
         The method is laid out anew on the rest of the grid with an empty history. A start that takes more evaluations
-        than are left, as a Runge-Kutta start does, is replaced by lower orders.
+        than are left, as a Runge-Kutta start or PNDM's warm-up does, is replaced by lower orders.
         """
         if index not in self._cuts:
             self._cuts[index] = self._cut(index)
@@ -124,11 +139,9 @@ class Plan:
             orders = None if options["orders"] is None else list(options["orders"][n:])
             if orders is None and left < scheme.method.points:
                 orders = [left] * left
-            for start in dict.fromkeys((options["start"], "lower")):
+            for start, method in product(dict.fromkeys((options["start"], "lower")), starting.variants(scheme.method)):
                 chosen = {"start": start, "final": options["final"], "orders": orders}
-                plan = Plan(
-                    scheme.method.discretize(scheme.schedule, list(scheme.levels[n:]), **chosen), self.prediction
-                )
+                plan = Plan(method.discretize(scheme.schedule, list(scheme.levels[n:]), **chosen), self.prediction)
                 if plan.times == self.times[index:]:
                     return plan
         return None
@@ -149,9 +162,19 @@ def lay_out(method: Method, process: Any, grid: Grid, settings: Any) -> Plan:
     if orders is None and lower and chosen.points > 1 and not isinstance(chosen, SingleStep):
         rule = settings.convention if settings.lower_order_final else None
         orders = lowered(chosen.points, grid.asked, rule, settings.euler_at_final)[: len(grid.levels) - 1]
-    scheme = chosen.discretize(
-        process.schedule, list(grid.levels), start=settings.start, final=grid.final, orders=orders
-    )
+
+    def lay(which: Method) -> Scheme:
+        options = {"start": settings.start, "final": grid.final, "orders": orders}
+        return which.discretize(process.schedule, list(grid.levels), **options)
+
+    try:
+        scheme = lay(chosen)
+    except ValueError as error:
+        if np.isfinite(float(grid.levels[0].rho)) or "cannot start at alpha = 0" not in str(error):
+            raise
+        scheme = starting.from_noise_alone(
+            lay, settings, f"{chosen}: {str(error).partition(';')[0]}", process.table() is None
+        )
     if next(iter(scheme.tableaus[0].levels), None) is not scheme.levels[0]:
         raise ValueError(
             f"{chosen} changes the sample before its first evaluation, at timestep {scheme.levels[0].model_time:g}, "
@@ -195,6 +218,7 @@ class Run:
         "index",
         "last",
         "machine",
+        "made",
         "narrow",
         "pointer",
         "sums",
@@ -219,12 +243,23 @@ class Run:
         self.narrow = sample.dtype
         self.wide = wide if wide is not None and wide is not sample.dtype else None
         self.given: Any = sample
-        self.hooks = hooks.around(settings, plan.scheme, plan.prediction)
+        self.made = partial(hooks.around, settings, plan.scheme, plan.prediction)
+        self.hooks = self.made()
         self.check = check == "auto" and sample.device.type == "cpu"
         self.sums: list[torch.Tensor] | None = [] if check == "end" else None
         self.pointer, self.width = 0, 0
         state = sample if self.wide is None else sample.to(self.wide)
         self.machine = Machine(fitted(plan.entries, state), state, noise=noise, copies=copies)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs; its hooks, which are closures, are made anew."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "hooks"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be the copy."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.hooks = self.made()
 
     @property
     def time(self) -> float:
@@ -311,34 +346,6 @@ def position(timesteps: torch.Tensor, timestep: Any) -> int | None:
 def value_of(timestep: Any) -> float:
     """Return a timestep, or the first of equal ones, as a number: on a device this waits for it."""
     return float(timestep.reshape(-1)[0]) if isinstance(timestep, torch.Tensor) else float(timestep)
-
-
-def first(plan: Plan, timesteps: torch.Tensor, timestep: Any, begin_index: int | None) -> tuple[int, Plan]:
-    """Return the number of the evaluation at which a run begins, and what it runs.
-
-    A view of ``timesteps`` says so itself; else the pipeline's ``begin_index``, else the timestep's value.
-
-    Raises
-    ------
-    ValueError
-        If no grid step begins there.
-    """
-    at = position(timesteps, timestep)
-    if at is None and begin_index is not None and _may_be(timestep, plan.times[begin_index]):
-        at = begin_index
-    value = plan.times[at] if at is not None else value_of(timestep)
-    for k in [at] if at is not None else [k for k, t in enumerate(plan.times) if same(value, t)]:
-        cut = plan.from_evaluation(k)
-        if cut is not None:
-            return k, cut
-    starts = ", ".join(f"{level.model_time:g}" for level in plan.scheme.levels[:-1])
-    raise ValueError(f"timestep {value:g} is not where a grid step begins; begin at one of {starts}")
-
-
-def _may_be(timestep: Any, time: float) -> bool:
-    """Tell whether a timestep has a value, as far as the host knows."""
-    on_device = isinstance(timestep, torch.Tensor) and timestep.device.type != "cpu"
-    return on_device or same(value_of(timestep), time)
 
 
 def alike(output: torch.Tensor, sample: torch.Tensor, run: Run, variance_type: str | None) -> torch.Tensor:

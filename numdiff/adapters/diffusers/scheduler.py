@@ -15,8 +15,9 @@ that the order of the calls is trusted. Coefficients are numbers of the host.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,9 +26,9 @@ from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers, Sch
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 
-from numdiff.adapters.diffusers import configs, grids, hooks, processes, running
+from numdiff.adapters.diffusers import beginning, configs, grids, hooks, processes, running
 from numdiff.adapters.diffusers.flow import FlowMatching
-from numdiff.adapters.diffusers.forward import Forward
+from numdiff.adapters.diffusers.forward import Forward, refuse_other
 from numdiff.adapters.diffusers.place import Place
 from numdiff.adapters.diffusers.running import Plan, Run
 from numdiff.grids.checks import numbers
@@ -103,7 +104,7 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
     -----
     The samples of diffusers' own classes, with their default options, from `from_config` of their configurations:
 
-    =================================  ==================================================
+    =================================  ======================================================
     DDIM, EulerDiscrete                ddim
     DDPM; EulerAncestralDiscrete       ddpm; ancestral
     PNDM, skip_prk_steps=True          pndm
@@ -111,9 +112,9 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
     DPMSolverMultistep                 dpmpp_2m; solver_type="heun": dpmpp, order=2
     UniPCMultistep                     unipc, order=2, rule="bh2"
     DEISMultistep                      deis, order=2, variant="log-rho"
-    FlowMatchEulerDiscrete, EDMEuler   flow-euler, ddim
+    FlowMatchEulerDiscrete; EDMEuler   flow-euler; ddim
     EDMDPMSolverMultistep              dpmpp_2m
-    =================================  ==================================================
+    =================================  ======================================================
 
     ``timesteps="optimized"`` makes the method's error small on a bank of Gaussian mixtures; it knows neither the
     network nor data. It wins on average, not always: on the letters of experiments/glyphs (its README has the numbers)
@@ -280,7 +281,7 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
                 f"num_inference_steps = {num_inference_steps}, but the list has {len(given)}"
             )
         steps = num_inference_steps if given is None else None
-        self._plan = self._laid_out(steps, timesteps, sigmas, mu)
+        self._plan, self._listed = self._laid_out(steps, timesteps, sigmas, mu), given is not None
         final = self._plan.scheme.levels[-1]
         self.num_inference_steps = self._plan.scheme.steps
         self.timesteps = self._plan.tensor(device)
@@ -306,7 +307,7 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
         index = (
             self._run.index
             if self._run is not None
-            else running.first(self._plan, self.timesteps, timestep, self._begin_index)[0]
+            else beginning.first(self._plan, self.timesteps, timestep, self._begin_index)[0]
         )
         return sample * self._process.input_scale(self._plan.levels[index])
 
@@ -329,7 +330,8 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
         sample
             What the network was evaluated at; if it is not what the last call returned, the change is carried along.
         generator
-            Of the noise, for methods that add it; one for the batch, or a list with one for each sample.
+            Of the noise, for methods that add it; one for the batch, or a list with one for each sample. The noise of
+            a grid step is drawn before its first evaluation: by the call that ends the step before.
         return_dict
             Whether to return an object with ``prev_sample`` or a tuple of one.
 
@@ -363,28 +365,24 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
 
     def _begin(self, timestep: Any, sample: torch.Tensor) -> Run:
         """Start a run at the first evaluation of the grid step at `timestep`."""
+        refuse_other("sample", sample)
         if self._plan is None:
             raise ValueError("the grid is not set: call set_timesteps before step")
         if self._last is not None and self._last() is sample:
             raise ValueError(
                 f"the run is over: all {len(self.timesteps)} timesteps are behind; call set_timesteps to begin again"
             )
-        index, plan = running.first(self._plan, self.timesteps, timestep, self._begin_index)
+        index, plan = beginning.first(self._plan, self.timesteps, timestep, self._begin_index)
         settings = self._settings
         wide = None if settings.accumulate is None else getattr(torch, settings.accumulate)
-        noise = self._noise_like(sample, wide)
+        noise = partial(self._draw, sample.shape, sample.device, wide or sample.dtype)
         chosen = {"wide": wide, "copies": settings.copies, "check": settings.check_finite, "settings": settings}
         self._run = Run(plan, index, sample, noise, **chosen)
         self._run.follow(self.timesteps, timestep)
         return self._run
 
-    def _noise_like(self, sample: torch.Tensor, wide: torch.dtype | None) -> Callable[[int, int], torch.Tensor]:
-        dtype, shape, device = wide or sample.dtype, sample.shape, sample.device
-
-        def noise(index: int, column: int) -> torch.Tensor:
-            return randn_tensor(shape, generator=self._generator, device=device, dtype=dtype)
-
-        return noise
+    def _draw(self, shape: Any, device: Any, dtype: torch.dtype, index: int, column: int) -> torch.Tensor:
+        return randn_tensor(shape, generator=self._generator, device=device, dtype=dtype)
 
     def __len__(self) -> int:
         """Return the number of timesteps that the network was trained with."""

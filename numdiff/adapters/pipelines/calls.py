@@ -53,7 +53,7 @@ def fitted(pipe: Any, wanted: dict[str, Any], spelt: Callable[[str], str] = str)
     Raises
     ------
     ValueError
-        For an argument that the pipeline does not take, and one that it needs.
+        For an argument that the pipeline does not take, one that it needs, and a size that its networks cannot do.
     """
     asked = {name: value for name, value in wanted.items() if value is not None}
     pipe = _sibling(pipe, asked)

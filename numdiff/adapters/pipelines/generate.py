@@ -128,9 +128,15 @@ def draw(
 
 
 def _steps(scheduler: Any) -> int | None:
-    """Return how many grid steps a run took; one that began with an image began in the middle."""
-    total, begin = getattr(scheduler, "num_inference_steps", None), getattr(scheduler, "begin_index", None) or 0
-    return None if total is None else int(total) - begin // int(getattr(scheduler, "order", 1))
+    """Return how many grid steps a run took; one that began with an image began in the middle.
+
+    Multiples of a scheduler's order are where steps begin, which it is asked for: they need not be evenly spaced.
+    """
+    order, begin = getattr(scheduler, "order", None), getattr(scheduler, "begin_index", None) or 0
+    if order is None:
+        return None
+    evaluations = len(scheduler.timesteps)
+    return len({n * order for n in range(evaluations)} & set(range(begin, evaluations)))
 
 
 def is_pipelines(error: BaseException) -> bool:
