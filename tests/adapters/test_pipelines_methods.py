@@ -111,11 +111,18 @@ def test_every_family_begins_in_the_middle(name):
 
 
 @pytest.mark.parametrize("name", WARMED)
-def test_a_warm_up_needs_the_beginning(name):
+def test_behind_a_warm_up_a_run_begins_with_lower_orders(name):
     pipe = tiny("sd-img2img")
     call = {**arguments("sd-img2img"), "strength": 0.5, "num_inference_steps": 8}
-    with pytest.raises(ValueError, match="begin"):
-        latents(pipe, named(name, example(name), pipe), call)
+    found = latents(pipe, named(name, example(name), pipe), call)
+    assert torch.equal(found, latents(pipe, named("pndm", {"warmup": "lower"}, pipe), call))
+
+
+def test_within_a_warm_up_no_run_begins():
+    pipe = tiny("sd-img2img")
+    call = {**arguments("sd-img2img"), "strength": 0.9, "num_inference_steps": 8}
+    with pytest.raises(ValueError, match=r'no run of F-PNDM4 can begin at timestep 751: .* warmup="lower"'):
+        latents(pipe, named("fpndm", {}, pipe), call)
 
 
 OPTIMIZED = [("ddpm", 6), ("sd", 6), ("sdxl", 5), ("sd3", 5), ("flux", 5)]
