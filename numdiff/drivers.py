@@ -294,6 +294,15 @@ def _given(scheme: Scheme, x: Any, words: Words, finite: bool) -> tuple[Array, .
     return given
 
 
+def _check_functions(scheme: Scheme, **functions: Any) -> None:
+    """Raise unless what a driver calls can be called, and an exact start has its solution."""
+    for name, function in functions.items():
+        if function is not None:
+            check_callable(function, name)
+    if scheme.exact_starts and functions["exact"] is None:
+        raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
+
+
 def _drive(
     scheme: Scheme,
     fields: Mapping[str, Model],
@@ -310,11 +319,7 @@ def _drive(
 ) -> Any:
     """Loop over the machine's questions."""
     given = _given(scheme, x, words, finite)
-    for name, function in (("exact", exact), ("callback", callback), ("edit", edit)):
-        if function is not None:
-            check_callable(function, name)
-    if scheme.exact_starts and exact is None:
-        raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')
+    _check_functions(scheme, exact=exact, callback=callback, edit=edit)
     *earlier, now = given
     entries = fitted(program(scheme, prediction), now)
     check = Check(now, words, finite)
