@@ -76,7 +76,7 @@ def _listed(known: dict[float, Level], t: float) -> Level:
 
 def _single(t: Any) -> float:
     """Return one time, given as a number or as an array of equal ones, as a float."""
-    if not getattr(t, "ndim", 0):
+    if isinstance(t, (int, float)) or not getattr(t, "ndim", 0):
         return float(t)
     values = np.unique(np.asarray(t.tolist()))
     if len(values) != 1:

@@ -245,7 +245,7 @@ def test_a_whole_guided_run_is_compiled():
     )
     scheme = nd.GHVB(2, 0.8).discretize(VP, np.linspace(1.0, 0.1, 5))
     with torch.inference_mode():
-        run = torch.compile(nd.runtime.Sampler(scheme, guided), backend="eager", fullgraph=True)
+        run = nd.runtime.Sampler(scheme, guided).compiled(backend="eager")
         torch.testing.assert_close(run(x), nd.sample(scheme, guided, x), rtol=1e-5, atol=1e-5)
 
 

@@ -129,6 +129,7 @@ def test_a_plain_equation_is_solved_without_noise_and_refused_with_it():
 # --- the law ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "diffusion"), ALL)
 @pytest.mark.parametrize("pattern", [[1.0], [1.0, 2.0]], ids=["equal", "alternating"])
 def test_weak_order_one_on_gaussian_data(rule, diffusion, pattern):

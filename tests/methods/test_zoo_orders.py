@@ -235,6 +235,7 @@ def from_below(method):
 STARTED = [method for method in METHODS.values() if not one_step(method)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", STARTED, ids=str)
 def test_the_default_start_costs_what_its_first_step_does(method):
     assert slope(method, steps=72, start="lower") == pytest.approx(from_below(method), abs=TOLERANCE)
