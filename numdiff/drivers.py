@@ -321,9 +321,8 @@ def _drive(
     given = _given(scheme, x, words, finite)
     _check_functions(scheme, exact=exact, callback=callback, edit=edit)
     *earlier, now = given
-    entries = fitted(program(scheme, prediction), now)
     check = Check(now, words, finite)
-    draw = None if noise is None else check.noise(noise)
+    draw, entries = None if noise is None else check.noise(noise), fitted(program(scheme, prediction), now)
     machine = Machine(entries, now, noise=draw, copies=copies, earlier=earlier[::-1])
     path, nodes, asked, arrived = list(given), _node_ends(scheme), 0, 0
 
