@@ -4,8 +4,10 @@ BIN := .venv/bin
 # One thread per test process: the matrices are small, and the processes already share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 STAMP := .venv/.installed
+BOOK := .venv/.book
+AXE := tests/book/node_modules/.package-lock.json
 
-.PHONY: help study study-fast test test-slow lint types format figures certify bench wheel clean
+.PHONY: help study study-fast test test-slow doctest lint types format figures certify bench book book-full test-book serve wheel clean
 
 help:  ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +16,14 @@ $(STAMP): pyproject.toml constraints.txt constraints-peers.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r constraints-peers.txt
+	@touch $@
+
+$(BOOK): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book]'
+	@touch $@
+
+$(AXE): tests/book/package-lock.json
+	npm ci --prefix tests/book --no-audit --no-fund
 	@touch $@
 
 study: $(STAMP)  ## derive, validate and run: writes results/study/report.html
@@ -27,6 +37,9 @@ test: $(STAMP)  ## the fast test suite
 
 test-slow: $(STAMP)  ## the tests that take minutes
 	$(PYTEST) -m slow
+
+doctest: $(STAMP)  ## the examples of the public objects
+	$(PYTEST) --doctest-modules numdiff
 
 lint: $(STAMP)  ## ruff: rules and formatting
 	$(BIN)/ruff check .
@@ -49,8 +62,20 @@ certify: $(STAMP)  ## the orders of our methods and of everybody's, into results
 bench: $(STAMP)  ## benchmarks against peers
 	$(BIN)/python -m benchmarks
 
+book: $(BOOK)  ## the documentation site, into book/_build/html
+	$(BIN)/python -m book.tools.build
+
+book-full: $(BOOK)  ## the same after computing its stored results anew (about an hour)
+	$(BIN)/python -m book.tools.build --full
+
+test-book: $(BOOK) $(AXE)  ## the built site in a real browser (needs chromium and npm)
+	$(PYTEST) tests/book -m browser
+
+serve: $(BOOK)  ## the built site on http://localhost:8000
+	$(BIN)/python -m http.server --directory book/_build/html 8000
+
 wheel: $(STAMP)  ## build a wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## remove the environment, caches and results
-	rm -rf .venv build dist results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist results book/_build tests/book/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,9 +10,8 @@ from textwrap import dedent
 
 from numdiff.methods import Method
 from numdiff.methods.churn import EulerChurn
-from numdiff.methods.predictor_corrector import UniPC
 from numdiff.methods.published.classical import DEIS, IPNDM, RhoRK
-from numdiff.methods.published.correctors import SASolver, UniC
+from numdiff.methods.published.correctors import SASolver, UniC, UniPC
 from numdiff.methods.published.single_step import DPM2
 from numdiff.methods.registry import catalogue
 from numdiff.methods.registry.families import FAMILIES

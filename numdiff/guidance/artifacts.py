@@ -37,6 +37,15 @@ def artifact_magnitude(
     ------
     ValueError
         If the cells do not fill the last two axes, there is no such axis, or a standard deviation is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> images = np.zeros((2, 3, 4, 4))
+    >>> images[1, 0, 0, 0] = 5.0  # one pixel of the second image, five standard deviations out
+    >>> nd.guidance.artifact_magnitude(images, mean=0.0, std=1.0, channels=1).tolist()
+    [0.0, 0.3125]
     """
     if not isinstance(pool, int) or pool < 1:
         raise ValueError(f"pool must be a whole number from 1, the side of the cells, got {pool!r}")

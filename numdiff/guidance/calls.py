@@ -24,6 +24,17 @@ class Calls:
     Notes
     -----
     Nothing is counted while `torch.compile` traces, nor in the replay of a CUDA graph.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> network = lambda x, t, condition: x + condition[:, None]
+    >>> guided = nd.guidance.ClassifierFree(network, 1.0, 0.0, scale=3.0)
+    >>> guided(np.zeros((2, 1)), 0.5).tolist()
+    [[3.0], [3.0]]
+    >>> guided.calls
+    Calls(network=2, batches=1, classifier=0, backward=0)
     """
 
     network: int = 0

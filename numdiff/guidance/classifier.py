@@ -92,6 +92,18 @@ class ClassifierGuided:
     One evaluation of the model and one gradient, of which ``on="clean"`` with ``backprop=True`` goes through the model
     and costs a backward pass. As two fields, a clean classifier evaluates the model once more for the condition.
     ``torch.compile(fullgraph=True)`` and CUDA graphs take no gradient inside of a model (they take `ClassifierFree`).
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> model = lambda x, t: torch.zeros_like(x)
+    >>> logits = lambda x, t: torch.cat([x, -x], dim=1)
+    >>> guided = nd.guidance.ClassifierGuided(model, logits, labels=0, scale=2.0, schedule=schedule)
+    >>> moved = guided(torch.zeros(1, 1), 0.5)  # eps - s sigma grad log p, and grad log p = 1 at x = 0
+    >>> print(f"{float(moved) / float(schedule.sigma(0.5)):.4f}")
+    -2.0000
     """
 
     def __init__(
@@ -131,6 +143,16 @@ class ClassifierGuided:
         """Return a model guided by a known gradient: ``gradient(x, t)`` is grad_x log p(c | x), NumPy or torch.
 
         The parameters are those of the class; `numdiff.problems.GaussianMixture.guidance` makes such a gradient.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import numdiff as nd
+        >>> schedule = nd.schedules.VPLinear()
+        >>> toward = lambda x, t: 1.0 - x
+        >>> guided = nd.guidance.ClassifierGuided.from_gradient(lambda x, t: x, toward, 1.0, schedule)
+        >>> print(f"{guided(np.ones((1, 1)), 0.5)[0, 0]:.1f}")
+        1.0
         """
         if not callable(gradient):
             raise TypeError(f"gradient must be a function of (x, t), got {gradient!r}")

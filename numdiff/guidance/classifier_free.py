@@ -60,6 +60,23 @@ class Weighted:
         What the network takes as a condition.
     weights
         One number each; a negative one pushes away. If they sum to 1, scale 1 needs no null evaluation.
+
+    Raises
+    ------
+    ValueError
+        Unless there is one finite weight for each condition, one at least.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> both = nd.guidance.Weighted((1.0, 10.0), (0.75, 0.25))
+    >>> network = lambda x, t, condition: x + condition[:, None]
+    >>> guided = nd.guidance.ClassifierFree(network, both, 0.0, scale=2.0)
+    >>> guided(np.zeros((1, 1)), 0.5).tolist()  # 2 (0.75 * 1 + 0.25 * 10)
+    [[6.5]]
+    >>> guided.calls.network
+    3
     """
 
     conditions: tuple[Any, ...]
@@ -84,6 +101,23 @@ def rescaled(guided: Array, conditional: Array, factor: float) -> Array:
         Predictions, shape (n, ...).
     factor
         phi: 0 leaves `guided` as it is, 1 gives each sample the standard deviation of `conditional`.
+
+    Returns
+    -------
+    Array
+        Shape (n, ...).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> conditional = np.random.default_rng(0).normal(size=(4, 100))
+    >>> moved = nd.guidance.rescaled(5 * conditional, conditional, 1.0)
+    >>> bool(np.allclose(moved, conditional))
+    True
+    >>> half = nd.guidance.rescaled(5 * conditional, conditional, 0.5)
+    >>> print(f"{half.std() / conditional.std():.2f}")
+    3.00
     """
     xp = namespace(guided)
     axes = tuple(range(1, guided.ndim))
@@ -150,6 +184,19 @@ class ClassifierFree:
     With ``batched=True`` the network always sees arrays with an entry for each sample, also where it is called for one
     condition alone; with False what was given, as it is. Conditions are joined once per number of samples and kept:
     replace one by making another guided model, not by writing into its memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> network = lambda x, t, condition: x + condition[:, None]
+    >>> guided = nd.guidance.ClassifierFree(network, 1.0, 0.0, scale=5.0)
+    >>> x = np.zeros((2, 1))
+    >>> guided(x, 0.5).tolist()  # null + 5 (condition - null)
+    [[5.0], [5.0]]
+    >>> model, fields = guided.split()
+    >>> (model(x, 0.5) + fields["condition"](x, 0.5)).tolist()
+    [[5.0], [5.0]]
     """
 
     def __init__(

@@ -31,7 +31,35 @@ Model = Callable[[Array, Any], Array]
 
 
 class OnData:
-    """A model whose predicted clean image is changed, as a model; made by `on_data` and `thresholded`."""
+    """A model whose predicted clean image is changed, as a model; made by `on_data` and `thresholded`.
+
+    Parameters
+    ----------
+    model
+        ``model(x, t)`` returns the prediction.
+    change
+        ``change(x_0)`` returns an array like x_0, shape (n, ...).
+    schedule
+        Of the model, or the scheme that runs.
+    prediction
+        What the model predicts; None as in `numdiff.sample`.
+
+    Raises
+    ------
+    TypeError
+        If `model` or `change` is no function.
+    ValueError
+        When called, at alpha = 0 with a noise prediction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> model = lambda x, t: np.full_like(x, 0.4)
+    >>> rounded = nd.guidance.OnData(model, np.round, nd.schedules.VPLinear(), "data")
+    >>> rounded(np.ones((1, 2)), 0.5).tolist()
+    [[0.0, 0.0]]
+    """
 
     def __init__(
         self,
@@ -79,10 +107,24 @@ def on_data(
     prediction
         What the model predicts; the result predicts the same. None as in `numdiff.sample`.
 
+    Returns
+    -------
+    OnData
+        A model: ``model(x, t)``.
+
     Raises
     ------
     ValueError
         When called, at alpha = 0 with a noise prediction, which does not determine x_0 there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> model = lambda x, t: np.array([[0.4, -0.2]])
+    >>> symmetric = nd.guidance.on_data(model, np.abs, nd.schedules.VPLinear(), "data")
+    >>> symmetric(np.zeros((1, 2)), 0.5).tolist()
+    [[0.4, 0.2]]
     """
     return OnData(model, change, schedule, prediction)
 
@@ -102,10 +144,25 @@ def threshold(x: Array, *, limit: float = 1.0, quantile: float | None = None, ce
         Largest s that is divided out; None for no bound, as published. diffusers calls it sample_max_value and has 1,
         with which dynamic thresholding is clipping.
 
+    Returns
+    -------
+    Array
+        Shape of `x`.
+
     Raises
     ------
     ValueError
         For an option out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> x = np.array([[-4.0, 0.5, 2.0]])
+    >>> nd.guidance.threshold(x).tolist()
+    [[-1.0, 0.5, 1.0]]
+    >>> nd.guidance.threshold(x, quantile=1.0).tolist()  # divided by the largest
+    [[-1.0, 0.125, 0.5]]
     """
     _check_threshold(limit, quantile, ceiling)
     if quantile is None:
@@ -165,10 +222,27 @@ def thresholded(
     limit, quantile, ceiling
         As in `threshold`.
 
+    Returns
+    -------
+    OnData
+        A model: ``model(x, t)``.
+
     Raises
     ------
     ValueError
         For an option out of its range; when called, at alpha = 0 with a noise prediction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DDIM().discretize(schedule, nd.grids.uniform_log_snr(schedule, 10))
+    >>> wild = lambda x, t: np.full_like(x, 3.0)
+    >>> model = nd.guidance.thresholded(wild, schedule, "data")
+    >>> runs = [nd.sample(scheme, m, np.zeros((1, 1)), prediction="data") for m in (wild, model)]
+    >>> [f"{float(x[0, 0]):.1f}" for x in runs]
+    ['3.0', '1.0']
     """
     _check_threshold(limit, quantile, ceiling)
 

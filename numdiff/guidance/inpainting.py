@@ -52,6 +52,18 @@ class Inpainting:
     ------
     TypeError, ValueError
         For arrays of two libraries, a mask outside [0, 1], or known pixels that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DDIM().discretize(schedule, nd.grids.uniform_log_snr(schedule, 10))
+    >>> painting = nd.guidance.Inpainting(np.array([[0.3, 0.0]]), np.array([[1, 0]]), schedule)
+    >>> model = painting.wrap(lambda x, t: np.zeros_like(x), "data")
+    >>> x = nd.sample(scheme, model, np.ones((1, 2)), prediction="data")
+    >>> painting.paste(x)[0, 0].tolist(), bool(abs(x[0, 0] - 0.3) < 0.02)
+    (0.3, True)
     """
 
     def __init__(

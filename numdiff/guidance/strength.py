@@ -89,10 +89,29 @@ def _single(t: Any) -> float:
 def sigma_interval(low: float, high: float) -> Interval:
     """Return the interval of lambda for noise levels sigma/alpha from `low` to `high` (``interval=`` takes it).
 
+    Parameters
+    ----------
+    low, high
+        Noise levels sigma/alpha; `low` may be 0.
+
+    Returns
+    -------
+    tuple of float
+        (-log high, -log low), half log-SNRs that rise; infinite for 0.
+
     Raises
     ------
     ValueError
         Unless 0 <= low < high.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> low, high = nd.guidance.sigma_interval(0.28, 2.9)
+    >>> print(f"{low:.3f} {high:.3f}")
+    -1.065 1.273
+    >>> nd.guidance.sigma_interval(0.0, 2.0)[1]
+    inf
     """
     if not 0 <= low < high:
         raise ValueError(f"a sigma interval needs 0 <= low < high, got {low!r} and {high!r}")
@@ -111,6 +130,18 @@ class Ramp:
         The two half log-SNRs, rising.
     shape
         "linear" in lambda, or "cosine", start + (stop - start) (1 - cos(pi u))/2 with u linear.
+
+    Raises
+    ------
+    ValueError
+        For log-SNRs that are not finite or do not rise, and an unknown shape.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> ramp = nd.guidance.Ramp(1.0, 5.0, between=(-2.0, 2.0), shape="cosine")
+    >>> [round(ramp(log_snr), 6) for log_snr in (-9.0, -2.0, 0.0, 1.0, 2.0)]
+    [1.0, 1.0, 3.0, 4.414214, 5.0]
     """
 
     start: float
@@ -145,6 +176,20 @@ class PerStep:
         The half log-SNRs of the N + 1 levels, rising.
     values
         The N strengths.
+
+    Raises
+    ------
+    ValueError
+        Unless there is one value for each step, and the log-SNRs rise.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DDIM().discretize(schedule, nd.grids.uniform_log_snr(schedule, 3))
+    >>> strengths = nd.guidance.PerStep.of(scheme.levels, (1.0, 4.0, 2.0))
+    >>> [strengths(float(level.log_snr)) for level in scheme.levels]
+    [1.0, 4.0, 2.0, 2.0]
     """
 
     log_snrs: tuple[float, ...]
@@ -152,7 +197,15 @@ class PerStep:
 
     @classmethod
     def of(cls, levels: Sequence[Level], values: Sequence[float]) -> PerStep:
-        """Return the strengths for a grid's levels, such as ``scheme.levels``."""
+        """Return the strengths for a grid's levels, such as ``scheme.levels``.
+
+        Parameters
+        ----------
+        levels
+            N + 1 levels, from noise to data.
+        values
+            N strengths.
+        """
         return cls(tuple(float(level.log_snr) for level in levels), tuple(map(float, values)))
 
     def __post_init__(self) -> None:
@@ -181,13 +234,49 @@ def cfg_plus_plus(levels: Sequence[Level], strength: float) -> PerStep:
         ``scheme.levels``, from noise to data.
     strength
         The guidance of CFG++, from 0 to 1 as published.
+
+    Returns
+    -------
+    PerStep
+        One strength for each step; at alpha = 0 `strength` itself.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DDIM().discretize(schedule, nd.grids.uniform_log_snr(schedule, 4))
+    >>> scale = nd.guidance.cfg_plus_plus(scheme.levels, 0.6)
+    >>> rho, then = (float(level.rho) for level in scheme.levels[1:3])
+    >>> print(f"{scale.values[1]:.4f} {0.6 * rho / (rho - then):.4f}")
+    0.6601 0.6601
     """
     rhos = [float(level.rho) for level in levels]
     return PerStep.of(levels, [strength * (1.0 if math.isinf(a) else a / (a - b)) for a, b in pairwise(rhos)])
 
 
 def of_time(schedule: Schedule, function: Callable[[float], float]) -> Callable[[float], float]:
-    """Return a function of the schedule's time, from 0 at the data to ``schedule.T``, as one of the half log-SNR."""
+    """Return a function of the schedule's time, from 0 at the data to ``schedule.T``, as one of the half log-SNR.
+
+    Parameters
+    ----------
+    schedule
+        Whose time is meant.
+    function
+        ``function(t)`` returns a strength.
+
+    Returns
+    -------
+    function
+        Of a half log-SNR.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> rising = nd.guidance.of_time(schedule, lambda t: 2 * 3.0 * (1 - t))
+    >>> print(f"{rising(float(schedule.log_snr(0.25))):.4f}")
+    4.5000
+    """
     return lambda log_snr: function(float(schedule.time(log_snr)))
 
 

@@ -13,9 +13,10 @@ from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
 from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.interpolant import Interpolant, SiT
+from numdiff.methods.ipndmv import IPNDMV
 from numdiff.methods.momentum import HeavyBall, Momentum, Nesterov
-from numdiff.methods.pndm import FPNDM, IPNDMV, PNDM, PseudoNumerical
-from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
+from numdiff.methods.pndm import FPNDM, PNDM, PseudoNumerical
+from numdiff.methods.predictor_corrector import PredictorCorrector
 from numdiff.methods.published.classical import (
     DDIM,
     DEIS,
@@ -42,7 +43,7 @@ from numdiff.methods.published.classical import (
     RhoRK,
     VanDerHouwen3,
 )
-from numdiff.methods.published.correctors import AdamsBashforthMoulton, SASolver, UniC, UniP
+from numdiff.methods.published.correctors import AdamsBashforthMoulton, SASolver, UniC, UniP, UniPC
 from numdiff.methods.published.single_step import DPM2, RES, SEEDS, DPMSolverSingle, HochbruckOstermann
 from numdiff.methods.published.stochastic import DDPM, MisprintedThirdOrder, SDEDPMSolver, SDEDPMSolverPP
 from numdiff.methods.registry import FAMILIES, find, method, register

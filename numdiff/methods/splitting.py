@@ -43,7 +43,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from numdiff import formulations
-from numdiff.elementary import Number, product, vanishes
+from numdiff.elementary import Number, vanishes
 from numdiff.formulations import NOISE_RATIO, Formulation, Span
 from numdiff.level import Level
 from numdiff.methods import butcher as arrays
@@ -54,10 +54,12 @@ from numdiff.methods.butcher import Butcher
 from numdiff.methods.checks import choice
 from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, first_order, runge_kutta, steady_runge_kutta
+from numdiff.methods.splitting_steps import CONDITION, after, before, is_clean, unsplit
 from numdiff.tableau import Tableau
 from numdiff.weights import exact
 
-CONDITION = "condition"
+__all__ = ["CONDITION", "LTSP", "STSP", "MultistepSplitting", "Splitting", "Strang"]
+
 PLACES = ("first", "last", "both")
 REFERENCE = "Wizadwongsa, Suwajanakorn, Splitting Numerical Methods for guided diffusion, ICLR 2023"
 
@@ -155,7 +157,7 @@ class MultistepSplitting(Transformed, Splitting):
             if layout.denoises(n) or vanishes(span.xi):
                 yield unsplit(tableau, span.moments[0])
             else:
-                skip = (_is_clean(layout, here), _is_clean(layout, there))
+                skip = (is_clean(layout, here), is_clean(layout, there))
                 yield self._split(tableau, span, (here, there), skip)
 
     def _split(
@@ -166,10 +168,10 @@ class MultistepSplitting(Transformed, Splitting):
         part = total / 2 if self.condition == "both" else total
         tableau = base
         if self.condition != "last" and not skip[0]:
-            tableau = _before(tableau, part / exact(span.xi), here)
+            tableau = before(tableau, part / exact(span.xi), here)
         at_end = self.at == "end"
         if self.condition != "first" and not skip[at_end]:
-            tableau = _after(tableau, part, 1 if at_end else 1 / exact(span.xi), ends[at_end])
+            tableau = after(tableau, part, 1 if at_end else 1 / exact(span.xi), ends[at_end])
         return tableau
 
 
@@ -337,41 +339,3 @@ class Strang(OneStep, Splitting):
                 yield unsplit(step, step.B[0][0])
             else:
                 yield runge_kutta(array, layout, n)
-
-
-def _before(base: Tableau, weight: Number, level: Level | None) -> Tableau:
-    """Return a step whose sample is moved by weight * g, evaluated where it is, before all else."""
-    s, r = base.stages, base.registers
-    return base.replace(
-        A=[(0,) * (s + 1), *((product(u[0], weight), *a) for u, a in zip(base.U, base.A, strict=True))],
-        U=[(1, *(0,) * (r - 1)), *base.U],
-        B=[(product(v[0], weight), *b) for v, b in zip(base.V, base.B, strict=True)],
-        levels=(level, *base.levels),
-        tags=(CONDITION, *base.tags),
-    )
-
-
-def _after(base: Tableau, weight: Number, scale: Number, level: Level | None) -> Tableau:
-    """Return a step whose new sample is moved by weight * g, evaluated at `scale` times that sample, after all else."""
-    return base.replace(
-        A=[*((*a, 0) for a in base.A), (*(product(b, scale) for b in base.B[0]), 0)],
-        U=[*base.U, tuple(product(v, scale) for v in base.V[0])],
-        B=[(*base.B[0], weight), *((*b, 0) for b in base.B[1:])],
-        levels=(*base.levels, level),
-        tags=(*base.tags, CONDITION),
-    )
-
-
-def unsplit(base: Tableau, weight: Number) -> Tableau:
-    """Return the step with weight * g added to the new sample, g evaluated where the model is."""
-    return base.replace(
-        A=((0, 0), (0, 0)),
-        U=(base.U[0],) * 2,
-        B=[(*base.B[0], weight), *((*b, 0) for b in base.B[1:])],
-        levels=base.levels * 2,
-        tags=("", CONDITION),
-    )
-
-
-def _is_clean(layout: Layout, level: Level) -> bool:
-    return layout.schedule is not None and vanishes(level.sigma)

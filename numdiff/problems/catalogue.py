@@ -53,7 +53,25 @@ def _random(components: int, dimension: int, seed: int) -> GaussianMixture:
 
 
 def mixtures() -> dict[str, GaussianMixture]:
-    """Return the named mixtures, easiest first: 1-D, 2-D, then random full covariances in 16 and 64 dimensions."""
+    """Return the named mixtures, easiest first: 1-D, 2-D, then random full covariances in 16 and 64 dimensions.
+
+    Returns
+    -------
+    dict
+        `GaussianMixture` by name; every covariance is nonsingular.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for name, mixture in nd.problems.mixtures().items():
+    ...     print(name, mixture.components, mixture.dimension)
+    two-modes 2 1
+    three-scales 3 1
+    ring 8 2
+    correlated 3 2
+    random-16 20 16
+    random-64 100 64
+    """
     return {
         "two-modes": _two_modes(),
         "three-scales": _three_scales(),

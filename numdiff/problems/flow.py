@@ -58,6 +58,19 @@ class Reference(NamedTuple):
         sqrt(c^2 alpha^2 + sigma^2), the size of x at the end; 0 where a closed form was used.
     evaluations
         Evaluations of the right side per group of points, both runs together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> mixture = nd.problems.GaussianMixture([0.4, 0.6], [[-1.0], [1.0]], [0.25, 0.09])
+    >>> schedule = nd.schedules.VPLinear()
+    >>> found = mixture.flow(schedule, np.array([[-0.5], [0.5]]), 1.0, 0.0)    # a Reference
+    >>> found.x.shape, found.error.shape, bool(found.error.max() < 1e-9)
+    ((2, 1), (2,), True)
+    >>> back = mixture.flow(schedule, found.x, 0.0, 1.0)
+    >>> back.x.round(9).ravel().tolist()
+    [-0.5, 0.5]
     """
 
     x: Array

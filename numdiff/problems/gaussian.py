@@ -28,6 +28,18 @@ class Gaussian(GaussianMixture):
     ------
     ValueError
         If the shapes disagree, an entry is not finite, or the covariance is not symmetric positive semidefinite.
+
+    Examples
+    --------
+    The flow of N(0, s^2) is a factor, sqrt(alpha^2 s^2 + sigma^2) at one end over the other:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> narrow = nd.problems.Gaussian([0.0], 0.01)
+    >>> schedule = nd.schedules.EDM()
+    >>> end = narrow.flow(schedule, np.array([[10.0]]), 10.0, 0.1)
+    >>> print(f"{end.x[0, 0]:.6f} {10 * (0.02 / 100.01) ** 0.5:.6f}", end.evaluations)
+    0.141414 0.141414 0
     """
 
     def __init__(self, mean: Any, covariance: Any) -> None:

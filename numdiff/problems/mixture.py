@@ -69,6 +69,24 @@ class GaussianMixture:
     ValueError
         If the weights are not positive or do not sum to 1, the shapes disagree, an entry is not finite, or a covariance
         is not symmetric positive semidefinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> mixture = nd.problems.GaussianMixture([0.4, 0.6], [[-1.0, 0.0], [1.0, 0.5]], [0.04, 0.09])
+    >>> mixture, mixture.mean.round(3).tolist()
+    (GaussianMixture(components=2, dimension=2), [0.2, 0.3])
+
+    A sampler against the exact flow from the same noise; ten steps more than halve the error of five:
+
+    >>> schedule, x = nd.schedules.VPLinear(), np.random.default_rng(0).standard_normal((100, 2))
+    >>> model, truth = mixture.model(schedule), mixture.flow(schedule, x, 1.0, 1e-3).x
+    >>> def error(steps):
+    ...     scheme = nd.GHVB(2, 0.8).discretize(schedule, nd.grids.uniform_log_snr(schedule, steps))
+    ...     return np.sqrt(np.mean((nd.sample(scheme, model, x) - truth) ** 2))
+    >>> bool(error(10) < error(5) / 2)
+    True
     """
 
     def __init__(self, weights: Any, means: Any, covariances: Any) -> None:

@@ -76,6 +76,29 @@ class Path:
         First and last lambda of runs.
     error
         Root mean square error of the solution, estimated or bounded.
+
+    Examples
+    --------
+    An equation of an ODE becomes something that a sampler can be asked to follow, and it knows where it should arrive:
+
+    >>> import numdiff as nd
+    >>> from numdiff.problems import paths
+    >>> path = paths.of_ode(nd.problems.odes()["logistic"])
+    >>> path.span, path.exact(path.span[1]).shape
+    ((-1.0, 3.0), (1, 1))
+    >>> level = nd.Level(time=0.0, alpha=0.8, sigma=0.6, model_time=0.0)
+    >>> x = path.state(level)                                       # the exact sample at that level
+    >>> bool(abs(0.8 * path.predict(x, level, "data") + 0.6 * path.predict(x, level, "noise") - x).max() < 1e-15)
+    True
+
+    At rest the noise is 0, and every consistent sampler is exact:
+
+    >>> still = path.resting()
+    >>> still.name
+    'logistic, at rest at the start and the end'
+    >>> start = nd.Level(time=0.0, alpha=0.6 ** 0.5, sigma=1.0, model_time=0.0)
+    >>> still.predict(still.state(start), start, "noise").tolist()
+    [[0.0]]
     """
 
     name: str

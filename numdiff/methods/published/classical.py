@@ -6,18 +6,17 @@ Each function returns the family's own object, so that a famous name and its str
 from __future__ import annotations
 
 from numdiff.elementary import Number, vanishes
-from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO, VELOCITY_TIME, Formulation
+from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO, Formulation
 from numdiff.methods.adams import HALVED, AdamsBashforth
 from numdiff.methods.checks import choice
 from numdiff.methods.deis import TimeAdams
+from numdiff.methods.published.flow import FlowAB, FlowEuler, FlowHeun, FlowMidpoint
 from numdiff.methods.published.runge_kutta import (
     RHO_RK,
     RK4,
     SSPRK2,
     SSPRK3,
     SSPRK43,
-    FlowHeun,
-    FlowMidpoint,
     Heun,
     Heun3,
     Kutta3,
@@ -267,44 +266,3 @@ def _log_snr_multistep(order: int, formulation: Formulation, rule: str) -> Adams
     if order != 3:
         raise ValueError(f'rule="{rule}" combines three evaluations; use it with order=3, not order={order}')
     return AdamsBashforth(2, formulation, rule=rule)  # three evaluations, but order 2
-
-
-def FlowEuler() -> AdamsBashforth:
-    """Return Euler's method on the velocity, the usual sampler of flow matching.
-
-        x_t = x_s + (t - s) v(x_s, s)
-
-    where v is the velocity dx/dt, and t falls from noise to data.
-
-    Notes
-    -----
-    Order 1; 1 stage; N evaluations for N steps. On flow schedules, alpha = 1 - t and sigma = t, this is DDIM. As
-    published.
-
-    References
-    ----------
-    Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747; Liu, Gong, Liu, Rectified flow,
-    arXiv:2209.03003. Code: diffusers, FlowMatchEulerDiscreteScheduler.
-    """
-    return AdamsBashforth(1, VELOCITY_TIME)
-
-
-def FlowAB(order: int = 2) -> AdamsBashforth:
-    """Return variable-step Adams-Bashforth on the velocity, the multistep sampler of flow matching.
-
-        x_t = x_s + sum_{j<k} w_j v_{n-j},    w_j = int_s^t l_j(r) dr
-
-    where v_{n-j} are the velocities dx/dt, newest first, and l_j is the polynomial in time that is 1 at t_{n-j} and 0
-    at the other k - 1 newest nodes.
-
-    Notes
-    -----
-    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts, 2 from starts of lower
-    order.
-
-    References
-    ----------
-    Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.5; the velocity is that of Lipman, Chen,
-    Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747.
-    """
-    return AdamsBashforth(order, VELOCITY_TIME)

@@ -6,6 +6,7 @@ Each function returns the family's own object, so that a famous name and its str
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from numdiff.elementary import Number
 from numdiff.formulations import DATA_LOG_SNR, Formulation
@@ -55,6 +56,46 @@ def AdamsBashforthMoulton(
     methods in exterior ballistics (1926).
     """
     return PredictorCorrector(order, formulation, corrector=order, mode=mode)  # type: ignore[arg-type]
+
+
+def UniPC(
+    order: int = 3,
+    formulation: Formulation | str | None = DATA_LOG_SNR,
+    *,
+    rule: str = "exact",
+    beta: Any = 1,
+    momentum: str = "repaired",
+    mode: str = "PEC",
+    uncorrected: Sequence[int] = (-1,),
+) -> PredictorCorrector:
+    """Return UniPC (Zhao et al., 2023), named by its predictor's order; with the corrector it is one higher.
+
+        x~ = (sigma_t/sigma_s) x_n + alpha_t sum_{j<k} omega_j D_{n-j},    omega_j = int_0^h e^{-(h-u)} l_j(u) du
+        x_{n+1} = (sigma_t/sigma_s) x_n + alpha_t [w_h D(x~) + sum_{j<k} w_j D_{n-j}]
+
+    where D are data predictions (for noise alpha_t/alpha_s, -sigma_t and e^{h-u} take the places), h is the step in
+    log-SNR, l_j the Lagrange basis on the k newest nodes u_j = lambda_{n-j} - lambda_n, and w the same integrals with
+    the basis on the new node, u = h, and those.
+
+    Parameters
+    ----------
+    order
+        Number of past evaluations combined, 1 to 7.
+    formulation
+        data/log-SNR as published for guided sampling, or noise/log-SNR.
+    rule, beta, momentum, mode, uncorrected
+        As in `PredictorCorrector`; the rule "exact" is the paper's "vary_coeff", the mode "PEC" its own, and diffusers'
+        ``disable_corrector=[0, 1]`` is uncorrected=(0, 1, -1), since it never corrects the last step.
+
+    Notes
+    -----
+    Order k + 1; 1 stage; N evaluations for N steps. That is with exact starts; 1 with momentum.
+
+    References
+    ----------
+    Zhao, Bai, Rao, Zhou, Lu, UniPC, arXiv:2302.04867. Code: diffusers, UniPCMultistepScheduler.
+    """
+    return PredictorCorrector(order, formulation, rule, beta, None, mode, momentum, uncorrected)  # type: ignore[arg-type]
 
 
 def UniP(

@@ -7,7 +7,7 @@ prediction, h the step in s, which is negative where s falls.
 
 from __future__ import annotations
 
-from numdiff.formulations import NOISE_RATIO, VELOCITY_TIME, Formulation
+from numdiff.formulations import NOISE_RATIO, Formulation
 from numdiff.methods.checks import choice
 from numdiff.methods.runge_kutta import KNOWN, RungeKutta
 
@@ -263,47 +263,6 @@ def RhoRK(name: str = "3kutta") -> RungeKutta:
     """
     choice("name", name, tuple(RHO_RK))
     return _runge_kutta(RHO_RK[name], NOISE_RATIO)
-
-
-def FlowHeun() -> RungeKutta:
-    """Return Heun's method on the velocity: two evaluations a step, order 2; Euler's in a step to sigma = 0.
-
-        X = x_s + (t - s) v(x_s, s),    x_t = x_s + (t - s) [v(x_s, s) + v(X, t)]/2
-
-    where v is the velocity dx/dt, and t falls from noise to data.
-
-    A step to sigma = 0 returns the denoised estimate; on a flow schedule that is Euler's step.
-
-    Notes
-    -----
-    Order 2; 2 stages; 2 N evaluations for N steps, 2 N - 1 to sigma = 0. As published.
-
-    References
-    ----------
-    Heun, Z. Math. Phys. 45 (1900), on the velocity of Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching,
-    arXiv:2210.02747; Liu, Gong, Liu, Rectified flow, arXiv:2209.03003. Code: diffusers, FlowMatchHeunDiscreteScheduler.
-    """
-    return Heun(VELOCITY_TIME)
-
-
-def FlowMidpoint() -> RungeKutta:
-    """Return the midpoint method on the velocity: two evaluations a step, order 2.
-
-        X = x_s + (t - s)/2 v(x_s, s),    x_t = x_s + (t - s) v(X, (s + t)/2)
-
-    where v is the velocity dx/dt, and t falls from noise to data.
-
-    Notes
-    -----
-    Order 2; 2 stages; 2 N evaluations for N steps, 2 N - 1 to sigma = 0. As published.
-
-    References
-    ----------
-    Runge, Math. Ann. 46 (1895), on the velocity of Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747;
-    Liu, Gong, Liu, Rectified flow, arXiv:2209.03003. Code: facebookresearch/flow_matching, ODESolver of method
-    "midpoint".
-    """
-    return Midpoint(VELOCITY_TIME)
 
 
 SSPRK2 = Heun

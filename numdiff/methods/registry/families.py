@@ -18,7 +18,7 @@ from numdiff.methods.checks import choice
 from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.momentum import HeavyBall, Nesterov
-from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
+from numdiff.methods.predictor_corrector import PredictorCorrector
 from numdiff.methods.published import classical, correctors, single_step
 from numdiff.methods.published import stochastic as noisy
 from numdiff.methods.registry import variants
@@ -83,7 +83,7 @@ def _pec(order: int, **options: Any) -> Method:
 def _unipc(
     order: int = 3, formulation: Any = DATA_LOG_SNR, uncorrected: int | Sequence[int] | None = (-1,), **options: Any
 ) -> Method:
-    return UniPC(order, formulation, uncorrected=_listed(uncorrected), **options)
+    return correctors.UniPC(order, formulation, uncorrected=_listed(uncorrected), **options)
 
 
 def _sa_solver(order: int = 2, uncorrected: int | Sequence[int] | None = (-1,), **options: Any) -> Method:

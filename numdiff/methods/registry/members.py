@@ -17,7 +17,7 @@ from numdiff.methods.filtered_adams import FilteredAdams, StretchedAdams
 from numdiff.methods.ghvb import GHVB
 from numdiff.methods.interpolant import SiT
 from numdiff.methods.momentum import HeavyBall, Nesterov
-from numdiff.methods.predictor_corrector import PredictorCorrector, UniPC
+from numdiff.methods.predictor_corrector import PredictorCorrector
 from numdiff.methods.published import classical, correctors
 from numdiff.methods.published import single_step as exponential
 from numdiff.methods.published import stochastic as noisy
@@ -61,8 +61,13 @@ def _adams() -> list[Method]:
 
 def _correctors() -> list[Method]:
     members: list[Method] = [PredictorCorrector(k) for k in (1, 3)]
-    members += [PredictorCorrector(2, beta=BETA), UniPC(2), UniPC(3), UniPC(2, NOISE_LOG_SNR, rule="bh1")]
-    return [*members, UniPC(2, rule="bh2", beta=BETA), correctors.AdamsBashforthMoulton(3)]
+    members += [
+        PredictorCorrector(2, beta=BETA),
+        correctors.UniPC(2),
+        correctors.UniPC(3),
+        correctors.UniPC(2, NOISE_LOG_SNR, rule="bh1"),
+    ]
+    return [*members, correctors.UniPC(2, rule="bh2", beta=BETA), correctors.AdamsBashforthMoulton(3)]
 
 
 def _momentum() -> list[Method]:

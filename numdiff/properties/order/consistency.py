@@ -66,6 +66,18 @@ def certified(method: Any) -> int:
         If `method` has no steady tableau.
     ValueError
         For floating-point coefficients, and for methods that evaluate more than one field.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> beta = sp.Symbol("beta", positive=True)
+    >>> nd.order.certified(nd.GHVB(3, beta))                               # for every damping in (0, 2)
+    3
+    >>> nd.order.certified(nd.HeavyBall(nd.AdamsBashforth(3), beta))       # heavy ball costs two orders
+    1
+    >>> nd.order.certified(nd.method("dpmpp", order=3, rule="3m"))         # the widely copied 3M lacks a factor 2
+    2
     """
     order = consistent(method)
     return order if order > 0 and is_zero_stable(method) else 0
@@ -106,6 +118,16 @@ def error_constant(method: Any) -> sp.Expr:
     ------
     ValueError
         For methods with several evaluations a step, whose error has one constant per rooted tree: see `leading_error`.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> [nd.order.error_constant(nd.AdamsBashforth(k)) for k in (1, 2, 3, 4)]
+    [1/2, 5/12, 3/8, 251/720]
+    >>> beta = sp.Symbol("beta", positive=True)
+    >>> sp.factor(nd.order.error_constant(nd.GHVB(2, beta)))               # 5/12 at beta = 1, larger with momentum
+    (6 - beta)/(12*beta)
     """
     tableau = exact_steady(method)
     if not is_multistep(tableau):
@@ -116,7 +138,29 @@ def error_constant(method: Any) -> sp.Expr:
 
 
 def is_zero_stable(method: Any) -> bool:
-    """Tell whether rho satisfies the root condition for small steps; throughout (0, 2) if the damping is a symbol."""
+    """Tell whether rho satisfies the root condition for small steps; throughout (0, 2) if the damping is a symbol.
+
+    Parameters
+    ----------
+    method
+        As in `certified`.
+
+    Returns
+    -------
+    bool
+        Whether no root of rho(zeta) lies outside the unit circle and those on it are simple.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `certified`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.order.is_zero_stable(nd.GHVB(2, 1.9)), nd.order.is_zero_stable(nd.GHVB(2, 2.1))
+    (True, False)
+    """
     return _zero_stable(stability_polynomial(exact_steady(method)))
 
 
@@ -156,7 +200,24 @@ def _drift(method: Any, tableau: Tableau) -> Tableau:
 
 
 def is_multistep(tableau: Tableau) -> bool:
-    """Tell whether the only evaluation is at the sample itself."""
+    """Tell whether the only evaluation is at the sample itself.
+
+    Parameters
+    ----------
+    tableau
+        A steady `Tableau`, from ``method.steady()``.
+
+    Returns
+    -------
+    bool
+        True for linear multistep methods, momentum included; False for those with stages between the samples.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.order.is_multistep(nd.GHVB(3, 0.8).steady()), nd.order.is_multistep(nd.Heun().steady())
+    (True, False)
+    """
     return tableau.stages == 1 and tuple(tableau.U[0]) == (1, *(0,) * (tableau.registers - 1))
 
 

@@ -41,6 +41,13 @@ class Condition:
         The tree as nested tuples, () for the single vertex.
     value
         Phi(t), what the method has; Butcher's elementary weight for a Runge-Kutta method.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for c in nd.order.conditions(nd.Heun(), 3):
+    ...     print(c.order, c.name, c.value, c.target, c.satisfied)
+    1 . 1 1 True
     """
 
     tree: Tree
@@ -97,6 +104,15 @@ class LeadingError:
         The order p of the method.
     coefficients
         (t, e(t)) for every tree of order p + 1; e(t)/sigma(t) multiplies h^{p+1} F(t).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.order.leading_error(nd.AdamsBashforth(2))
+    >>> found.order, len(found.coefficients)
+    (2, 2)
+    >>> found.expression
+    h
     """
 
     order: int
@@ -123,6 +139,13 @@ class ModifiedEquation:
     coefficients
         (t, a(t)) for the single vertex and every tree of orders p + 1 and p + 2; a(t)/sigma(t) multiplies h^{|t| - 1}
         F(t).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.order.modified_equation(nd.AdamsBashforth(1))
+    >>> found.order, found.term(0), found.term(1)
+    (1,)
     """
 
     order: int
@@ -160,6 +183,13 @@ def conditions(method: Any, order: int) -> list[Condition]:
     ValueError
         For an order beyond the known trees, floating-point coefficients, several fields, and a kernel exponent other
         than 0; if the method follows no one-step map.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.order.conditions(nd.RK4(), 5)
+    >>> len(found), [sum(c.order == p and not c.satisfied for c in found) for p in range(1, 6)]
+    (17, [0, 0, 0, 0, 9])
     """
     if isinstance(order, bool) or not isinstance(order, int):
         raise TypeError(f"order must be an int, got {order!r}; it counts the vertices of trees")
@@ -184,6 +214,20 @@ def leading_error(method: Any) -> LeadingError:
     ------
     TypeError, ValueError
         As `conditions`; also for a method of order 8 or more.
+
+    Returns
+    -------
+    LeadingError
+
+    Examples
+    --------
+    Two methods of order 2 with errors in different directions:
+
+    >>> import numdiff as nd
+    >>> nd.order.leading_error(nd.Midpoint()).expression
+    h
+    >>> nd.order.leading_error(nd.Heun()).expression
+    h
     """
     principal, order = _of_order(method, 1)
     terms = ((tree, principal.coefficient(tree)) for tree in trees(order + 1))
@@ -205,6 +249,18 @@ def modified_equation(method: Any) -> ModifiedEquation:
     ------
     TypeError, ValueError
         As `conditions`; also for a method of order 7 or more, and for one that is not consistent.
+
+    Returns
+    -------
+    ModifiedEquation
+
+    Examples
+    --------
+    Euler's samples of x' = f(x) follow a field that lags behind f; f' f is the second derivative of x:
+
+    >>> import numdiff as nd
+    >>> nd.order.modified_equation(nd.AdamsBashforth(1)).expression
+    h
     """
     _, order = _of_order(method, 2)
     if order == 0:

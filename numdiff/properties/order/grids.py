@@ -75,6 +75,15 @@ class GridOrder:
         On equal steps.
     proof
         What is a symbol and what follows, step by step.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.order.any_grid(nd.GHVB(2, 0.8, weights="uniform"))
+    >>> found.order, found.smooth_order, found.equal_order
+    (1, 2, 2)
+    >>> for line in found.proof:
+    ...     print(line.name, "=", line.value)
     """
 
     order: int
@@ -103,6 +112,18 @@ def any_grid(method: Any) -> GridOrder:
         For anything else than a method.
     ValueError
         For other kinds of method, and for a damping that is neither rational nor a symbol.
+
+    Returns
+    -------
+    GridOrder
+
+    Examples
+    --------
+    The published weights of GHVB are made for equal steps and lose orders on others; those derived for the grid do not:
+
+    >>> import numdiff as nd
+    >>> [nd.order.any_grid(nd.GHVB(3, 0.8, weights=w)).order for w in ("uniform", "variable")]
+    [1, 3]
     """
     if not callable(getattr(method, "discretize", None)) or isinstance(method, type):
         raise TypeError(f"method must be an instance of a method, which knows its step on every grid, got {method!r}")

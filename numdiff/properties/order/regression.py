@@ -82,6 +82,15 @@ class OrderEstimate:
     irregular
         Whether no stretch of the errors follows a power; the slope is then that of the finest points, or of the
         stretch that is about to leave it.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.order.observed(lambda n: n ** -2.0 + 40 * n ** -4.0, [8, 16, 32, 64, 128])
+    >>> print(f"{found.slope:.2f}", found.steps, found.defined)
+    2.00 (8, 16, 32, 64, 128) True
+    >>> [round(p, 2) for p in found.local_slopes]                   # two points at a time are further off
+    [3]
     """
 
     slope: float
@@ -169,6 +178,23 @@ def observed(
         For steps that are not three different whole numbers, a run that cannot be called or returns no numbers, a
         negative error, a reference that is not finite or of another shape than the solution, a floor, a size, a
         confidence or standard errors out of range, an unknown norm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> problem = nd.problems.odes()["riccati"]
+    >>> def run(n):
+    ...     return nd.solve_ivp(nd.AdamsBashforth(3), problem.fun, np.linspace(*problem.t_span, n + 1), problem.y0,
+    ...                         start="runge-kutta").y[:, -1]
+    >>> found = nd.order.observed(run, [40, 60, 80, 120, 160], reference=problem.exact(problem.t_span[1]))
+    >>> print(f"{found.slope:.1f}")
+    3.0
+
+    Errors of the size of rounding have no order, and it says so:
+
+    >>> nd.order.observed(lambda n: 1e-15, [10, 20, 40]).cause
+    ''
     """
     steps = _listed(steps, "steps", "whole numbers, such as (20, 40, 80, 160)")
     ascending = _checked(steps)

@@ -46,6 +46,14 @@ class Cause:
         The order that it leaves.
     sentence
         What it is.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for cause in nd.order.of_run(nd.AdamsBashforth(3)).causes:
+    ...     print(cause.name, cause.order)
+    start-up 2
+    method 3
     """
 
     name: str
@@ -67,6 +75,16 @@ class LeadingTerms:
         step h e^{rho t} an expression in `RHO`.
     smooth
         Whether T h^p stands for h^p (e^{p rho T} - 1)/(p rho).
+
+    Examples
+    --------
+    The first step of Adams-Bashforth 2 is Euler's, whose error is of the same power of h as that of all others together:
+
+    >>> import numdiff as nd
+    >>> terms = nd.order.of_run(nd.AdamsBashforth(2)).constant
+    >>> terms.k, terms.q, terms.C, terms.p
+    (1,)
+    >>> terms.error
     """
 
     k: sp.Expr

@@ -67,6 +67,13 @@ class RunOrder:
     constant
         Leading terms of the error; None for exponential methods, where the steps follow no pattern, and where what the
         start leaves never fades (damping 2).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.order.of_run(nd.GHVB(3, 0.8, weights="uniform"), grid="alternating", start="runge-kutta")
+    >>> found.order, found.limiter
+    (1,)
     """
 
     order: int
@@ -110,6 +117,14 @@ def of_run(
         For something that is neither a method nor a scheme.
     ValueError
         For unknown options, options beside a scheme, or a method without exact coefficients.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.order.of_run(nd.AdamsBashforth(3)).order, nd.order.of_run(nd.AdamsBashforth(3), start="runge-kutta").order
+    (2, 3)
+    >>> nd.order.of_run(nd.AdamsBashforth(3)).limiter
+    ''
     """
     if isinstance(method, Scheme):
         if (start, final, grid, orders) != (None,) * 4:
@@ -147,6 +162,22 @@ def grid_sensitivity(method: Any) -> sp.Expr:
     ------
     ValueError
         If the method has no steady step on a geometric grid, or adds noise.
+
+    Parameters
+    ----------
+    method
+        A method without noise that has a steady step on every geometric grid.
+
+    Returns
+    -------
+    Expr
+        G, a number or a formula in the damping.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> [nd.order.grid_sensitivity(nd.GHVB(3, 1, weights=w)) for w in ("variable", "uniform")]
+    [0, -1/12]
     """
     _check_kind(method)
     if one_field(method).registers == 1:

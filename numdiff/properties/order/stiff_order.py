@@ -71,6 +71,12 @@ class StiffCondition:
     residual
         By how much it fails, an expression in `H` (psi conditions) or in the independent arguments z1, z2, z3 of its
         factors, phi in closed form; 0 if it holds identically.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for c in nd.order.stiff(nd.DPMSolverPP(2, rule="half")).conditions:
+    ...     print(c.order, c.formula, c.holds)
     """
 
     order: int
@@ -97,6 +103,14 @@ class StiffOrder:
         The certified order for h -> 0 with c fixed.
     conditions
         All that were examined, by order; those of the first order that fails included.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.order.stiff(nd.DPMSolverPP(2, rule="half"))
+    >>> found.order, found.weak_order, found.classical_order
+    (1, 2, 2)
+    >>> [c.holds for c in found.failing]
     """
 
     order: int
@@ -131,6 +145,14 @@ def stiff(method: Any) -> StiffOrder:
     ValueError
         If it does not depend on the step length (kernel exponent 0), has floating-point coefficients, evaluates more
         than one field, or stores samples.
+
+    Examples
+    --------
+    The exact second-order rule is of order 2 however long the steps; the published one is for short steps only:
+
+    >>> import numdiff as nd
+    >>> [nd.order.stiff(nd.DPMSolverPP(2, rule=rule)).order for rule in ("exact", "half")]
+    [2, 1]
     """
     tableau = exact_steady(method)
     if not depends_on(tableau, H):

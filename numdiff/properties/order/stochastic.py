@@ -80,6 +80,23 @@ def strong(
     ValueError, TypeError
         For steps, seeds or `refine` out of range, samples whose shapes differ, fewer than two paths in all, and a run
         that is no function of its seed.
+
+    Examples
+    --------
+    Euler-Maruyama with additive noise on X' = -X + W' has strong order 1. Increments of one path for every number of steps
+    are sums of finer ones:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> def run(n, seed):
+    ...     fine = np.random.default_rng(seed).standard_normal((64, 50)) / 8
+    ...     x = np.ones(50)
+    ...     for dw in fine.reshape(n, 64 // n, 50).sum(axis=1):
+    ...         x = x - x / n + dw
+    ...     return x
+    >>> found = nd.order.strong(run, [4, 8, 16], seeds=4)
+    >>> bool(0.8 < found.slope < 1.3), len(found.uncertainty)
+    (True, 3)
     """
 
     def squares(coarse: Array, fine: Array) -> Array:
@@ -138,6 +155,23 @@ def weak(
     ------
     ValueError, TypeError
         As for `strong`, and for functionals or expectations of another shape.
+
+    Examples
+    --------
+    E X^2 of Euler-Maruyama on X' = -X + W' from X(0) = 1, where it is known, has weak order 1; mirrored noise leaves less
+    scatter:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> def run(n, seed, sign):
+    ...     rng, x = np.random.default_rng(seed), np.ones(20000)
+    ...     for _ in range(n):
+    ...         x = x - x / n + sign * rng.standard_normal(20000) / n ** 0.5
+    ...     return x
+    >>> second = np.exp(-2) + (1 - np.exp(-2)) / 2
+    >>> found = nd.order.weak(run, [2, 3, 4], functional=lambda x: x ** 2, expectation=second, seeds=8, antithetic=True)
+    >>> bool(found.interval[0] < 1.4 and found.slope > 0.6)
+    True
     """
     target = None if expectation is None else np.atleast_1d(_array(expectation, "expectation"))
     converted, signs = _converted(run), ((1,), (-1,)) if antithetic else ((),)

@@ -58,6 +58,19 @@ class Errors:
         Error of the variance, v - S_N.
     moments
         Errors of E x^k for k in `MOMENTS`, shape (7, *s.shape).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DDIM().discretize(schedule, nd.grids.uniform_log_snr(schedule, 20))
+    >>> found = nd.spectral.errors(scheme, [0.1, 1.0, 2.0])
+    >>> found.w2.shape, found.moments.shape
+    ((3,), (7, 3))
+    >>> bool(abs(found.total_w2 ** 2 - (found.w2 ** 2).sum()) < 1e-12)      # directions are independent
+    True
+    >>> [bool(v < 0) for v in found.variance]                              # DDIM loses variance, most of it in small scales
+    [True, True, True]
     """
 
     w2: Array
@@ -105,6 +118,26 @@ def errors(scheme: Scheme, s: ArrayLike, mu: ArrayLike = 0.0, *, prior: str | No
     ------
     TypeError, ValueError
         As `response`; also for `mu` not finite, shapes that do not broadcast, and an unknown prior.
+
+    Examples
+    --------
+    How much less the second-order method errs than DDIM at 20 steps, direction by direction:
+
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> grid = nd.grids.uniform_log_snr(schedule, 20)
+    >>> s = [0.1, 1.0]
+    >>> first = nd.spectral.errors(nd.DDIM().discretize(schedule, grid), s).w2
+    >>> second = nd.spectral.errors(nd.DPMSolverPP(2).discretize(schedule, grid), s).w2
+    >>> bool((second < first / 3).all())
+    True
+
+    The standard start N(0, sigma_0^2) leaves an error in the mean however many steps are made:
+
+    >>> run = nd.DDIM().discretize(schedule, grid)
+    >>> exact, standard = (nd.spectral.errors(run, 1.0, 5.0, prior=p).mean for p in (None, "standard"))
+    >>> bool(abs(standard) > 1e6 * abs(exact))
+    True
     """
     if prior not in PRIORS:
         raise ValueError(f'prior must be None (the exact law at the first level) or "standard", got {prior!r}')

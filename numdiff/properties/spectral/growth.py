@@ -45,6 +45,19 @@ def steady_gain(method: Any, kappa: ArrayLike, *, h: float) -> NDArray[np.float6
         If `method` is no method, or `kappa` or `h` are no real numbers.
     ValueError
         For a velocity formulation, a symbol among the parameters, a method without a steady step, h not positive.
+
+    Examples
+    --------
+    On flat data (kappa = 1) nothing should grow. Beyond, where strong guidance leads, a sampler can grow faster or slower
+    than the exact flow:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> kappa = np.array([0.0, 1.0, 2.0])
+    >>> nd.spectral.steady_gain(nd.DPMSolverPP(2), kappa, h=0.5).round(4).tolist()
+    [0.6065, 1.0, 1.5475]
+    >>> np.exp((kappa - 1) * 0.5).round(4).tolist()
+    [0.6065, 1.0, 1.6487]
     """
     points, length = check_real(kappa, "kappa", negative=True), float(check_real(h, "h"))
     if not 0 < length < math.inf:

@@ -67,6 +67,20 @@ class Response:
         What biases add to x_n; same shape, 0 without biases.
     variances
         Variance that the scheme's own noise gives x_n; same shape, 0 for a deterministic scheme.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DDIM().discretize(schedule, nd.grids.uniform_log_snr(schedule, 10))
+    >>> found = nd.spectral.response(scheme, [0.01, 0.1, 1.0])
+    >>> found.gains.shape, found.steps.shape
+    ((11, 3), (10, 3))
+    >>> bool(np.allclose(found.steps.prod(axis=0), found.gain))
+    True
+    >>> bool((found.ratio < 1).all())                              # too little variance at every scale
+    True
     """
 
     s: Array
@@ -154,6 +168,19 @@ def response(scheme: Scheme, s: ArrayLike) -> Response:
     ValueError
         For a scheme of a plain ODE or with several fields; for s negative or not finite; for s = 0 at an evaluation,
         or at the first level, with sigma = 0.
+
+    Examples
+    --------
+    At the scale 0.1 ten steps of DDIM lose a good part of the standard deviation, DPM-Solver++ 2M next to nothing; ratio 1 is
+    perfect:
+
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> grid = nd.grids.uniform_log_snr(schedule, 10)
+    >>> for method in (nd.DDIM(), nd.DPMSolverPP(2)):
+    ...     print(f"{nd.spectral.response(method.discretize(schedule, grid), 0.1).ratio:.2f}")
+    0.60
+    0.97
     """
     check_scheme(scheme)
     given = check_real(s, "s")
@@ -171,8 +198,36 @@ def response(scheme: Scheme, s: ArrayLike) -> Response:
 def transfer(scheme: Scheme, s: ArrayLike) -> tuple[Array, ...]:
     """Return the transfer matrices T_n(s) of a scheme's tableaus, each of shape (*s.shape, r, r).
 
-    Their product, last one first, takes (x_0, 0, ...) to the final external values. Parameters and errors as in
-    `response`. With exact starts the driver replaces samples, which no matrix shows.
+    Their product, last one first, takes (x_0, 0, ...) to the final external values. With exact starts the driver replaces
+    samples, which no matrix shows.
+
+    Parameters
+    ----------
+    scheme, s
+        As in `response`.
+
+    Returns
+    -------
+    tuple of ndarray
+        One matrix a tableau, float64; r is the number of the scheme's external values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `response`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DPMSolverPP(2).discretize(schedule, nd.grids.uniform_log_snr(schedule, 5))
+    >>> matrices = nd.spectral.transfer(scheme, [0.1, 1.0])
+    >>> len(matrices), matrices[0].shape
+    (5, (2, 2, 2))
+    >>> whole = np.linalg.multi_dot([T[0] for T in reversed(matrices)])   # the product at s = 0.1
+    >>> bool(np.isclose(whole[0, 0], nd.spectral.response(scheme, 0.1).gain))
+    True
     """
     check_scheme(scheme)
     given = check_real(s, "s")

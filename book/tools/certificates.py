@@ -1,0 +1,7 @@
+"""Not written yet."""
+
+from pathlib import Path
+
+
+def write(book: Path) -> None:
+    """Write nothing yet."""

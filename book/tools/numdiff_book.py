@@ -1,0 +1,46 @@
+"""The Sphinx extension of the book: what the site needs beside the pages, so that nothing is loaded from outside.
+
+Everything under ``book/_static`` loads on every page. What only some pages need is copied in when the build is finished:
+MathJax (from the package sphinx-mathjax-offline) to ``_static/vendor``, and ``explore/js`` and ``explore/data`` of the
+explorers beside their pages.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+VENDORED = {"tex-svg.js": ("sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathjax/tex-svg.js")}
+"""Files of other packages that the site carries: name on the site, package, file in it."""
+COPIED = ("explore/js", "explore/data")
+"""Folders of the book that go to the site as they are."""
+
+
+def packaged(package: str, name: str) -> Path:
+    """Return where a file of an installed package lies; raise ``FileNotFoundError`` if the package has none."""
+    for file in importlib.metadata.files(package) or ():
+        if str(file) == name:
+            return Path(str(file.locate()))
+    raise FileNotFoundError(f"the package {package} has no file {name}; install the book's requirements: make book")
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Copy what the pages load beside themselves."""
+    if exception is not None or app.builder.format != "html":
+        return
+    vendor = Path(app.outdir) / "_static" / "vendor"
+    vendor.mkdir(parents=True, exist_ok=True)
+    for name, (package, path) in VENDORED.items():
+        shutil.copyfile(packaged(package, path), vendor / name)
+    for folder in COPIED:
+        if (Path(app.srcdir) / folder).is_dir():
+            shutil.copytree(Path(app.srcdir) / folder, Path(app.outdir) / folder, dirs_exist_ok=True)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
