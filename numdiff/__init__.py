@@ -21,14 +21,7 @@ from typing import Any
 from numdiff import formulations, grids, noise, parameterizations, schedules
 from numdiff.drivers import invert, sample, solve_ivp
 from numdiff.executor import Machine, step
-from numdiff.formulations import (
-    DATA_LOG_SNR,
-    DATA_RATIO,
-    NOISE_LOG_SNR,
-    NOISE_RATIO,
-    VELOCITY_TIME,
-    Formulation,
-)
+from numdiff.formulations import Formulation
 from numdiff.level import Level
 from numdiff.methods import (
     BDIA,
@@ -112,6 +105,17 @@ from numdiff.sde import Eta, Tau, stochastic
 from numdiff.tableau import Tableau
 
 __version__ = "0.1.0"
+
+#: Noise prediction in sigma/alpha, kernel exponent 0: DDIM, PLMS, LMS, DEIS's rho-AB.
+NOISE_RATIO = formulations.NOISE_RATIO
+#: Noise prediction in log-SNR, kernel exponent +1: DPM-Solver.
+NOISE_LOG_SNR = formulations.NOISE_LOG_SNR
+#: Data prediction in log-SNR, kernel exponent -1: DPM-Solver++, UniPC, SA-Solver.
+DATA_LOG_SNR = formulations.DATA_LOG_SNR
+#: Data prediction in alpha/sigma, kernel exponent 0.
+DATA_RATIO = formulations.DATA_RATIO
+#: The velocity dx/dt in time: flow matching, and any plain ODE.
+VELOCITY_TIME = formulations.VELOCITY_TIME
 
 _LAZY = {
     "adapters": "numdiff.adapters",

@@ -71,7 +71,20 @@ def _combine_torch(row: Row, values: Sequence[Any]) -> Array:
 
 
 def combiner(x: Any, tableaus: Iterable[Tableau] = ()) -> Combine:
-    """Return the routine that forms linear combinations of values like `x`."""
+    """Return the routine that forms linear combinations of values like `x`.
+
+    Parameters
+    ----------
+    x
+        A value: a NumPy array, a torch tensor, or a number of any kind.
+    tableaus
+        The tableaus whose rows are to be combined; a tensor among their coefficients is multiplied by operators.
+
+    Returns
+    -------
+    callable
+        ``combine(row, values)``, where `row` has terms (number of the value, coefficient).
+    """
     return _combiner(x, any(has_tensor((*t.plan.stages, *t.plan.outputs)) for t in tableaus))
 
 
@@ -85,7 +98,29 @@ def _combiner(x: Any, generic: bool) -> Combine:
 def stages(
     tableau: Tableau, y: Sequence[Any], noise: Sequence[Any] = (), combine: Combine = _combine_any
 ) -> Generator[Request, Answer, list[Any]]:
-    """Make one step: yield (Y_i, i) for each stage, be sent (F_i, edited Y_i or None), return the new y."""
+    """Make one step: yield (Y_i, i) for each stage, be sent (F_i, edited Y_i or None), return the new y.
+
+    Parameters
+    ----------
+    tableau
+        The step.
+    y
+        The r external values.
+    noise
+        One array per noise column.
+    combine
+        What forms the sums, from `combiner`.
+
+    Returns
+    -------
+    generator
+        It yields requests, is sent answers, and returns the new external values.
+
+    Raises
+    ------
+    ValueError
+        For another number of external values or noises than the tableau has.
+    """
     r, plan = tableau.registers, tableau.plan
     if len(y) != r:
         raise ValueError(f"the tableau has {r} registers, but the state has {len(y)}; a program keeps their number")
@@ -160,7 +195,19 @@ def step(
 
 
 class Question(NamedTuple):
-    """What a `Machine` asks: the model at sample `x` and `level`, for the field `tag`, in tableau number `index`."""
+    """What a `Machine` asks: the model at sample `x` and `level`.
+
+    Parameters
+    ----------
+    x
+        The sample, of the shape of the run's.
+    level
+        Where it is evaluated.
+    tag
+        The field; "" is the model.
+    index
+        The number of the tableau.
+    """
 
     x: Array
     level: Level
@@ -179,7 +226,7 @@ class Machine:
     Parameters
     ----------
     program
-        The tableaus, as rewritten by `native`.
+        The tuple of tableaus as rewritten by `native`.
     x
         The sample to start from; never written to.
     noise
@@ -201,6 +248,11 @@ class Machine:
         How many tableaus are finished.
     passed
         Number and sample of each tableau that the last answer finished; those without evaluations come along.
+
+    Raises
+    ------
+    ValueError
+        If the tableaus differ in their number of registers, or one has noise and `noise` is missing.
     """
 
     def __init__(

@@ -54,7 +54,12 @@ class Flat:
 class Native:
     """A tableau rewritten onto a model's own prediction m.
 
-    ``held[i]`` says how stage i keeps what it is told, as a row over (m_i, Y_i); None keeps m_i itself.
+    Parameters
+    ----------
+    tableau
+        The rewritten step.
+    held
+        How stage i keeps what it is told, as a row of terms over (m_i, Y_i); None keeps m_i itself.
     """
 
     tableau: Tableau
@@ -149,6 +154,11 @@ def native(tableaus: Iterable[Tableau], source: str | Prediction, target: str | 
         The program.
     source, target
         What the model predicts and what the tableaus combine, by name or as objects of `numdiff.parameterizations`.
+
+    Returns
+    -------
+    iterator of Native
+        The program, one after another; make a tuple of it for a `Machine`.
 
     Raises
     ------

@@ -4,15 +4,15 @@ With y the scaled sample and s the integration variable, the probability-flow OD
 X = x/kappa, and a step from level s to level t is x_t = xi x_s + kappa_t sum_j omega_j f_j with the weights (*) of
 `numdiff.weights`:
 
-    ==================  ====  ========  ========  ===  ================  ========  =====================================
-    formulation         f     y         s         c    xi                kappa_t   known as
-    ==================  ====  ========  ========  ===  ================  ========  =====================================
-    noise, ratio        eps   x/alpha   rho       0    alpha_t/alpha_s   alpha_t   DDIM, PLMS, LMS, rho-AB DEIS
-    noise, log-SNR      eps   x/alpha   lambda    +1   alpha_t/alpha_s   -sigma_t  DPM-Solver, log-rho DEIS
-    data, log-SNR       x_0   x/sigma   lambda    -1   sigma_t/sigma_s   alpha_t   DPM-Solver++
-    data, ratio         x_0   x/sigma   1/rho     0    sigma_t/sigma_s   sigma_t
-    velocity, time      dx/dt x         t         0    1                 1         flow matching; any plain ODE y' = f
-    ==================  ====  ========  ========  ===  ================  ========  =====================================
+    ==================  =====  ========  ========  ===  ================  ========  ====================================
+    formulation         f      y         s         c    xi                kappa_t   known as
+    ==================  =====  ========  ========  ===  ================  ========  ====================================
+    noise, ratio        eps    x/alpha   rho       0    alpha_t/alpha_s   alpha_t   DDIM, PLMS, LMS, rho-AB DEIS
+    noise, log-SNR      eps    x/alpha   lambda    +1   alpha_t/alpha_s   -sigma_t  DPM-Solver, log-rho DEIS
+    data, log-SNR       x_0    x/sigma   lambda    -1   sigma_t/sigma_s   alpha_t   DPM-Solver++
+    data, ratio         x_0    x/sigma   1/rho     0    sigma_t/sigma_s   sigma_t
+    velocity, time      dx/dt  x         t         0    1                 1         flow matching; any plain ODE y' = f
+    ==================  =====  ========  ========  ===  ================  ========  ====================================
 
 **The ends.** Call a the scale of y (alpha for noise rows, sigma for data rows) and b the other one. Then
 
@@ -35,6 +35,18 @@ from numdiff.elementary import Number, exp, vanishes
 from numdiff.level import Level
 from numdiff.parameterizations import coefficients
 from numdiff.weights import MAX_ORDER, moments
+
+__all__ = [
+    "DATA_LOG_SNR",
+    "DATA_RATIO",
+    "FORMULATIONS",
+    "NOISE_LOG_SNR",
+    "NOISE_RATIO",
+    "VELOCITY_TIME",
+    "Formulation",
+    "Span",
+    "get",
+]
 
 _ATTRIBUTE = {"rho": "rho", "log-snr": "log_snr", "inverse-rho": "inverse_rho", "time": "time"}
 
@@ -180,17 +192,33 @@ class Formulation:
         return f"formulation {self.name} cannot start at {zero} = 0 (time {level.time}); {remedy}"
 
 
+#: Noise prediction in sigma/alpha, kernel exponent 0: DDIM, PLMS, LMS, DEIS's rho-AB.
 NOISE_RATIO = Formulation("noise/ratio", "noise", "rho", 0)
+#: Noise prediction in log-SNR, kernel exponent +1: DPM-Solver.
 NOISE_LOG_SNR = Formulation("noise/log-snr", "noise", "log-snr", 1)
+#: Data prediction in log-SNR, kernel exponent -1: DPM-Solver++, UniPC, SA-Solver.
 DATA_LOG_SNR = Formulation("data/log-snr", "data", "log-snr", -1)
+#: Data prediction in alpha/sigma, kernel exponent 0.
 DATA_RATIO = Formulation("data/ratio", "data", "inverse-rho", 0)
+#: The velocity dx/dt in time: flow matching, and any plain ODE.
 VELOCITY_TIME = Formulation("velocity/time", "velocity", "time", 0)
 
+#: The five formulations by name.
 FORMULATIONS = {f.name: f for f in (NOISE_RATIO, NOISE_LOG_SNR, DATA_LOG_SNR, DATA_RATIO, VELOCITY_TIME)}
 
 
 def get(formulation: str | Formulation) -> Formulation:
     """Return the formulation of that name.
+
+    Parameters
+    ----------
+    formulation
+        A key of `FORMULATIONS`, such as "data/log-snr", or a formulation, which is returned as it is.
+
+    Returns
+    -------
+    Formulation
+        The formulation.
 
     Raises
     ------

@@ -10,6 +10,8 @@ batch may so be split in any way, and the steps be taken in any order, on any de
 T = 256^k (upwards by independent increments, downwards by bridges to 0), and between two of those by halving the
 interval of log T. With m the middle of a < b, whatever the map in which it is the middle,
 
+::
+
     W(m) = W(a) + (m-a)/(b-a) (W(b) - W(a)) + sqrt((m-a)(b-m)/(b-a)) n,
 
 so the law of the values at all nodes of the tree is exact, and since the tree is one in log T they are accurate
@@ -55,10 +57,22 @@ _SEEDED, _PATH, _INITIAL = 0, 1, 2  # the streams of one seed
 
 
 def from_generator(x: Array, generator: Any = None) -> Source:
-    """Return noise like `x` from a ``numpy.random.Generator`` or ``torch.Generator``, or a fresh one.
+    """Return a source of noise like `x`, from a ``numpy.random.Generator`` or ``torch.Generator`` or a fresh one.
 
     A torch generator may live on another device than the sample: the noise is drawn there and moved. The noise of a
     complex sample is complex, of independent parts and variance 1 in all, here and from the other sources.
+
+    Parameters
+    ----------
+    x
+        What the noise is to be like: a NumPy array or torch tensor, of any shape.
+    generator
+        A generator of the same library, or None for a fresh one.
+
+    Returns
+    -------
+    callable
+        ``draw(index, column)``, which returns standard normal numbers of the shape, dtype and device of `x`.
     """
 
     def draw(index: int, column: int) -> Array:

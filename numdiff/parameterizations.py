@@ -2,9 +2,11 @@ r"""What a network predicts, and how one prediction follows from another.
 
 At a level the sample is x = alpha x_0 + sigma eps. Every prediction in use is a linear combination
 
+::
+
     m = a x_0 + b eps
 
-of the same two unknowns, so (x, m) determines both, and with them every other prediction n = a2 x_0 + b2 eps:
+of the same two unknowns, so (x, m) determines both, and with them every other prediction n = a2 x_0 + b2 eps::
 
     n = p x + q m,      p = (a b2 - a2 b) / d,      q = d2 / d,
     d = a sigma - b alpha,      d2 = a2 sigma - b2 alpha                                                      (1)
@@ -28,7 +30,7 @@ needs no derivative. "velocity" is the derivative in the level's clock, x_t' = a
 schedules it is what a flow-matching network predicts, "flow", whatever the shift.
 
 Accuracy. No d in the table subtracts nearly equal numbers (alpha' <= 0 <= sigma' on every schedule), so q is accurate
-to a few ulp; p to a few ulp of (|a b2| + |a2 b|) / |d|, and of itself wherever source or target is noise, data or
+to a few ulp; p to a few ulp of ``(|a b2| + |a2 b|) / |d|``, and of itself wherever source or target is noise, data or
 score, because then one of the products is zero. What remains is conditioning: x_0 from a noise prediction divides by
 alpha, and no formula can help that.
 
@@ -49,7 +51,10 @@ from numdiff.level import Level
 
 @dataclass(frozen=True)
 class Prediction:
-    """One kind of network output, m = a x_0 + b eps; see the table at the top of the module."""
+    """One kind of network output, m = a x_0 + b eps at a level; see the table at the top of the module.
+
+    The base of ``Noise``, ``Data``, ``V``, ``Velocity``, ``FlowMatching``, ``Score`` and ``EDM``.
+    """
 
     @property
     def name(self) -> str:
@@ -179,6 +184,11 @@ class EDM(Prediction):
     ----------
     sigma_data
         Standard deviation of the data that the network was preconditioned for, positive.
+
+    Raises
+    ------
+    ValueError
+        If `sigma_data` is not positive and finite.
     """
 
     sigma_data: float = 0.5
@@ -216,12 +226,28 @@ _DEFAULTS = {name: cls() for name, cls in _CLASSES.items()}
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all predictions."""
+    """Return the names of all predictions.
+
+    Returns
+    -------
+    tuple of str
+        The names that `get`, `coefficients` and ``nd.sample`` know.
+    """
     return tuple(_CLASSES)
 
 
 def get(prediction: str | Prediction) -> Prediction:
     """Return the prediction called `prediction`; a `Prediction` is returned as it is.
+
+    Parameters
+    ----------
+    prediction
+        One of `names()`, or an object such as ``EDM(sigma_data=1)``.
+
+    Returns
+    -------
+    Prediction
+        The prediction.
 
     Raises
     ------
@@ -244,6 +270,11 @@ def coefficients(level: Level, source: str | Prediction, target: str | Predictio
         Where the sample x = alpha x_0 + sigma eps lives; its entries may be floats, exact numbers, symbols, tensors.
     source, target
         The prediction that is known and the one that is wanted, by name or as an object such as ``EDM(sigma_data=1)``.
+
+    Returns
+    -------
+    tuple of numbers
+        (p, q), of the kind of the level's entries.
 
     Raises
     ------
@@ -288,7 +319,8 @@ def convert(value: Any, x: Any, level: Level, *, source: str | Prediction, targe
 
     Returns
     -------
-    Same kind as `value`; `value` itself where source and target agree.
+    array, tensor or number
+        Of the kind and shape of `value`; `value` itself where source and target agree.
 
     Raises
     ------

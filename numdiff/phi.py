@@ -1,29 +1,29 @@
 r"""The phi functions of exponential integrators, accurate for every real argument.
 
-Definition, with z real and k a whole number:
+Definition, with z real and k a whole number::
 
     phi_0(z) = e^z,    phi_k(z) = int_0^1 e^{(1 - theta) z} theta^{k-1} / (k-1)! dtheta = sum_{j>=0} z^j / (k + j)!
 
-so phi_k(0) = 1/k! and 0 < phi_k. One recurrence and its derivative are all the code below uses:
+so phi_k(0) = 1/k! and 0 < phi_k. One recurrence and its derivative are all the code below uses::
 
     phi_{k-1}(z) = 1/(k-1)! + z phi_k(z)                                                                       (1)
     phi_k'(z)    = phi_k(z) - k phi_{k+1}(z)                                                                   (2)
 
 **Floats.** As it stands, (1) is Horner's scheme for the Taylor series and meets every phi_k on its way down
 ("downward"); solved for phi_k it divides by z and starts at e^z ("upward"). Going down, the relative error of phi_k
-reaches phi_{k-1} times |z phi_k / phi_{k-1}|; going up, an error is multiplied by the inverse.
+reaches phi_{k-1} times ``|z phi_k / phi_{k-1}|``; going up, an error is multiplied by the inverse.
 
 - z > 0: with X a Poisson variable of mean z, phi_k = e^z z^{-k} P(X >= k) and the factor is P(X >= k)/P(X >= k-1).
   It is below 1, so downward never harms; upward costs 1/P(X >= k) from e^z on, which is little for k < z/2.
 - z < 0: the factor is (1 - q)/q with q = (k-1)! phi_{k-1}(z) = M(1, k, z), which rises with k from e^z to 1 and
-  passes 1/2 near k = |z|: below it upward is the stable direction, above it downward.
+  passes 1/2 near ``k = |z|``: below it upward is the stable direction, above it downward.
 
 Hence upward where k < -z or k < z/2, and downward elsewhere: a few ulp for every z, from one e^z and no other
 special function. `_downward` and `_upward` are (1); the rest chooses between them.
 
 **Other numbers.** An exact zero gives the exact Fraction 1/k!, other rationals give floats. An mpmath number is worked
 out in the working precision; a SymPy expression becomes the opaque function of `numdiff.symbolic.phi`. Torch tensors
-differentiate by (2), which is phi again, hence to any order; for z -> -inf (2) loses the factor |z| in relative
+differentiate by (2), which is phi again, hence to any order; for z -> -inf (2) loses the factor ``|z|`` in relative
 accuracy, for phi_k ~ k phi_{k+1} there. Arrays and tensors of any real type are computed in float64 and rounded once
 to their own type, as NumPy's functions do: pass float64 where coefficients are wanted in full.
 

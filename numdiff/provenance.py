@@ -12,12 +12,25 @@ import platform
 from collections.abc import Iterable
 from typing import Any
 
+__all__ = ["LIBRARIES", "device", "environment", "versions"]
+
 LIBRARIES = ("numpy", "scipy", "sympy", "torch", "diffusers", "transformers", "safetensors")
 """The libraries whose versions a record names, where they are installed."""
 
 
 def versions(packages: Iterable[str] = LIBRARIES) -> dict[str, str]:
-    """Return the versions of Python, numdiff and those of `packages` that are installed."""
+    """Return the versions of Python, numdiff and those of `packages` that are installed.
+
+    Parameters
+    ----------
+    packages
+        Names of distributions; one that is not installed is left out.
+
+    Returns
+    -------
+    dict
+        (name: version), all text.
+    """
     import numdiff
 
     found = {"python": platform.python_version(), "numdiff": numdiff.__version__}
@@ -30,7 +43,18 @@ def versions(packages: Iterable[str] = LIBRARIES) -> dict[str, str]:
 
 
 def device(where: Any = "cpu") -> str:
-    """Return what a torch device is, in words: "2-core x86-64 CPU", or the name that an accelerator gives itself."""
+    """Return what a torch device is, in words: "2-core x86-64 CPU", or the name that an accelerator gives itself.
+
+    Parameters
+    ----------
+    where
+        A torch device or its name, "cpu" or "cuda:0".
+
+    Returns
+    -------
+    str
+        The device in words, which name neither the machine nor its user.
+    """
     kind = getattr(where, "type", str(where).partition(":")[0])
     if kind == "cpu":
         return f"{os.cpu_count()}-core {platform.machine().replace('_', '-')} CPU"
@@ -50,6 +74,11 @@ def environment(where: Any = "cpu", packages: Iterable[str] = LIBRARIES) -> dict
         The torch device that computes.
     packages
         The libraries to name.
+
+    Returns
+    -------
+    dict
+        ``threads`` where torch is among the packages, ``cuda`` where torch has it.
     """
     named = versions(packages)
     found: dict[str, Any] = {"device": device(where), "versions": named}

@@ -2,6 +2,8 @@
 
 With r external values y (y_0 is the sample; the others are past evaluations, a velocity) and s model evaluations F,
 
+::
+
     Y_i  = sum_j U_ij y_j + sum_{j<i} A_ij F_j + a_i + sum_k Na_ik n_k       i < s
     F_i  = f(Y_i, level_i)                                                   of the field named tag_i
     y'_i = sum_j V_ij y_j + sum_j B_ij F_j + b_i + sum_k Nb_ik n_k           i < r

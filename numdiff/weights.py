@@ -1,7 +1,7 @@
 r"""Interpolatory weights and the velocity filter, for any number type.
 
 **Formula (*)**. A multistep method replaces f by the polynomial through its values at nodes u_j (the present node is
-u = 0, history has u < 0 in the direction of travel) and integrates it against an exponential kernel over a step h:
+u = 0, history has u < 0 in the direction of travel) and integrates it against an exponential kernel over a step h::
 
     omega_j = int_0^h e^{c(h-u)} l_j(u) du = sum_m l_jm mu_m,        mu_m = int_0^h e^{c(h-u)} u^m du = m! h^{m+1}
     phi_{m+1}(c h)
@@ -14,11 +14,13 @@ Feeding it the monomials u^m gives moments M^m, which stay centred on a node: mo
 shift M^m -> sum_j binom(m, j) (-d)^{m-j} M^j. Weights w_i on the k newest velocities that integrate every polynomial
 of degree < k solve sum_i w_i M_i^m = mu_m. That system is not solved as it stands: where steps shrink, the velocities
 share a distant past and differ by little. But they span what the k - 1 newest evaluations span with the oldest
-velocity, of moments M, and on these the weights are b_j and a:
+velocity, of moments M, and on these the weights are b_j and a::
 
     P = prod_{j<k-1} (u - u_j),    a = mu[P]/M[P],    b_j = (mu - a M)[l_j],
 
 where mu[P] = sum_m p_m mu_m. Since f_n = (v_{n+1} - (1-beta) v_n)/beta,
+
+::
 
     w_0 = b_0/beta,    w_i = (b_i - (1-beta) b_{i-1})/beta,    w_{k-1} = a - (1-beta) b_{k-2}/beta.
 
@@ -28,6 +30,8 @@ M[P] may vanish.
 
 On a grid of constant step ratio r (r = 1: equal steps), in units of the present step, the moments of the present node
 have the fixed point
+
+::
 
     M^0 = 1,    M^m = (1-beta) r^-m sum_{j<=m} binom(m, j) (-1)^{m-j} M^j.
 

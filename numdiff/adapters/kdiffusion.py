@@ -43,22 +43,23 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import pairwise
 from typing import Any
 
 import torch
 
 from numdiff import schedules
 from numdiff.adapters.kdiffusion_options import built, identifier
+from numdiff.adapters.kdiffusion_runs import Bar, noise_of
 from numdiff.adapters.sigma_lists import sigmas as sigmas
 from numdiff.drivers import sample as run
 from numdiff.grids.checks import decreasing, numbers
 from numdiff.methods.base import Method
 from numdiff.methods.checks import choice
-from numdiff.methods.churn import Churn
 from numdiff.methods.registry import FAMILIES
 from numdiff.methods.scheme import Scheme
 from numdiff.methods.splitting import Splitting
+
+__all__ = ["MENU", "names", "register", "sampler", "sigmas"]
 
 Tensor = torch.Tensor
 Sampler = Callable[..., Tensor]
@@ -104,6 +105,20 @@ def sampler(method: str | Method, *, scale: str | None = None, start: str = "low
         For an unknown name or option, with the nearest known; for methods that evaluate a condition apart.
     TypeError
         For options beside a method, which is built already.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numdiff.adapters import kdiffusion
+    >>> sample = kdiffusion.sampler("dpmpp", order=2)
+    >>> denoiser = lambda x, sigma: x / (1 + sigma[:, None] ** 2)  # of standard normal data
+    >>> for steps in (10, 20, 40):
+    ...     sigmas = kdiffusion.sigmas("edm", steps)
+    ...     x = sample(denoiser, sigmas[:1, None], sigmas, disable=True)
+    ...     print(f"{float(x):.3f}")  # the exact flow ends at 1
+    1.340
+    1.064
+    1.012
     """
     choice("scale", scale, SCALES)
     choice("start", start, ("lower", "runge-kutta"))
@@ -139,6 +154,17 @@ def names() -> tuple[str, ...]:
 
     Also attributes of this module are those with an order behind them (``sample_ghvb3``), and k-diffusion's own names
     (``sample_dpmpp_2m``).
+
+    Returns
+    -------
+    tuple of str
+        Sorted as the families are.
+
+    Examples
+    --------
+    >>> from numdiff.adapters import kdiffusion
+    >>> {"ghvb", "dpmpp", "unipc"} <= set(kdiffusion.names())
+    True
     """
     return tuple(identifier(key) for key, family in FAMILIES.items() if not isinstance(family.member(), Splitting))
 
@@ -168,6 +194,16 @@ def register(
     ------
     ValueError
         For an unknown name, and for one that the module has already, unless this function put it there.
+
+    Examples
+    --------
+    >>> import types
+    >>> from numdiff.adapters import kdiffusion
+    >>> sampling, menu = types.ModuleType("sampling"), ["euler"]
+    >>> kdiffusion.register(sampling, ("ghvb2", "ab3"), menus=[menu], prefix="nd_")
+    ('nd_ghvb2', 'nd_ab3')
+    >>> menu, callable(sampling.sample_nd_ghvb2)
+    (['euler', 'nd_ghvb2', 'nd_ab3'], True)
     """
     made = {prefix + identifier(name): sampler(name) for name in names}
     for name in made:
@@ -234,9 +270,9 @@ def _sample(chosen: tuple[Method, float], scale: str | None, start: str, given: 
 
     noise = None
     if method.stochastic:
-        draw = _noise(scheme, values, x, given.noise_sampler, given.extra_args.get("seed"))
+        draw = noise_of(scheme, values, x, given.noise_sampler, given.extra_args.get("seed"))
         noise = draw if factor == 1 else (lambda index, column: draw(index, column) * factor)
-    with _Bar(scheme.steps, disable) as reached:
+    with Bar(scheme.steps, disable) as reached:
         return run(scheme, denoised, x, prediction="data", noise=noise, callback=lambda n, *_: reached(n))
 
 
@@ -318,80 +354,3 @@ def _beginnings(scheme: Scheme) -> list[int | None]:
         if tableau.target is not None:
             arrived = nodes[id(tableau.target)] - 1
     return found
-
-
-def _noise(
-    scheme: Scheme, sigmas: Sequence[float], x: Tensor, sampler: Callable[..., Tensor] | None, seed: int | None
-) -> Callable[[int, int], Tensor]:
-    """Return the noise of column k of tableau n, from a noise sampler of k-diffusion's kind or from torch."""
-    if sampler is None and isinstance(scheme.method, Churn):
-        return _every_step(x)
-    draw = _normals(x, seed) if sampler is None else sampler
-    spans = _spans(scheme, sigmas)
-
-    def noise(index: int, column: int) -> Tensor:
-        before, after = spans[index][column]
-        return draw(x.new_full((), before), x.new_full((), after))
-
-    return noise
-
-
-def _normals(x: Tensor, seed: int | None) -> Callable[..., Tensor]:
-    """Return torch's noise, and ComfyUI's for a seed, which is one higher on the CPU."""
-    if seed is None:
-        return lambda *_: torch.randn_like(x)
-    generator = torch.Generator(device=x.device).manual_seed(int(seed) + (x.device.type == "cpu"))
-    return lambda *_: torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
-
-
-def _every_step(x: Tensor) -> Callable[[int, int], Tensor]:
-    """Return torch's noise where every step draws, also those that use none."""
-    drawn = 0
-
-    def noise(index: int, column: int) -> Tensor:
-        nonlocal drawn
-        for _ in range(drawn, index):
-            torch.randn_like(x)
-        drawn = index + 1
-        return torch.randn_like(x)
-
-    return noise
-
-
-def _spans(scheme: Scheme, sigmas: Sequence[float]) -> list[list[tuple[float, float]]]:
-    """Return for each tableau the sigmas between which each of its noises lies: cut at the levels of inner stages."""
-    nodes = {id(level): n for n, level in enumerate(scheme.levels)}
-    found, arrived = [], 0
-    for tableau in scheme:
-        end = arrived if tableau.target is None else nodes[id(tableau.target)]
-        inner = [float(level.sigma) for level in tableau.levels[1 : tableau.noises] if level is not None]
-        cuts = [sigmas[arrived], *inner, sigmas[end]]
-        found.append(list(pairwise(cuts)))
-        arrived = end
-    return found
-
-
-class _Bar:
-    """k-diffusion's progress bar, tqdm's, which counts grid steps."""
-
-    def __init__(self, steps: int, disable: bool | None) -> None:
-        self._bar: Any = None
-        if disable is not True:
-            try:
-                from tqdm.auto import tqdm
-            except ModuleNotFoundError as error:
-                raise ModuleNotFoundError(
-                    "the progress bar needs tqdm; pip install tqdm, or pass disable=True"
-                ) from error
-            self._bar = tqdm(total=steps, disable=disable)
-
-    def __enter__(self) -> Callable[[int], None]:
-        return self._reached
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def _reached(self, step: int) -> None:
-        if self._bar is not None:
-            self._bar.update(step - self._bar.n)

@@ -34,6 +34,15 @@ class Network(torch.nn.Module):
     ----------
     schedule, prediction
         What `Method.discretize` and `numdiff.sample` need to know of the network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> from numdiff.adapters import networks
+    >>> model = networks.module(lambda x, t: x * t[:, None], schedule="vp-linear", prediction="noise")
+    >>> model(torch.ones(2, 1), 0.5).tolist(), model.schedule.name, model.prediction.name
+    ([[0.5], [0.5]], 'vp-linear', 'noise')
     """
 
     def __init__(

@@ -99,12 +99,27 @@ def module(
     gradients
         Whether gradients are recorded, to differentiate a run.
 
+    Returns
+    -------
+    Network
+        A model, ``model(x, t)``, with ``schedule`` and ``prediction``.
+
     Raises
     ------
     ValueError
         For unknown names, with the nearest known; for a `call` that does not name both.
     TypeError
         For a network that is not callable.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numdiff.adapters import networks
+    >>> net = lambda sample, timestep, y: (sample + timestep[:, None] + y, "more")
+    >>> call = {"sample": "x", "timestep": "t"}
+    >>> model = networks.module(net, schedule="edm", prediction="data", time="sigma", call=call, condition={"y": 0.5})
+    >>> model(torch.ones(2, 1), 3.0).tolist()
+    [[4.5], [4.5]]
     """
     if not callable(net):
         raise TypeError(f"net must be an nn.Module or a function of tensors, got {net!r}")
@@ -177,6 +192,18 @@ def edm(
         For labels that the network does not have, or of another number than its label_dim.
     TypeError
         For labels that are truth values.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> from numdiff.adapters import networks
+    >>> denoiser = lambda x, sigma, labels=None: x / (1 + sigma[:, None] ** 2)  # of standard normal data
+    >>> model = networks.edm(denoiser)
+    >>> scheme = nd.DPMSolverPP(2).discretize(model.schedule, networks.sigmas(model, 40))
+    >>> x = nd.sample(scheme, model, torch.full((1, 1), 80.0))
+    >>> print(f"{float(x):.3f}")  # the exact flow ends at 1
+    1.012
     """
     if not callable(net):
         raise TypeError(f"net must be a network, called net(x, sigma, class_labels), got {net!r}")
@@ -212,6 +239,13 @@ def sigmas(model: Network, steps: int, *, rho: float = 7.0) -> list[float]:
     -------
     list of float
         ``steps + 1`` falling sigmas, to lay a method out on: they are the schedule's times.
+
+    Examples
+    --------
+    >>> from numdiff.adapters import networks
+    >>> model = networks.edm(lambda x, sigma, labels: x)
+    >>> [f"{sigma:.3f}" for sigma in networks.sigmas(model, 4)]
+    ['80.000', '9.723', '0.470', '0.002', '0.000']
     """
     if not isinstance(model, Network):
         raise TypeError(f"model must be what networks.edm returned, got {type(model).__name__}; networks.edm(net)")

@@ -84,6 +84,14 @@ def sigmas(
         if the list does not fall strictly in `dtype`; for a device that is not there.
     TypeError
         For options that the rule does not have.
+
+    Examples
+    --------
+    >>> from numdiff.adapters import sigma_lists
+    >>> [f"{sigma:.3f}" for sigma in sigma_lists.sigmas("edm", 4)]
+    ['80.000', '9.723', '0.470', '0.002', '0.000']
+    >>> [f"{sigma:.3f}" for sigma in sigma_lists.sigmas("stable-diffusion", 4, "ays-sd15")]
+    ['14.615', '3.227', '1.396', '0.510', '0.000']
     """
     schedule = schedules.get(schedule)
     ends = {"t_start": t_start, "t_end": t_end}

@@ -29,6 +29,13 @@ class Topic:
         One line for listings.
     reads
         The fields of `Setting` on which the answer depends.
+
+    Examples
+    --------
+    >>> from numdiff import answers
+    >>> found = answers.topic("intervals")
+    >>> found.summary, found.reads
+    ('stability polynomial, real and imaginary interval', ('h',))
     """
 
     module: str
@@ -73,10 +80,27 @@ TOPICS = {
 def topic(name: str) -> Topic:
     """Return the topic of that name.
 
+    Parameters
+    ----------
+    name
+        A key of `TOPICS`.
+
+    Returns
+    -------
+    Topic
+
     Raises
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    Examples
+    --------
+    >>> from numdiff import answers
+    >>> answers.topic("angle").summary
+    'the angle of A(alpha)-stability'
+    >>> list(answers.TOPICS)[:4]
+    ['coefficients', 'derivation', 'limits', 'intervals']
     """
     if not isinstance(name, str) or name not in TOPICS:
         suggest(name, TOPICS, "topic")
@@ -100,6 +124,27 @@ def ask(method: Any, topic_: str, /, **setting: Any) -> Answer:
     ValueError
         For an unknown topic or field of the setting; where the question has no answer for this method, with the
         reason.
+
+    Returns
+    -------
+    Answer
+
+    Examples
+    --------
+    >>> from sympy import Symbol
+    >>> import numdiff as nd
+    >>> found = nd.answers.ask(nd.GHVB(2, Symbol("beta", positive=True)), "intervals")
+    >>> [(line.label, line.value) for line in found.lines if line.label == "real interval x*"]
+    [('real interval x*', 2 - beta)]
+
+    `numdiff.answers.render` shows an answer as text, Markdown, LaTeX or JSON:
+
+    >>> from numdiff.answers import render
+    >>> print(render.to_text(nd.answers.ask(nd.AdamsBashforth(2), "angle"), width=70))
+    A(alpha)-stability of AB2
+      alpha  0
+             explicit: a root of the stability polynomial grows without
+             bound as |z| does, so the region is bounded
     """
     known = [item.name for item in fields(Setting)]
     for name in setting:

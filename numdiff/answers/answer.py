@@ -19,6 +19,16 @@ class Line:
         thing.
     note
         A sentence beside it: what the value stands for, or why there is none.
+
+    Examples
+    --------
+    >>> from sympy import Rational
+    >>> import numdiff as nd
+    >>> from numdiff.answers import render
+    >>> line = nd.answers.Line("error constant", Rational(5, 12), "of h^3 x'''")
+    >>> print(render.to_text(nd.answers.Answer("AB2", (line,))))
+    AB2
+      error constant  5/12 ≈ 0.416667  of h^3 x'''
     """
 
     label: str
@@ -38,6 +48,15 @@ class Answer:
         The results, in reading order.
     notes
         Sentences after them: conventions, what limits the result, sources.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.answers.ask(nd.AdamsBashforth(2), "coefficients")
+    >>> found.title
+    'Coefficients of AB2'
+    >>> [(line.label, line.value) for line in found.lines[:2]]
+    [('weight 0', 3/2), ('weight 1', -1/2)]
     """
 
     title: str
@@ -59,6 +78,14 @@ class Setting:
         As in `Method.discretize`.
     schedule, grid, steps
         Noise schedule, name of its time grid and number of steps, for questions about a run.
+
+    Examples
+    --------
+    What matters to a question is given to `numdiff.answers.ask` by its name, such as the ratio of steps:
+
+    >>> import numdiff as nd
+    >>> [nd.answers.ask(nd.AdamsBashforth(2), "coefficients", ratio=r).lines[0].value for r in (1, 2)]
+    [3/2, 2]
     """
 
     h: Any = None

@@ -33,6 +33,16 @@ class Experiment:
         What was seen; None where nothing could be.
     failure
         Why nothing could be; "" otherwise.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.certification.certify(nd.DPMSolverPP(2), steps=(24, 48, 96))
+    >>> for experiment in found.experiments:
+    ...     print(f"{experiment.name:12} {experiment.slope:.0f}  {experiment.what}")
+    exact start  2  equal steps in log-snr, exact start, harmless end, float64 precision
+    as shipped   2  equal steps in log-snr, its own start, its own end, float64 precision
+    alternating  2  alternating steps in log-snr, exact start, harmless end, float64 precision
     """
 
     name: str
@@ -73,6 +83,15 @@ class Certificate:
         What was changed for the test, clipping switched off, say.
     seconds
         Time that it took.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.certification.certify(nd.DPMSolverPP(2), steps=(24, 48, 96))
+    >>> found.subject, found.claim, found.verdict
+    ('numdiff:AB2 data/log-snr', 2, 'certified')
+    >>> found["as shipped"].estimate.window
+    (24, 96)
     """
 
     subject: str

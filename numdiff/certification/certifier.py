@@ -64,6 +64,27 @@ def certify(
     ------
     ValueError, TypeError
         For a subject that is none, an order that is no whole number, unknown patterns, too few steps.
+
+    Examples
+    --------
+    DDIM, written out, and sold as second order:
+
+    >>> import numdiff as nd
+    >>> from numdiff.certification import Subject, certify
+    >>> def ddim(field, x, levels, setting):
+    ...     for a, b in zip(levels[:-1], levels[1:]):
+    ...         x = b.alpha * (x / a.alpha + (b.rho - a.rho) * field(x, a))
+    ...     return x
+    >>> found = certify(Subject("mine:ddim", ddim, order=2), steps=(24, 48, 96))
+    >>> found.verdict
+    'refuted'
+    >>> print(found.cause.partition(": ")[2].partition(";")[0])
+    a step combines one answer, with which no higher order than 1 can be had, and has it
+
+    With the order that it has it passes:
+
+    >>> certify(Subject("mine:ddim", ddim, order=1), steps=(48, 96, 144)).verdict
+    'certified'
     """
     began = time.perf_counter()
     subject = of_method(subject) if isinstance(subject, Method) else subject

@@ -117,6 +117,27 @@ def write(path: str | Path, certificates: Sequence[Certificate], conditions: Map
     ------
     OSError
         If it cannot be written.
+
+    Parameters
+    ----------
+    path
+        The file.
+    certificates
+        What `certify` returned, in any number.
+    conditions
+        Under which they were made, plain JSON data; `read` leaves them out.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numdiff as nd
+    >>> from numdiff.certification import Certificate, read, write
+    >>> certificate = Certificate("mine:euler", 1, "flow", "toys", (), "no order", "it raises")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "certificates.json")
+    ...     write(path, [certificate])
+    ...     read(path) == [certificate]
+    True
     """
     write_atomically(Path(path), dumps(certificates, conditions).encode())
 
@@ -130,6 +151,31 @@ def read(path: str | Path) -> list[Certificate]:
         If it cannot be read.
     ValueError
         If it is damaged or of another format; the message begins with the file's name.
+
+    Parameters
+    ----------
+    path
+        A file that `write`, or `certify_all`, made.
+
+    Returns
+    -------
+    list of Certificate
+
+    Examples
+    --------
+    A file that was changed by hand is refused:
+
+    >>> import pathlib, tempfile
+    >>> from numdiff.certification import Certificate, read, write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "certificates.json")
+    ...     write(path, [Certificate("mine:euler", 1, "flow", "toys", (), "refuted", "it raises")])
+    ...     changed = path.write_text(path.read_text().replace("refuted", "certified"))
+    ...     try:
+    ...         read(path)
+    ...     except ValueError as error:
+    ...         print(str(error).partition(".json: ")[2].partition(":")[0])
+    the certificates are not those that were written
     """
     try:
         return loads(Path(path).read_text(encoding="utf-8"))

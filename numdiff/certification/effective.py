@@ -10,11 +10,11 @@ way in which it may be made up (`series`), until a single coefficient explains i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
+from numdiff.certification.explanation import Explanation
 from numdiff.certification.faults import Fault, Series, best, double, moved, ordinal, term, wrong
 from numdiff.certification.frames import ROUNDING, Row, View, errors, observed_order, views
 from numdiff.certification.identify import Identified, NotLinearError, identify
@@ -58,40 +58,6 @@ MEMORY = 9
 """Answers to which a step of a short memory is limited; more tell nothing of a formulation."""
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """What the coefficients say.
-
-    Parameters
-    ----------
-    sentence
-        What is wrong and where, for a maintainer; "" if the coefficients meet the claim.
-    order
-        The order that the coefficients have, at most the claim.
-    formulation
-        Name of the formulation in which they are simplest.
-    rows
-        Numbers behind the sentence: "levels" (largest distance between where samples lie and where they are asked
-        about), "errors" (of the moments, by formulation and number of steps), "moments" and "asked" (of a step in the
-        middle, in units of its total weight).
-    grain
-        By what the weights of a step miss their sum where that is single precision; 0 where it is not.
-    misplaced
-        Which questions are asked at a level other than that of their samples, in words; "" if none are.
-    compared
-        The order up to which coefficients were compared, the claim or `numdiff.certification.series.COUNT`: of a
-        higher claim only this much is known, and `order` is the claim if nothing speaks against it.
-    """
-
-    sentence: str
-    order: int
-    formulation: str
-    rows: dict[str, Any] = field(default_factory=dict)
-    grain: float = 0.0
-    misplaced: str = ""
-    compared: int = 0
-
-
 def explain(
     subject: Subject,
     claim: int,
@@ -100,7 +66,7 @@ def explain(
     setting: Setting | None = None,
     span: tuple[float, float] = (-1.0, 3.0),
 ) -> Explanation:
-    """Return what the coefficients of a sampler say about a claim.
+    r"""Return what the coefficients of a sampler say about a claim.
 
     Parameters
     ----------
@@ -127,6 +93,15 @@ def explain(
         If it raises.
     ValueError
         If the claim is not a positive whole number, or the sampler takes no levels.
+
+    Examples
+    --------
+    What is wrong with the widely copied 3M, read off its coefficients:
+
+    >>> from numdiff.certification import explain, of_method
+    >>> print(explain(of_method("dpmpp", order=3, rule="3m"), 3).sentence.replace(": it", ":\nit"))
+    the term with the 2nd derivative (2nd divided difference) carries 0.5 of what (*) asks on every step:
+    it lacks a factor 2 (data/log-snr)
     """
     if isinstance(claim, bool) or not isinstance(claim, int) or claim < 1:
         raise ValueError(f"claim must be a whole number of at least 1, got {claim!r}")

@@ -39,7 +39,19 @@ FAILURES = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError,
 
 
 class NotLinearError(ValueError):
-    """A sampler's response is not linear in its sample and in what it is told, so it has no coefficients to read."""
+    """A sampler's response is not linear in its sample and in what it is told, so it has no coefficients to read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numdiff.certification import NotLinearError, Subject, explain
+    >>> clipped = Subject("mine:clipped", lambda field, x, levels, setting: np.clip(field(x, levels[0]), -1, 1))
+    >>> try:
+    ...     explain(clipped, 1)
+    ... except NotLinearError as error:
+    ...     print(str(error).partition(": on")[0])
+    mine:clipped is not linear in what it is told
+    """
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,6 +89,15 @@ class Layout:
         In which the pattern is laid out: a name of `VARIABLES` or "time".
     seed
         Of random patterns.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.certification import Layout, of_method
+    >>> subject = of_method(nd.AdamsBashforth(2))
+    >>> levels = Layout("alternating").levels(subject, (0.0, 4.0), 4)
+    >>> [abs(round(float(level.log_snr), 3)) for level in levels]
+    [0.0, 0.667, 2.0, 2.667, 4.0]
     """
 
     pattern: str = "uniform"
@@ -138,7 +147,23 @@ def _clock_of(scale: str) -> Variable:
 
 
 class SamplerError(RuntimeError):
-    """A sampler raised; `steps` says at which N, and the cause is what it raised."""
+    """A sampler raised; `steps` says at which N, and the cause is what it raised.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.certification import SamplerError, Subject
+    >>> from numdiff.certification.measure import measure
+    >>> def fragile(field, x, levels, setting):
+    ...     if len(levels) > 20:
+    ...         raise KeyError("a table with 20 entries")
+    ...     return x
+    >>> try:
+    ...     measure(Subject("mine:fragile", fragile), nd.certification.path_named("riccati"), (8, 16, 32))
+    ... except SamplerError as error:
+    ...     print(error.steps, repr(error.__cause__))
+    32 KeyError('a table with 20 entries')
+    """
 
     def __init__(self, steps: int, error: Exception) -> None:
         self.steps, self.error = steps, error

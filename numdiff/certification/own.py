@@ -45,6 +45,17 @@ def of_method(
     ------
     ValueError, TypeError
         For unknown names and options.
+
+    Returns
+    -------
+    Subject
+
+    Examples
+    --------
+    >>> from numdiff.certification import of_method
+    >>> subject = of_method("ghvb", order=3, beta=0.8)
+    >>> subject.name, subject.order, subject.prediction
+    ('numdiff:GHVB3(0.8)', 3, 'noise')
     """
     found = numdiff.method(method, **options) if isinstance(method, str) else method
     schedule = None if scale == "time" else SCALES[scale]

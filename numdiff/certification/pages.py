@@ -88,9 +88,25 @@ def _versions(certificates: Iterable[Certificate]) -> str:
 
 
 def markdown(certificates: Sequence[Certificate]) -> str:
-    """Return a table of certificates in Markdown, with the meaning of the verdicts and the versions.
+    r"""Return a table of certificates in Markdown, with the meaning of the verdicts and the versions.
 
     Text that others wrote, names and causes, is escaped, so that it neither ends a cell nor formats anything.
+
+    Parameters
+    ----------
+    certificates
+        Any number, of packages whose versions agree.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from numdiff.certification import Certificate, markdown
+    >>> page = markdown([Certificate("mine:euler", 1, "flow", "toys", (), "refuted", "it | raises")])
+    >>> print(page.splitlines()[2])
+    | `mine:euler` | 1 |  |  |  | refuted | it \| raises |
     """
     head, *rows = _rows(certificates)
     lines = [_line([*head, "cause"]), _line(["---"] * (len(head) + 1))]
@@ -169,7 +185,26 @@ def _numbers(estimate: OrderEstimate | None) -> tuple[str, str, str]:
 
 
 def overview(certificates: Sequence[Certificate]) -> str:
-    """Return a table of certificates for a terminal, the cause of each below its line."""
+    r"""Return a table of certificates for a terminal, the cause of each below its line.
+
+    Parameters
+    ----------
+    certificates
+        Any number.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from numdiff.certification import Certificate, overview
+    >>> page = overview([Certificate("mine:euler", 1, "flow", "toys", (), "refuted", "it raises")])
+    >>> print(page.partition("\n\n")[0])
+    sampler     claim  exact start  as shipped  alternating  verdict
+    mine:euler  1                                            refuted
+        it raises
+    """
     head, *lines = aligned(_rows(certificates))
     found = [head]
     for line, one in zip(lines, certificates, strict=True):

@@ -31,7 +31,20 @@ SCALES = {"vp": schedules.VPLinear(), "edm": schedules.EDM(T=1e4), "flow": sched
 
 
 class NotASamplerError(ValueError):
-    """Something with a sampler's name whose steps follow no probability flow and no diffusion; the text says why."""
+    """Something with a sampler's name whose steps follow no probability flow and no diffusion; the text says why.
+
+    Examples
+    --------
+    A solver that changes its order by itself has none at given steps:
+
+    >>> from numdiff.adapters.subjects import resolve
+    >>> from numdiff.certification import NotASamplerError
+    >>> try:
+    ...     resolve("scipy:LSODA")
+    ... except NotASamplerError as error:
+    ...     print(str(error).partition(" at ")[0])
+    scipy:LSODA has no order
+    """
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,20 @@ class Setting:
         "given": the levels are ours; "own": they are what `Subject.grid` returned.
     noise
         ``noise(shape)`` returns what the sampler's next random draw is to be, float64; None leaves its own generator.
+
+    Examples
+    --------
+    Circumstances of a run; here all noise of an ancestral sampler is switched off:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.certification import Setting, of_method
+    >>> subject = of_method(nd.EulerAncestral(), scale="edm")
+    >>> levels = [subject.level(lam) for lam in (-2.0, 0.0, 2.0)]
+    >>> quiet = Setting(noise=np.zeros)
+    >>> runs = [subject.run(lambda x, level: x / 2, np.ones((3, 2)), levels, quiet) for _ in range(2)]
+    >>> bool(np.ptp(runs[0]) == 0), np.array_equal(*runs)
+    (True, True)
     """
 
     precision: str = "float64"
@@ -88,6 +115,21 @@ class Subject:
         Package and version, for the record.
     notes
         What the adapter changed so that there is an order to speak of: clipping switched off, say.
+
+    Examples
+    --------
+    DDIM as a subject: from level to level it asks for the noise where it is:
+
+    >>> import numpy as np
+    >>> from numdiff.certification import Setting, Subject
+    >>> def ddim(field, x, levels, setting):
+    ...     for a, b in zip(levels[:-1], levels[1:]):
+    ...         x = b.alpha * (x / a.alpha + (b.rho - a.rho) * field(x, a))
+    ...     return x
+    >>> subject = Subject("mine:ddim", ddim, order=1)
+    >>> levels = [subject.level(lam) for lam in (-1.0, 1.0, 3.0)]
+    >>> subject.run(lambda x, level: 0 * x, np.ones((2, 3)), levels, Setting()).shape
+    (2, 3)
     """
 
     name: str

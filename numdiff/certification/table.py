@@ -104,6 +104,14 @@ def certify_all(
         If `out` cannot be used.
     KeyboardInterrupt
         When interrupted; the message says what is kept and how to go on.
+
+    Examples
+    --------
+    >>> from numdiff.adapters.subjects import resolve
+    >>> from numdiff.certification import certify_all
+    >>> found = certify_all(["numdiff:dpmpp", "numdiff:nope"], resolve, jobs=1, steps=(24, 48, 96))
+    >>> [(one.subject, one.verdict) for one in found]
+    [('numdiff:AB2 data/log-snr', 'certified'), ('numdiff:nope', 'no order')]
     """
     _check(jobs, steps, patterns, path)
     asked = {"seed": seed, "steps": None if steps is None else list(steps), "patterns": list(patterns)}
@@ -130,6 +138,22 @@ def path_named(name: str) -> paths.Path:
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    Parameters
+    ----------
+    name
+        "toys", a name of `numdiff.problems.odes`, or one of `numdiff.problems.mixtures`.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> from numdiff.certification import path_named
+    >>> path = path_named("riccati")
+    >>> path.span, path.exact(0.0).shape
+    ((-1.0, 3.0), (1, 1))
     """
     equations = odes()
     if name == "toys":

@@ -54,7 +54,23 @@ MEMORY = Fraction(4, 5)
 
 @dataclass(frozen=True)
 class Merits:
-    """What a method is judged by: its order, its error constant C and x* of its real interval (-x*, 0), exact."""
+    """What a method is judged by: its order, its error constant C and x* of its real interval (-x*, 0), exact.
+
+    Parameters
+    ----------
+    order
+        Certified order.
+    error_constant
+        C, a SymPy number.
+    real_interval
+        x*, a SymPy number.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.design.merits(nd.AdamsBashforth(2))
+    Merits(order=2, error_constant=5/12, real_interval=1)
+    """
 
     order: int
     error_constant: sp.Expr
@@ -64,11 +80,32 @@ class Merits:
 def merits(method: Method | Design) -> Merits:
     """Return order, error constant and real interval, certified from the method's own tableau (or from its design).
 
+    Parameters
+    ----------
+    method
+        A classical multistep method with numbers for its parameters, or a `Design`.
+
+    Returns
+    -------
+    Merits
+
     Raises
     ------
     ValueError
         For a method that is no convergent classical multistep method with numbers for its parameters: its error is not
         one number, or its interval depends on the step length or on a symbol.
+
+    Examples
+    --------
+    Momentum buys stability with a larger error constant:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> for beta in (1, Fraction(1, 2)):
+    ...     found = nd.design.merits(nd.GHVB(3, beta))
+    ...     print(found.order, found.error_constant, found.real_interval)
+    3 3/8 6/11
+    3 19/24 18/23
     """
     if isinstance(method, Design):
         return Merits(method.order, method.error_constant, method.real_interval)
@@ -88,7 +125,35 @@ def merits(method: Method | Design) -> Merits:
 
 
 def dominates(a: Method | Design, b: Method | Design) -> bool:
-    """Tell whether `a` is at least as good as `b` in order, |error constant| and real interval, and better in one."""
+    """Tell whether `a` is at least as good as `b` in order, abs(error constant) and real interval, and better in one.
+
+    Parameters
+    ----------
+    a, b
+        Classical multistep methods with numbers for their parameters, or designs.
+
+    Returns
+    -------
+    bool
+        Decided exactly, ties of algebraic numbers included.
+
+    Raises
+    ------
+    ValueError
+        As `merits`.
+
+    Examples
+    --------
+    AB2 has a smaller error constant than GHVB(2, 1/2) and a shorter interval, so neither dominates the other:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> plain, heavy = nd.AdamsBashforth(2), nd.GHVB(2, Fraction(1, 2))
+    >>> nd.design.dominates(plain, heavy), nd.design.dominates(heavy, plain)
+    (False, False)
+    >>> nd.design.dominates(nd.StretchedAdams(2), plain)           # the error constant of AB2, twice its interval
+    True
+    """
     first, second = merits(a), merits(b)
     signs = (
         first.order - second.order,
@@ -127,6 +192,15 @@ def dominating(method: Method, *, order: int | None = None, parasitic: Any = MEM
     ------
     ValueError
         As `merits`; for an order below the method's, or beyond those of `FilteredAdams`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> before, better = nd.design.merits(nd.AdamsBashforth(1)), nd.design.dominating(nd.AdamsBashforth(1))
+    >>> (before.order, better.order), (before.error_constant, better.error_constant)
+    ((1, 1), (1/2, 1/2))
+    >>> before.real_interval, better.real_interval
+    (2, 4)
     """
     return _dominating(exact_method(method), order, parasitic)
 
@@ -171,6 +245,27 @@ def order_conditions(method: Method, order: int) -> tuple[sp.Expr, ...]:
     ------
     ValueError
         For a method with several evaluations a step, or an order that is not positive.
+
+    Parameters
+    ----------
+    method
+        A method of one evaluation a step; its parameters may be symbols.
+    order
+        Positive.
+
+    Returns
+    -------
+    tuple of Expr
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> beta = sp.Symbol("beta")
+    >>> nd.design.order_conditions(nd.HeavyBall(nd.AdamsBashforth(2), beta), 2)      # order 2 at beta = 1 only
+    (-2*(beta - 1),)
+    >>> nd.design.order_conditions(nd.GHVB(2, beta), 2)                             # always
+    ()
     """
     if order < 1:
         raise ValueError(f"order must be positive, got {order}")
@@ -183,7 +278,20 @@ def order_conditions(method: Method, order: int) -> tuple[sp.Expr, ...]:
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """Error constant and real interval along a family: exact values, and arrays for plots."""
+    """Error constant and real interval along a family: exact values, and arrays for plots.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> family = nd.GHVB(2, sp.Symbol("beta", positive=True))
+    >>> found = nd.design.tradeoff(family, [Fraction(1, 2), Fraction(3, 4), 1])
+    >>> found.error_constants, found.real_intervals
+    ((11/12, 7/12, 5/12), (3/2, 5/4, 1))
+    >>> found.front()                                    # a trade: no member is better than another
+    (2, 1, 0)
+    """
 
     parameters: tuple[sp.Expr, ...]
     error_constants: tuple[sp.Expr, ...]
@@ -223,6 +331,19 @@ def tradeoff(family: Method, values: Sequence[Any], *, domain: tuple[Any, Any] =
     ------
     ValueError
         If the family has not exactly one symbol, or a value lies outside the domain.
+
+    Returns
+    -------
+    Tradeoff
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> found = nd.design.tradeoff(nd.GHVB(2, sp.Symbol("beta", positive=True)), [0.2, 0.5, 1])
+    >>> betas, errors, intervals = found.arrays()
+    >>> intervals.tolist(), errors.round(3).tolist()
+    ([1.8, 1.5, 1.0], [2.417, 0.917, 0.417])
     """
     C, x = error_constant(family), real_interval(family, domain=domain)
     symbols = C.free_symbols | x.free_symbols

@@ -55,6 +55,17 @@ class Design:
     nearby
         A member with a rational parameter that meets the requirements too, to within 10^-6 of the value or closer
         where the admissible cell is narrower; equal to `method` where the value is rational.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> found = nd.design.smallest_error(nd.GHVB(3, sp.Symbol("beta")), real_interval=0.9)
+    >>> found.value, found.real_interval, found.error_constant
+    (4/17, 9/10, 83/48)
+    >>> scheme = found.method.discretize(nd.schedules.VPLinear(), [1.0, 0.5, 0.1, 1e-3])     # it runs at once
+    >>> scheme.steps
+    3
     """
 
     method: Any
@@ -171,12 +182,64 @@ def solve(
 
 
 def smallest_error(family: Any, *, real_interval: Any, **requirements: Any) -> Design:
-    """Return the member of smallest |error constant| whose real interval is at least `real_interval`; see `solve`."""
+    """Return the member of smallest error constant, in modulus, whose real interval is at least `real_interval`.
+
+    Parameters
+    ----------
+    family, real_interval
+        As in `solve`.
+    **requirements
+        Further requirements, and the domain, of `solve`.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        As `solve`.
+
+    Examples
+    --------
+    Room up to z = -3/2 costs GHVB of order 2 a damping of 1/2, and more than twice the error constant of AB2:
+
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> found = nd.design.smallest_error(nd.GHVB(2, sp.Symbol("beta")), real_interval=1.5)
+    >>> found.value, found.error_constant
+    (1/2, 11/12)
+    """
     return solve(family, minimize="error_constant", real_interval=real_interval, **requirements)
 
 
 def largest_interval(family: Any, **requirements: Any) -> Design:
-    """Return the member of largest real stability interval; see `solve`."""
+    """Return the member of largest real stability interval.
+
+    Parameters
+    ----------
+    family
+        As in `solve`.
+    **requirements
+        Requirements, and the domain, of `solve`.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        As `solve`; where the interval grows towards an end that no member attains, a requirement has to bound it.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> found = nd.design.largest_interval(nd.GHVB(3, sp.Symbol("beta")), error_constant=1)
+    >>> found.value, found.real_interval
+    (2/5, 24/29)
+    """
     return solve(family, maximize="real_interval", **requirements)
 
 

@@ -29,7 +29,19 @@ TIMEOUT = 3600.0
 
 
 class LostRankError(RuntimeError):
-    """Another rank has gone, or isn't heard of any more."""
+    """Another rank has gone, or isn't heard of any more.
+
+    Examples
+    --------
+    >>> from torch.distributed import HashStore
+    >>> from numdiff import distributed
+    >>> from numdiff.distributed.ranks import met
+    >>> try:
+    ...     met(HashStore(), 1, 2, timeout=0.1)  # rank 1 of 2, and no rank 0
+    ... except distributed.LostRankError as error:
+    ...     print(error)
+    another rank did not come in time; are all ranks started?
+    """
 
 
 @dataclass
@@ -44,6 +56,16 @@ class Ranks:
         Number of this process on its machine.
     device
         Where it computes, a torch device.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numdiff import distributed
+    >>> alone = distributed.Ranks(rank=0, size=1, local=0, device=torch.device("cpu"))
+    >>> [alone.claim() for _ in range(3)]
+    [0, 1, 2]
+    >>> alone.done(2), alone.gathered([1.0, 2.0], lambda: None)
+    (2, [[1.0, 2.0]])
     """
 
     rank: int
@@ -98,7 +120,29 @@ class Ranks:
 
 @dataclass
 class Several(Ranks):
-    """One rank of many, which share a store and a process group of torch.distributed."""
+    """One rank of many, which share a store and a process group of torch.distributed.
+
+    Parameters
+    ----------
+    rank, size, local, device
+        As in `Ranks`.
+    store
+        A store of ``torch.distributed`` that all ranks share.
+    timeout
+        Seconds to wait for the others.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.distributed import HashStore
+    >>> from numdiff import distributed
+    >>> store, cpu = HashStore(), torch.device("cpu")
+    >>> one, other = (distributed.Several(rank, 2, rank, cpu, store=store) for rank in (0, 1))
+    >>> one.claim(), other.claim(), one.claim()  # batches are dealt by a counter
+    (0, 1, 2)
+    >>> one.done(1), other.done(2)
+    (1, 3)
+    """
 
     store: Any
     timeout: float = TIMEOUT
@@ -242,12 +286,24 @@ def connected(where: str = "auto", timeout: float = TIMEOUT) -> Iterator[Ranks]:
     timeout
         Seconds to wait for other ranks.
 
+    Yields
+    ------
+    Ranks
+        This process alone, or `Several` where the environment names others.
+
     Raises
     ------
     ValueError
         If the environment is only half there, or the device is not.
     LostRankError
         If the ranks don't find each other.
+
+    Examples
+    --------
+    >>> from numdiff import distributed
+    >>> with distributed.connected("cpu") as ranks:  # not started by torchrun: one process is the whole job
+    ...     ranks.rank, ranks.size
+    (0, 1)
     """
     rank, size, local = asked()
     place = device(where, local)

@@ -37,6 +37,25 @@ class Samples:
     ----------
     manifest : dict
         What the set is: ``settings``, ``versions``, ``runs``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import torch
+    >>> from numdiff import distributed
+    >>> class Noise:
+    ...     settings = {"source": "normal numbers"}
+    ...     def draw(self, batch):
+    ...         drawn = [np.random.default_rng(i).normal(size=2) for i in batch.indices]
+    ...         return {"samples": np.array(drawn), "seeds": np.array(batch.indices)}
+    >>> ranks = distributed.Ranks(0, 1, 0, torch.device("cpu"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tallies = distributed.work(Noise(), distributed.Plan(Path(folder, "set"), n=6, batch=4), ranks)
+    ...     samples = distributed.Samples(Path(folder, "set"))
+    ...     samples.shape, len(samples), bool((samples[2:5] == samples.array()[2:5]).all())
+    ((6, 2), 6, True)
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -123,6 +142,13 @@ def merge(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
 
     The whole set passes through memory; `Samples` reads it without.
 
+    Parameters
+    ----------
+    folder
+        Of the set.
+    path
+        The file, in a folder that is there.
+
     Returns
     -------
     Path
@@ -132,6 +158,24 @@ def merge(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
     ------
     ValueError, OSError
         If the set is not complete or damaged, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import torch
+    >>> from numdiff import distributed
+    >>> class Noise:
+    ...     settings = {"source": "normal numbers"}
+    ...     def draw(self, batch):
+    ...         drawn = [np.random.default_rng(i).normal(size=2) for i in batch.indices]
+    ...         return {"samples": np.array(drawn), "seeds": np.array(batch.indices)}
+    >>> ranks = distributed.Ranks(0, 1, 0, torch.device("cpu"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tallies = distributed.work(Noise(), distributed.Plan(Path(folder, "set"), n=6, batch=4), ranks)
+    ...     distributed.merge(Path(folder, "set"), Path(folder, "all.safetensors")).name
+    'all.safetensors'
     """
     from safetensors.numpy import save
 

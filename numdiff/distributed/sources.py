@@ -33,6 +33,19 @@ class Source(Protocol):
     ----------
     settings : dict
         Everything that decides the samples but their numbers, as plain JSON data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numdiff import distributed
+    >>> class Noise:
+    ...     settings = {"source": "normal numbers", "seed": 7}
+    ...     def draw(self, batch):
+    ...         drawn = [np.random.default_rng((7, i)).normal(size=2) for i in batch.indices]
+    ...         return {"samples": np.array(drawn), "seeds": np.array(batch.indices)}
+    >>> one, two = (np.concatenate([Noise().draw(b)["samples"] for b in distributed.batches(6, k)]) for k in (2, 6))
+    >>> bool((one == two).all())  # sample i depends on i alone
+    True
     """
 
     settings: dict[str, Any]
@@ -69,6 +82,18 @@ class Denoiser:
     ------
     ValueError, OSError
         For a model that is not there or damaged, unknown names, and labels that are no classes.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff import distributed
+    >>> source = distributed.Denoiser("digits", nd.DPMSolverPP(2), steps=5, labels=[3, 8], seed=1)
+    >>> drawn = source.draw(distributed.Batch(number=0, first=0, count=4))
+    >>> drawn["samples"].shape, drawn["labels"].tolist()
+    ((4, 8, 8), [3, 8, 3, 8])
+    >>> again = source.draw(distributed.Batch(number=0, first=2, count=2))["samples"]
+    >>> bool(abs(again - drawn["samples"][2:]).max() < 1e-4)  # the same to rounding in another batch
+    True
     """
 
     def __init__(
@@ -138,6 +163,19 @@ class Pipeline:
         value i modulo their number.
     seed
         Of the first sample; sample i has seed + i.
+
+    Examples
+    --------
+    >>> from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+    >>> from numdiff import distributed
+    >>> blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
+    >>> network = UNet2DModel(sample_size=8, in_channels=3, out_channels=3, **blocks)
+    >>> pipe = DDIMPipeline(network, DDIMScheduler())
+    >>> pipe.set_progress_bar_config(disable=True)
+    >>> source = distributed.Pipeline(pipe, "tiny", call={"num_inference_steps": 2}, seed=5)
+    >>> drawn = source.draw(distributed.Batch(number=0, first=0, count=2))
+    >>> drawn["samples"].shape, drawn["seeds"].tolist()
+    ((2, 8, 8, 3), [5, 6])
     """
 
     def __init__(

@@ -13,7 +13,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples ``first`` ... ``first + count - 1`` of a set, batch ``number`` of it."""
+    """Samples ``first`` ... ``first + count - 1`` of a set, batch ``number`` of it.
+
+    Parameters
+    ----------
+    number
+        Of the batch, from 0.
+    first, count
+        Number of its first sample, and how many it has.
+
+    Examples
+    --------
+    >>> from numdiff import distributed
+    >>> batch = distributed.Batch(number=3, first=192, count=64)
+    >>> print(batch)
+    batch 3 (samples 192 to 255)
+    >>> batch.indices
+    range(192, 256)
+    """
 
     number: int
     first: int
@@ -32,10 +49,28 @@ class Batch:
 def batches(n: int, size: int) -> list[Batch]:
     """Return the batches of a set of `n` samples, `size` each but the last.
 
+    Parameters
+    ----------
+    n
+        Number of samples.
+    size
+        Samples of a batch.
+
+    Returns
+    -------
+    list of Batch
+        In order; together they hold the samples 0 to n - 1.
+
     Raises
     ------
     ValueError
         Unless both are at least 1.
+
+    Examples
+    --------
+    >>> from numdiff import distributed
+    >>> [(batch.first, batch.count) for batch in distributed.batches(10, 4)]
+    [(0, 4), (4, 4), (8, 2)]
     """
     for name, value in (("n", n), ("batch", size)):
         if value < 1:

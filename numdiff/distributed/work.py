@@ -26,11 +26,37 @@ from numdiff.distributed.units import Batch, batches
 
 
 class BatchError(RuntimeError):
-    """A batch failed; the message says on which rank, and which samples they are."""
+    """A batch failed; the message says on which rank, and which samples they are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import torch
+    >>> from numdiff import distributed
+    >>> class Broken:
+    ...     settings = {"source": "nothing"}
+    ...     def draw(self, batch):
+    ...         raise ZeroDivisionError("no noise")
+    >>> ranks = distributed.Ranks(0, 1, 0, torch.device("cpu"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         distributed.work(Broken(), distributed.Plan(Path(folder, "set"), n=4), ranks)
+    ...     except distributed.BatchError as error:
+    ...         print(error)
+    rank 0, batch 0 (samples 0 to 3): no noise
+    """
 
 
 class StoppedError(Exception):
-    """The rank was asked to stop, and has finished its batch."""
+    """The rank was asked to stop, and has finished its batch.
+
+    Examples
+    --------
+    >>> from numdiff import distributed
+    >>> issubclass(distributed.BatchError, RuntimeError), issubclass(distributed.StoppedError, RuntimeError)
+    (True, False)
+    """
 
 
 @dataclass(frozen=True)
@@ -47,6 +73,14 @@ class Plan:
         "safetensors" or "png".
     command
         How it was asked for.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from numdiff import distributed
+    >>> plan = distributed.Plan(Path("samples"), n=50_000, batch=512)
+    >>> len(distributed.batches(plan.n, plan.batch)), plan.kind
+    (98, 'safetensors')
     """
 
     out: Path
@@ -58,7 +92,26 @@ class Plan:
 
 @dataclass
 class Tally:
-    """What one rank did: batches drawn, samples in them, batches found, seconds of its loop."""
+    """What one rank did.
+
+    Parameters
+    ----------
+    drawn, samples
+        Batches drawn, and the samples in them.
+    kept
+        Batches found whole.
+    seconds
+        Of its loop.
+    began
+        When it began, by ``time.perf_counter``.
+
+    Examples
+    --------
+    >>> from numdiff import distributed
+    >>> tally = distributed.Tally(drawn=3, samples=192, kept=1, seconds=2.5)
+    >>> tally.numbers()
+    [3, 192, 1, 2.5]
+    """
 
     drawn: int = 0
     samples: int = 0
@@ -106,6 +159,27 @@ def work(
         If the ranks were started differently, or the folder holds another set.
     LostRankError
         If another rank has gone.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import torch
+    >>> from numdiff import distributed
+    >>> class Noise:
+    ...     settings = {"source": "normal numbers"}
+    ...     def draw(self, batch):
+    ...         drawn = [np.random.default_rng(i).normal(size=2) for i in batch.indices]
+    ...         return {"samples": np.array(drawn), "seeds": np.array(batch.indices)}
+    >>> ranks = distributed.Ranks(0, 1, 0, torch.device("cpu"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plan = distributed.Plan(Path(folder, "set"), n=6, batch=4)
+    ...     [(tally.drawn, tally.kept) for tally in distributed.work(Noise(), plan, ranks)]
+    ...     ranks = distributed.Ranks(0, 1, 0, torch.device("cpu"))
+    ...     [(tally.drawn, tally.kept) for tally in distributed.work(Noise(), plan, ranks)]  # nothing is missing
+    [(2, 0)]
+    [(0, 2)]
     """
     if plan.kind not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {plan.kind!r}")

@@ -17,27 +17,21 @@ as ``{"expression": "..."}``. Only the fields are read back.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from numdiff.export import values
-from numdiff.export.checks import check_level, check_scheme
+from numdiff.export.checks import check_scheme
 from numdiff.export.nodes import Node, parse
-from numdiff.export.rationals import from_float, from_fraction
+from numdiff.export.rationals import from_fraction
+from numdiff.export.steps import MATRICES, VECTORS, Levels, pick, read_level, read_tableaus, write_tableau
 from numdiff.formulations import FORMULATIONS
-from numdiff.level import Level
 from numdiff.methods.base import FINALS, STARTS, Method
 from numdiff.methods.scheme import Scheme
 from numdiff.tableau import Tableau
 
 SCHEME, METHOD, VERSION = "numdiff scheme", "numdiff method", 1
-MATRICES = ("A", "U", "B", "V", "Na", "Nb")
-VECTORS = ("a", "b")
-LEVEL = tuple(item.name for item in dataclasses.fields(Level))
 PREDICTIONS = (*dict.fromkeys(f.prediction for f in FORMULATIONS.values()), "v")
 SIZE = 64 * 2**20
 """Most characters of a document."""
@@ -64,12 +58,24 @@ def to_json(scheme: Scheme) -> str:
     ValueError
         For what has no exact form as text: tensors with gradients, biases that are arrays, a parameter that is neither
         a number nor a plain symbol.
+
+    Examples
+    --------
+    >>> import json
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.GHVB(2, 0.8).discretize(schedule, nd.grids.uniform_log_snr(schedule, 4))
+    >>> document = json.loads(nd.export.to_json(scheme))
+    >>> len(document["tableaus"]), document["method"]["class"]
+    (4, 'GHVB')
+    >>> document["levels"][0]["time"], document["levels"][-1]["time"]     # floats as the fractions that they are
+    ('1', '1152921504606847/1152921504606846976')
     """
     if not isinstance(scheme, Scheme):
         raise TypeError(f"scheme must be what method.discretize(schedule, grid) returns, got {scheme!r}")
-    levels = _Levels()
+    levels = Levels()
     grid = [levels.number(level, f"levels[{i}]") for i, level in enumerate(scheme.levels)]
-    tableaus = [_write_tableau(tableau, f"tableaus[{i}]", levels) for i, tableau in enumerate(scheme)]
+    tableaus = [write_tableau(tableau, f"tableaus[{i}]", levels) for i, tableau in enumerate(scheme)]
     schedule = scheme.schedule
     options = dict(scheme.options)
     if options.get("orders") is not None:
@@ -106,17 +112,34 @@ def from_json(text: str) -> Scheme:
         If it is no such document: another format or version, an unknown class, a missing or unknown key, a malformed
         number, wrong shapes, parts that do not belong to one another. The message names the place, as in
         ``tableaus[3].B[0][1]``.
+
+    Returns
+    -------
+    Scheme
+
+    Examples
+    --------
+    Bit for bit the same scheme, wherever it is read:
+
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.GHVB(2, 0.8).discretize(schedule, nd.grids.uniform_log_snr(schedule, 4))
+    >>> again = nd.export.from_json(nd.export.to_json(scheme))
+    >>> again.method == scheme.method, again.levels == scheme.levels
+    (True, True)
+    >>> [tableau.B for tableau in again.tableaus] == [tableau.B for tableau in scheme.tableaus]
+    True
     """
     names = ("method", "schedule", "prediction", "options", "exact_starts", "levels", "grid", "tableaus")
     entries = _opened(text, SCHEME, names)
-    levels = [_read_level(node) for node in entries["levels"].items()]
-    grid = tuple(_pick(node, levels) for node in entries["grid"].items())
+    levels = [read_level(node) for node in entries["levels"].items()]
+    grid = tuple(pick(node, levels) for node in entries["grid"].items())
     if len(grid) < 2:
         entries["grid"].fail("must have at least two levels")
     steps = len(grid) - 1
     schedule = entries["schedule"]
     scheme = Scheme(
-        tableaus=_read_tableaus(entries["tableaus"], levels),
+        tableaus=read_tableaus(entries["tableaus"], levels),
         levels=grid,
         prediction=entries["prediction"].one_of(PREDICTIONS),
         method=_read_method(entries["method"]),
@@ -142,6 +165,19 @@ def method_to_json(method: Method) -> str:
         If `method` is none.
     ValueError
         For a parameter that has no exact form as text.
+
+    Returns
+    -------
+    str
+        A document that `method_from_json` reads back to an equal method.
+
+    Examples
+    --------
+    >>> import json
+    >>> import numdiff as nd
+    >>> document = json.loads(nd.export.method_to_json(nd.AdamsBashforth(2)))
+    >>> document["steady"]["B"], document["steady"]["V"]
+    ([['3/2'], ['1']], [['1', '-1/2'], ['0', '0']])
     """
     from numdiff.symbolic.steady import steady
 
@@ -169,10 +205,26 @@ def method_to_json(method: Method) -> str:
 def method_from_json(text: str) -> Method:
     """Return the method that `method_to_json` wrote; its steady tableau is derived anew when it is asked for.
 
+    Parameters
+    ----------
+    text
+        The document, which may come from anybody, as in `from_json`.
+
+    Returns
+    -------
+    Method
+
     Raises
     ------
     TypeError, ValueError
         As `from_json`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.HeavyBall(nd.DPMSolverPP(2), 0.5)
+    >>> nd.export.method_from_json(nd.export.method_to_json(method)) == method
+    True
     """
     names = ("name", "reference", "order", "method", "steady", "note")
     return _read_method(_opened(text, METHOD, names)["method"])
@@ -236,120 +288,7 @@ def _write_steady(tableau: Tableau) -> dict[str, Any]:
     return {**found, "tags": list(tableau.tags)}
 
 
-# --- schemes ----------------------------------------------------------------------------------------------------------
-
-
-class _Levels:
-    """The levels of a run, each written once and known by its number."""
-
-    def __init__(self) -> None:
-        self.written: list[dict[str, Any]] = []
-        self._numbers: dict[str, int] = {}
-
-    def number(self, level: Level | None, place: str) -> int:
-        if level is None:
-            raise ValueError(f"{place} is None; a scheme evaluates at levels")
-        written = {name: _write_scalar(getattr(level, name), f"{place}.{name}") for name in LEVEL}
-        key = json.dumps(written)
-        if key not in self._numbers:
-            self._numbers[key] = len(self.written)
-            self.written.append(written)
-        return self._numbers[key]
-
-
-def _write_scalar(x: Any, place: str) -> Any:
-    """Return a float as a string; integers and other exact numbers of a level as `values` writes them."""
-    if isinstance(x, (float, np.floating)):
-        try:
-            return from_float(float(x))
-        except ValueError as error:
-            raise ValueError(f"{place} {error}") from None
-    if isinstance(x, (str, tuple)):
-        raise ValueError(f"{place} {values.refusal(x)}")
-    return values.Writer({}).value(x, place)
-
-
-def _write_entry(x: Any, place: str) -> str:
-    """Return an entry of a tableau, which must be a finite float."""
-    if type(x) is not float:
-        raise ValueError(f"{place} {values.refusal(x)}")
-    if x - x != 0:
-        raise ValueError(f"{place} is {x}; a tableau needs finite numbers")
-    return from_float(x)
-
-
-def _write_tableau(tableau: Tableau, place: str, levels: _Levels) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in MATRICES:
-        rows = enumerate(getattr(tableau, name))
-        found[name] = [[_write_entry(x, f"{place}.{name}[{i}][{j}]") for j, x in enumerate(row)] for i, row in rows]
-    for name in VECTORS:
-        found[name] = [_write_entry(x, f"{place}.{name}[{i}]") for i, x in enumerate(getattr(tableau, name))]
-    target = tableau.target
-    if tableau.noises:
-        clocks = enumerate(tableau.clocks)
-        found["clocks"] = [clock and [_write_scalar(t, f"{place}.clocks[{i}]") for t in clock] for i, clock in clocks]
-    return {
-        **found,
-        "levels": [levels.number(level, f"{place}.levels[{i}]") for i, level in enumerate(tableau.levels)],
-        "target": None if target is None else levels.number(target, f"{place}.target"),
-        "tags": list(tableau.tags),
-    }
-
-
-def _read_scalar(node: Node) -> Any:
-    if isinstance(node.value, str):
-        return values.read_float(node, finite=False)
-    return values.read(node, {})
-
-
-def _read_level(node: Node) -> Level:
-    level = Level(**{name: _read_scalar(entry) for name, entry in node.entries(*LEVEL).items()})
-    check_level(level, node)
-    return level
-
-
-def _pick(node: Node, levels: list[Level]) -> Level:
-    return levels[node.integer(0, len(levels) - 1)]
-
-
-def _read_tableaus(node: Node, levels: list[Level]) -> tuple[Tableau, ...]:
-    tableaus = tuple(_read_tableau(item, levels) for item in node.items())
-    if not tableaus or len({tableau.registers for tableau in tableaus}) != 1:
-        raise ValueError("tableaus must be one or more, all of the same number of registers")
-    return tableaus
-
-
-def _read_tableau(node: Node, levels: list[Level]) -> Tableau:
-    clocks = ("clocks",) if node.has("clocks") else ()
-    entries = node.entries(*MATRICES, *VECTORS, *clocks, "levels", "target", "tags")
-    read: dict[str, Any] = {
-        name: tuple(tuple(map(values.read_float, row.items())) for row in entries[name].items()) for name in MATRICES
-    }
-    read |= {name: tuple(map(values.read_float, entries[name].items())) for name in VECTORS}
-    target, places = entries["target"], entries["levels"].items()
-    if len(places) != len(read["A"]):
-        entries["levels"].fail(f"must have one entry per stage ({len(read['A'])})")
-    try:
-        return Tableau(
-            **read,
-            levels=tuple(_pick(item, levels) for item in places),
-            target=None if target.value is None else _pick(target, levels),
-            tags=tuple(item.text() for item in entries["tags"].items()),
-            clocks=tuple(map(_read_clock, entries["clocks"].items())) if clocks else (),
-        )
-    except ValueError as error:
-        place = node.place
-        raise ValueError(str(error) if str(error).startswith(place) else f"{place}: {error}") from None
-
-
-def _read_clock(node: Node) -> tuple[Any, ...] | None:
-    if node.value is None:
-        return None
-    clock = tuple(map(_read_scalar, node.items()))
-    if len(clock) != 2:
-        node.fail("must be null or two times")
-    return clock
+# --- options ----------------------------------------------------------------------------------------------------------
 
 
 def _read_options(node: Node) -> tuple[tuple[str, Any], ...]:

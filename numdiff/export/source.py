@@ -70,6 +70,23 @@ def to_python(scheme: Scheme, *, prediction: str | Prediction | None = None) -> 
     ValueError
         For coefficients that carry gradients or are arrays, for ``start="exact"``, for fields other than the model's,
         and where the prediction cannot be converted (see `numdiff.parameterizations`).
+
+    Examples
+    --------
+    A page that needs Python only, and the sample that it returns:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.GHVB(2, 0.8).discretize(schedule, nd.grids.uniform_log_snr(schedule, 4))
+    >>> page = nd.export.to_python(scheme)
+    >>> print(page.splitlines()[2])
+    # method     GHVB2(0.8), order 2
+    >>> model = nd.problems.Gaussian([0.0, 0.0], 0.25).model(schedule)
+    >>> space, x = {}, np.ones((3, 2))
+    >>> exec(page, space)
+    >>> bool(np.allclose(space["sample"](model, x), nd.sample(scheme, model, x, prediction="noise"), rtol=1e-12))
+    True
     """
     if not isinstance(scheme, Scheme):
         raise TypeError(f"scheme must be what method.discretize(schedule, grid) returns, got {scheme!r}")

@@ -22,10 +22,13 @@ from __future__ import annotations
 from typing import Any
 
 from numdiff._names import suggest
-from numdiff.grids.checks import Grid
+from numdiff.grids import checks
 from numdiff.grids.given import from_sigmas, from_times, from_timesteps, subgrid
 from numdiff.grids.points import levels
 from numdiff.grids.spacing import karras, power, uniform_log_snr, uniform_t
+
+#: What the rules return: a float64 array of times of shape (N + 1,), or a list of N + 1 levels.
+Grid = checks.Grid
 
 NAMED = {"uniform-t": uniform_t, "log-snr": uniform_log_snr, "quadratic": power, "karras": karras}
 """Rules that need a schedule and a number of steps only, by the names that the command line uses."""
@@ -33,6 +36,20 @@ NAMED = {"uniform-t": uniform_t, "log-snr": uniform_log_snr, "quadratic": power,
 
 def named(name: str, schedule: Any, steps: int) -> Any:
     """Return the grid of that name.
+
+    Parameters
+    ----------
+    name
+        A key of `NAMED`, as the command line has them.
+    schedule
+        The noise schedule.
+    steps
+        Number of steps, at least 1.
+
+    Returns
+    -------
+    array or list of Level
+        ``NAMED[name](schedule, steps)``, from the schedule's T to its ``t_end``.
 
     Raises
     ------

@@ -25,6 +25,11 @@ def from_times(schedule: Schedule, times: Sequence[float] | np.ndarray, *, final
     final_zero
         Whether to append sigma = 0.
 
+    Returns
+    -------
+    array or list of Level
+        Times of shape (N + 1,); a list of levels where sigma = 0 is asked for and has no time.
+
     Raises
     ------
     ValueError
@@ -51,6 +56,11 @@ def from_sigmas(
     clip
         Whether values beyond the schedule's ends are moved to them; otherwise they are an error. Published tables are
         rounded, and may lie just outside.
+
+    Returns
+    -------
+    array or list of Level
+        Times of shape (N + 1,); a list of levels where sigma = 0 is asked for and has no time.
 
     Raises
     ------
@@ -94,6 +104,11 @@ def from_timesteps(
         What follows the last timestep: "zero", the clean end (diffusers' ``set_alpha_to_one=True``); "first-entry", the
         table's first entry (``set_alpha_to_one=False``); None, nothing.
 
+    Returns
+    -------
+    array
+        Times, one for each timestep and one for what follows; a timestep m is the time (m + 1)/N.
+
     Raises
     ------
     TypeError
@@ -130,8 +145,15 @@ def subgrid(grid: Any, *, every: int | None = None, indices: Iterable[int] | Non
     indices
         Or the indices to keep, rising strictly, at least two; negative ones count from the end.
 
+    Returns
+    -------
+    array, tensor or list of Level
+        The chosen points, in order.
+
     Raises
     ------
+    TypeError
+        For an index that is no integer.
     ValueError
         If not exactly one of `every` and `indices` is given, or they do not fit the grid.
     """

@@ -40,6 +40,11 @@ def fractions(pattern: str, steps: int, seed: int = 0) -> NDArray[np.float64]:
     seed
         Of the random ones.
 
+    Returns
+    -------
+    array
+        Float64 nodes, from 0 to 1.
+
     Raises
     ------
     ValueError

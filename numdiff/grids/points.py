@@ -27,9 +27,10 @@ def levels(schedule: Schedule | None, grid: Any) -> tuple[Level, ...]:
 
     Returns
     -------
-    One `Level` a point, with Python float entries. Times that are tensors requiring a gradient stay 0-d float64 tensors
-    on the CPU (float32 ones are promoted; the gradient flows back to them), and with `schedule` None exact times
-    (`Fraction`, SymPy numbers) stay exact.
+    tuple of Level
+        One for each point, with Python float entries. Times that are tensors requiring a gradient stay 0-d float64
+        tensors on the CPU (float32 ones are promoted; the gradient flows back to them), and with `schedule` None exact
+        times (`Fraction`, SymPy numbers) stay exact.
 
     Raises
     ------

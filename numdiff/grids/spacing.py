@@ -36,12 +36,16 @@ def uniform_t(
 
     Returns
     -------
-    Array of shape (steps + 1,), or a list of as many levels where sigma = 0 has no time.
+    array or list of Level
+        Float64 times of shape (steps + 1,), strictly falling, with both ends exactly as given; a list of as many levels
+        where sigma = 0 has no time.
 
     Raises
     ------
     ValueError
-        If `steps` is not a positive integer or the ends are out of order or of the schedule's range.
+        If `steps` is less than 1, or the ends are out of order or of the schedule's range.
+    TypeError
+        If `steps` is no integer or an end no number.
     """
     return _spaced(schedule, steps, t_start, t_end, final_zero, _identity, _identity)
 
@@ -55,7 +59,25 @@ def power(
     t_end: float | None = None,
     final_zero: bool = False,
 ) -> Grid:
-    """Return times uniform in t^(1/exponent); exponent 2 is the quadratic spacing. Other parameters as `uniform_t`."""
+    """Return times uniform in t^(1/exponent); exponent 2 is DDIM's "quadratic" spacing.
+
+    Parameters
+    ----------
+    schedule, steps, t_start, t_end, final_zero
+        As in `uniform_t`.
+    exponent
+        A positive number.
+
+    Returns
+    -------
+    array or list of Level
+        As in `uniform_t`.
+
+    Raises
+    ------
+    ValueError
+        As in `uniform_t`, and for an exponent that is not positive and finite.
+    """
     positive(exponent, "exponent")
     return _spaced(schedule, steps, t_start, t_end, final_zero, lambda t: t ** (1 / exponent), lambda u: u**exponent)
 
@@ -68,7 +90,23 @@ def uniform_log_snr(
     t_end: float | None = None,
     final_zero: bool = False,
 ) -> Grid:
-    """Return times uniform in log-SNR; the log-SNR must be finite at both ends. Parameters as `uniform_t`."""
+    """Return times uniform in the log-SNR, which must be finite at both ends.
+
+    Parameters
+    ----------
+    schedule, steps, t_start, t_end, final_zero
+        As in `uniform_t`.
+
+    Returns
+    -------
+    array or list of Level
+        As in `uniform_t`.
+
+    Raises
+    ------
+    ValueError
+        As in `uniform_t`, and where the log-SNR is infinite at an end, with the remedy.
+    """
     to_log_snr = _finite_log_snr(schedule)
     return _spaced(schedule, steps, t_start, t_end, final_zero, to_log_snr, schedule.time)
 
@@ -82,7 +120,29 @@ def karras(
     t_end: float | None = None,
     final_zero: bool = False,
 ) -> Grid:
-    """Return times uniform in (sigma/alpha)^(1/rho), both ends finite. Other parameters as `uniform_t`."""
+    """Return times uniform in (sigma/alpha)^(1/rho), which must be finite and positive at both ends.
+
+    Parameters
+    ----------
+    schedule, steps, t_start, t_end, final_zero
+        As in `uniform_t`.
+    rho
+        A positive number; 7 as published.
+
+    Returns
+    -------
+    array or list of Level
+        As in `uniform_t`.
+
+    Raises
+    ------
+    ValueError
+        As in `uniform_log_snr`, and for a `rho` that is not positive and finite.
+
+    References
+    ----------
+    Karras, Aittala, Aila, Laine, Elucidating the design space, arXiv:2206.00364, equation 5.
+    """
     positive(rho, "rho")
     to_log_snr = _finite_log_snr(schedule)
 

@@ -1,5 +1,6 @@
 """Samplers as data: every method is a frozen description that yields tableaus."""
 
+from numdiff.methods import registry
 from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.ancestral import Ancestral, DPM2Ancestral, DPMSolverPP2SAncestral, EulerAncestral
 from numdiff.methods.base import Method
@@ -46,12 +47,16 @@ from numdiff.methods.published.classical import (
 from numdiff.methods.published.correctors import AdamsBashforthMoulton, SASolver, UniC, UniP, UniPC
 from numdiff.methods.published.single_step import DPM2, RES, SEEDS, DPMSolverSingle, HochbruckOstermann
 from numdiff.methods.published.stochastic import DDPM, MisprintedThirdOrder, SDEDPMSolver, SDEDPMSolverPP
-from numdiff.methods.registry import FAMILIES, find, method, register
+from numdiff.methods.registry import find, method, register
+from numdiff.methods.registry.families import Family
 from numdiff.methods.registry.members import methods
 from numdiff.methods.runge_kutta import RungeKutta
 from numdiff.methods.scheme import Scheme
 from numdiff.methods.single_step import SingleStep
 from numdiff.methods.splitting import LTSP, STSP, MultistepSplitting, Strang
+
+#: The families by name, each a ``Family`` with its options, a one-line summary, aliases and what is published of it.
+FAMILIES: dict[str, Family] = registry.FAMILIES
 
 __all__ = [
     "BDIA",

@@ -1,5 +1,7 @@
 """Adams-Bashforth in every formulation: PLMS, LMS, DDIM, DEIS and DPM-Solver++ multistep are instances of it.
 
+::
+
     x_t = xi x_s + kappa_t sum_{j<k} omega_j f_{n-j},    omega_j = int_0^h e^{c(h-u)} l_j(u) du
 
 on the nodes u_j = s_{n-j} - s_n. Published variants differ from it and are named, not hidden:
@@ -47,6 +49,8 @@ HALVED = ("3m", "3m-heun")
 @dataclass(frozen=True)
 class AdamsBashforth(AdamsType):
     """Explicit Adams method of order k, exact on polynomials of degree < k in the formulation's variable on any grid.
+
+    ::
 
         x_t = xi x_s + kappa_t sum_{j<k} omega_j f_{n-j},    omega_j = int_0^h e^{c(h-u)} l_j(u) du
 

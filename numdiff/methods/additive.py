@@ -2,6 +2,8 @@ r"""Explicit Runge-Kutta arrays of two fields, composed from flows of one.
 
 With stage k evaluating the field tag_k at the level of s_n + c_k h,
 
+::
+
     Y_k = y_n + h sum_{l<k} A_kl f_{tag_l}(Y_l),    y_{n+1} = y_n + h sum_k b_k f_{tag_k}(Y_k)
 
 A flow of one field over the fraction [p, q] of the step by a Runge-Kutta array (A, b, c) appends the rows of (q - p) A

@@ -2,6 +2,8 @@ r"""Ancestral sampling: a step of any one-step method beyond the target, and noi
 
 With rho = sigma/alpha, y = x/alpha and the noise level eta between 0 and 1, the step from s to t is
 
+::
+
     up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,      down^2 = rho_t^2 - up^2
     y_down = the base method's step from rho_s to rho_down,    y_t = y_down + up z
 
@@ -51,6 +53,8 @@ RULES = ("variance", "flow")
 @dataclass(frozen=True)
 class Ancestral(OverOneStep):
     """A one-step method made ancestral: steps beyond the target, and noise.
+
+    ::
 
         up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2
         x_t = alpha_t [base's step of x/alpha from rho_s to down + up z]
@@ -175,6 +179,8 @@ class Ancestral(OverOneStep):
 def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "variance") -> Ancestral:
     """Return Euler ancestral: DDIM with noise, order 1; eta = 1 is SDE-DPM-Solver++ of order 1 and DDPM's posterior.
 
+    ::
+
         x_t = alpha_t [x_s/alpha_s + (down - rho_s) e + up z]
         up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2
 
@@ -184,6 +190,11 @@ def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "va
     ----------
     eta, noise_factor, rule
         As in `Ancestral`; "flow" is Euler ancestral as used for rectified flows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -200,6 +211,8 @@ def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "va
 def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
     """Return DPM2 ancestral ("dpm_2_ancestral", KDPM2Ancestral): DPM-Solver-2, midpoint form, with noise.
 
+    ::
+
         up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2,    mid^2 = rho_s down
         y_m = y_s + (mid - rho_s) e(y_s, rho_s),    y_t = y_s + (down - rho_s) e(y_m, mid) + up z
 
@@ -209,6 +222,11 @@ def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
     ----------
     eta, noise_factor
         As in `Ancestral`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -226,6 +244,8 @@ def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
 def DPMSolverPP2SAncestral(eta: Number = 1, *, rule: str = "dpmsolver", noise_factor: Number = 1) -> Ancestral:
     """Return DPM-Solver++ 2S ancestral ("dpmpp_2s_ancestral"): two evaluations a step, data prediction, with noise.
 
+    ::
+
         up^2 = eta^2 rho_t^2 (rho_s^2 - rho_t^2)/rho_s^2,    down^2 = rho_t^2 - up^2,    h = log(rho_s/down)
         y_m = e^{-h/2} y_s + (1 - e^{-h/2}) D(y_s, rho_s),    y_t = e^{-h} y_s + (1 - e^{-h}) D(y_m, mid) + up z
 
@@ -238,6 +258,11 @@ def DPMSolverPP2SAncestral(eta: Number = 1, *, rule: str = "dpmsolver", noise_fa
         As in `Ancestral`.
     rule
         "dpmsolver", the midpoint form as published, or "exact", of stiff order 2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

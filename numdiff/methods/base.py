@@ -114,7 +114,7 @@ class Method(abc.ABC):
         schedule
             A noise schedule, or None for a plain ODE dx/dt = f(t, x).
         grid
-            Strictly monotone times, shape (N + 1,), or that many `Level`s.
+            Strictly monotone times, shape (N + 1,), or as many `Level` objects.
         start
             "lower": orders 1, 2, ... while the history fills (order 2 overall at best). "runge-kutta": the first steps
             are Runge-Kutta steps of order ``order - 1``, which keeps the order. "exact": the driver supplies the exact

@@ -2,6 +2,8 @@ r"""BDIA: DDIM steps forwards and backwards from each level, a two-step method t
 
 With DDIM_{n->m} the DDIM step from level n to level m and gamma > 0,
 
+::
+
     x_{n+1} = gamma (x_{n-1} - DDIM_{n->n-1}(x_n)) + DDIM_{n->n+1}(x_n)
 
 after a first step of plain DDIM. The state is the pair (x_n, x_{n-1}); solved for x_{n-1} it is the same formula with
@@ -44,6 +46,8 @@ KNOWN = (NOISE_RATIO, DATA_LOG_SNR, VELOCITY_TIME)
 @dataclass(frozen=True)
 class BDIA(Method):
     """Bi-directional integration of DDIM, which `numdiff.invert` undoes exactly from the pair of last samples.
+
+    ::
 
         x_{n+1} = gamma (x_{n-1} - DDIM_{n->n-1}(x_n)) + DDIM_{n->n+1}(x_n),    x_1 = DDIM_{0->1}(x_0)
 

@@ -3,6 +3,8 @@
 Orders 1 to 4 are the classical ones, by name. Higher orders come from Gragg's midpoint rule with extrapolation: n
 substeps (n even) of
 
+::
+
     eta_1 = eta_0 + h_n f(eta_0),    eta_{i+1} = eta_{i-1} + 2 h_n f(eta_i),    h_n = h/n
 
 have an error expansion in even powers of h_n, so combining n = 2, 4, ..., 2m by Aitken-Neville gives order 2m. All of
@@ -28,7 +30,17 @@ Q = Fraction
 
 @dataclass(frozen=True)
 class Butcher:
-    """An explicit Runge-Kutta method: A (s x s, strictly lower triangular), b (s), exact; c is the row sums of A."""
+    """An explicit Runge-Kutta method as its exact Butcher array; c is the row sums of A.
+
+    Parameters
+    ----------
+    A
+        The s rows of s Fractions, strictly lower triangular.
+    b
+        The s weights.
+    order
+        Its order, taken on trust here; ``nd.order.certified`` proves it.
+    """
 
     A: tuple[tuple[Fraction, ...], ...]
     b: tuple[Fraction, ...]

@@ -2,6 +2,8 @@ r"""Churn: noise is added before a step, and a longer step removes it (EDM's sto
 
 With rho = sigma/alpha, y = x/alpha, and where S_min <= rho_s <= S_max,
 
+::
+
     gamma = min(S_churn/N, sqrt(2) - 1),    rho^ = (1 + gamma) rho_s
     y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z,    y_t = the base method's step from rho^ to rho_t
 
@@ -53,6 +55,8 @@ CAP = 2**0.5 - 1
 @dataclass(frozen=True)
 class Churn(OverOneStep):
     """A one-step method that is given fresh noise before its steps.
+
+    ::
 
         gamma = min(S_churn/N, sqrt(2) - 1) where S_min <= rho_s <= S_max, else 0,    rho^ = (1 + gamma) rho_s
         y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z,    y_t = base's step of y^ from rho^ to rho_t
@@ -203,6 +207,8 @@ def _bound(name: str, value: Any) -> Number:
 def EDMStochastic(S_churn: Number = 40, S_min: float = 0.05, S_max: float = 50.0, S_noise: Number = 1.003) -> Churn:
     """Return EDM's stochastic sampler: Heun's method with churn; the defaults are those for ImageNet-64.
 
+    ::
+
         rho^ = (1 + gamma) rho_s,    y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z,    d = rho_t - rho^
         Y = y^ + d e(y^, rho^),    y_t = y^ + d [e(y^, rho^) + e(Y, rho_t)]/2
 
@@ -213,6 +219,11 @@ def EDMStochastic(S_churn: Number = 40, S_min: float = 0.05, S_max: float = 50.0
     ----------
     S_churn, S_min, S_max, S_noise
         As in `Churn`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -231,6 +242,8 @@ def EDMStochastic(S_churn: Number = 40, S_min: float = 0.05, S_max: float = 50.0
 def EulerChurn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_noise: Number = 1) -> Churn:
     """Return Euler's method with churn, as k-diffusion's ``sample_euler``.
 
+    ::
+
         rho^ = (1 + gamma) rho_s,    y^ = y_s + S_noise sqrt(rho^^2 - rho_s^2) z
         y_t = y^ + (rho_t - rho^) e(y^, rho^)
 
@@ -241,6 +254,11 @@ def EulerChurn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_n
     ----------
     S_churn, S_min, S_max, S_noise
         As in `Churn`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

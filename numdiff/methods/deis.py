@@ -4,6 +4,8 @@ Noise and data predictions are smooth in the schedule's time, and that is what t
 integral stays the exact one. With lambda the log-SNR, t(lambda) the inverse of the schedule, u = lambda - lambda_s and
 l_j the Lagrange basis on the times t_n, t_{n-1}, ... of the evaluations,
 
+::
+
     x_t = xi x_s + kappa_t sum_j omega_j f_{n-j},    omega_j = int_0^h e^{c(h-u)} l_j(t(lambda_s + u)) du
 
 For noise prediction that is alpha_t int l_j(t(rho)) drho. With tau = (t - t_s)/(t_t - t_s) the weights follow from the
@@ -51,6 +53,8 @@ _START, _END = np.zeros(1), np.ones(1)
 @dataclass(frozen=True)
 class TimeAdams(AdamsType):
     """tAB-DEIS: exponential Adams-Bashforth exact on polynomials of degree < k in the schedule's time.
+
+    ::
 
         x_t = (alpha_t/alpha_s) x_s + alpha_t sum_{j<k} w_j e_{n-j},    w_j = int_{rho_s}^{rho_t} l_j(t(rho)) drho
 

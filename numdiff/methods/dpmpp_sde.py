@@ -3,12 +3,16 @@ r"""DPM-Solver++ (SDE), single-step: two evaluations of the reverse diffusion a 
 With the exact step of the diffusion for a constant prediction, x_t = xi x_s + W f + n z (`numdiff.sde`), to the inner
 level m at a fraction r of the step in log-SNR and to t,
 
+::
+
     X_2 = xi_m x_s + W_m f_1 + n_m z_1
     x_t = xi x_s + w_1 f_1 + w_2 f_2 + n z_2,    w from f linear in log-SNR through both nodes
 
 ``rule="half"``, as published, takes W/2 for the first moment, so that w_2 = W/(2 r); "exact" takes formula (*).
 
 **One path.** z_1 and z_2 are increments of one Brownian motion, the first over a part of the other's time, so
+
+::
 
     z_2 = sqrt(theta) z_1 + sqrt(1 - theta) z_3,    theta = (T_m - T_s)/(T_t - T_s),    z_3 independent
 
@@ -56,6 +60,8 @@ PATHS = ("brownian", "rho", "independent")
 @dataclass(frozen=True)
 class SingleStepSDE(OneStep):
     """Two-stage exponential Runge-Kutta method of the reverse diffusion, with noise on stage and output.
+
+    ::
 
         x_m = xi_m x_s + W_m f_1 + n_m z_1,    f_1 = f(x_s, s),    f_2 = f(x_m, m)
         x_t = xi x_s + (W - w_2) f_1 + w_2 f_2 + n z_2,    w_2 = W/(2 r)
@@ -212,6 +218,8 @@ def DPMSolverPPSDE(
 ) -> SingleStepSDE:
     """Return DPM-Solver++ (SDE), k-diffusion's ``dpmpp_sde``: two evaluations a step, data prediction.
 
+    ::
+
         x_m = xi_m x_s + W_m D_1 + n_m z_1,    D_1 = D(x_s, s),    D_2 = D(x_m, m)
         x_t = xi x_s + (W - w_2) D_1 + w_2 D_2 + n z_2,    w_2 = W/(2 r)
         xi = (sigma_t/sigma_s) e^{-h},    W = alpha_t (1 - e^{-2h}),    n = sigma_t sqrt(1 - e^{-2h})
@@ -225,6 +233,11 @@ def DPMSolverPPSDE(
         DDIM's noise level, 0 to 1.
     r, rule, path, noise_factor
         As in `SingleStepSDE`; k-diffusion's and diffusers' own form is ``path="rho"``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

@@ -2,15 +2,19 @@ r"""Exponential Butcher arrays: explicit Runge-Kutta methods for X' = c X + f, e
 
 With z = c h and nodes c_i, stages and the new sample are
 
+::
+
     X_i = e^{c_i z} X + h sum_{j<i} a_ij(z) F_j,        X_+ = e^z X + h sum_i b_i(z) F_i,
 
 where every a_ij and b_i is a sum of terms q phi_k(c_l z): a number, an order, a node (or 1, the end of the step). Only
-columns j >= 2 are data. The first follows from exactness for constant f, on which all methods here insist:
+columns j >= 2 are data. The first follows from exactness for constant f, on which all methods here insist::
 
     a_i1 = c_i phi_1(c_i z) - sum_{1<j<i} a_ij,        b_1 = phi_1(z) - sum_{i>1} b_i.
 
 **Three stages.** Order 3 asks for sum_i b_i c_i^2 = 1/3 and sum_i b_i sum_j a_ij c_j = 1/6 at z = 0, on top of order 2.
 With a_32 = gamma c_2 phi_2(c_2 z) + (c_3^2/c_2) phi_2(c_3 z) both hold if b_2/b_3 = gamma at z = 0 and
+
+::
 
     2 (gamma c_2 + c_3) = 3 (gamma c_2^2 + c_3^2),    that is    gamma = c_3 (3 c_3 - 2)/(c_2 (2 - 3 c_2)).
 

@@ -3,6 +3,8 @@ r"""Exponential Runge-Kutta methods in log-SNR: DPM-Solver(++) single-step, RES,
 With X = x/kappa, dX/dlambda = c X + f and an exponential Butcher array (`numdiff.methods.exponential_butcher`), nodes
 lambda_i = lambda_n + c_i h and z = c h,
 
+::
+
     x_i = xi_i x_n + kappa_i h sum_{j<i} a_ij(z) F_j,    F_i = f(x_i, lambda_i),
     x_{n+1} = xi x_n + kappa h sum_i b_i(z) F_i
 
@@ -69,6 +71,8 @@ def check_formulation(formulation: Any) -> Formulation:
 @dataclass(frozen=True)
 class ExponentialRungeKutta(OneStep):
     """An explicit exponential Runge-Kutta method in log-SNR, of an exact exponential Butcher array.
+
+    ::
 
         x_i = xi_i x_n + kappa_i h sum_{j<i} a_ij(z) f(x_j, lambda_n + c_j h)
         x_{n+1} = xi x_n + kappa h sum_i b_i(z) f(x_i, lambda_n + c_i h)

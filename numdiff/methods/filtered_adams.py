@@ -1,5 +1,7 @@
 r"""Adams-Bashforth on filtered evaluations: GHVB with a second velocity, and with its error constant as a parameter.
 
+::
+
     v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1}),    x_{n+1} = xi x_n + kappa sum_i w_i v_{n+1-i}
 
 **Two velocities.** gamma, the momentum of the velocity itself, makes the filter one of second order: with E the lag its
@@ -8,7 +10,7 @@ dampings beta_1 and beta_2 in a row, beta = beta_1 beta_2 and gamma = (1-beta_1)
 
 **A free error constant.** Let M_i be the moments of v_{n+1-i} on the actual grid (`numdiff.weights`) and mu those of
 the kernel. GHVB of order p + 1 has p + 1 velocities with sum_i w_i M_i^m = mu_m for m <= p. Relax the highest of these
-conditions only:
+conditions only::
 
     sum_i w_i M_i^m = mu_m  (m < p),        sum_i w_i M_i^p = mu_p - p! C mu_0 h^p.
 
@@ -56,6 +58,8 @@ class TwoTermState(FilterState):
 @dataclass(frozen=True)
 class FilteredAdams(Multistep):
     """Adams-Bashforth on evaluations that pass a filter of first or second order.
+
+    ::
 
         v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1}),    x_{n+1} = xi x_n + kappa sum_i w_i v_{n+1-i}
         sum_i w_i M_i^m = mu_m (m < p),    sum_i w_i M_i^p = mu_p - p! C mu_0 h^p  (where `error` gives C)
@@ -234,6 +238,8 @@ def _check_filter(beta: Any, momentum: Any) -> Any:
 def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
     """Return a second-order method with two velocities of given real stability interval and small error constant.
 
+    ::
+
         v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1}),    x_{n+1} = xi x_n + kappa (w_0 v_{n+1} + w_1 v_n)
         beta = 4/(1 + s + s^2),    gamma = (1 - s + s^2)/(1 + s + s^2),    s = x*/2
 
@@ -251,6 +257,11 @@ def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
         x* > 0: a number or a symbol.
     options
         ``formulation`` and ``weights`` of `FilteredAdams`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

@@ -1,6 +1,6 @@
 r"""Generalized heavy ball (GHVB) of any order, on any grid, in any formulation.
 
-The velocity is averaged before it is extrapolated:
+The velocity is averaged before it is extrapolated::
 
     v_{n+1} = (1-beta) v_n + beta f_n,    x_{n+1} = xi x_n + kappa sum_{i<k} w_i v_{n+1-i},    v_0 = f_0.
 
@@ -61,6 +61,8 @@ class FilterState:
 @dataclass(frozen=True)
 class GHVB(Multistep):
     """Generalized heavy ball of order k with damping beta.
+
+    ::
 
         v_{n+1} = (1-beta) v_n + beta f_n,    v_0 = f_0
         x_{n+1} = xi x_n + kappa sum_{i<k} w_i v_{n+1-i},    sum_i w_i M_i^m = int_0^h e^{c(h-u)} u^m du,    m < k

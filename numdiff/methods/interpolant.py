@@ -2,16 +2,20 @@ r"""Stochastic interpolants: Euler-Maruyama and Heun for the SDE whose marginals
 
 With the velocity v and the score s of the same law, and any D(t) >= 0, the equation
 
+::
+
     dx = [v(x, t) - D(t) s(x, t)] dt + sqrt(2 D(t)) dW,    t from noise to data, so dt < 0                       (1)
 
 has the marginals of dx/dt = v. (SiT writes w = 2 D.) The score is linear in x and v, s = p x + q v with numbers p, q of
 the level (`numdiff.parameterizations.coefficients`), so the drift is b v + c x with b = 1 - D q and c = -D p, and a
-step is a tableau with one evaluation or two, Heun's of the drift at the sample with the whole noise of the step:
+step is a tableau with one evaluation or two, Heun's of the drift at the sample with the whole noise of the step::
 
     Euler    x' = x + h (b v + c x) + sqrt(2 D |h|) z
     Heun     y = x + sqrt(2 D |h|) z,    x' = y + h/2 [d(y, t) + d(y + h d(y, t), t + h)],    d = b v + c x
 
 D is taken at the start of the step. With r = t, which is 0 at the data and 1 at the noise, the choices of SiT are
+
+::
 
     =========================  ======================================
     "constant"                 norm
@@ -57,6 +61,8 @@ LASTS = ("mean", "tweedie", "euler", None)
 @dataclass(frozen=True)
 class Interpolant(OneStep):
     """Euler-Maruyama or Heun's method for the SDE (1) of a stochastic interpolant.
+
+    ::
 
         x' = x + h d(x, t) + sqrt(2 D |h|) z,    d = v - D s                                       rule "euler"
         y = x + sqrt(2 D |h|) z,    x' = y + h/2 [d(y, t) + d(y + h d(y, t), t + h)]               rule "heun"
@@ -234,14 +240,26 @@ def _sbdm(level: Level) -> Number:
 def SiT(rule: str = "euler", diffusion: str = "sbdm", *, norm: Number = 1, last: str | None = "mean") -> Interpolant:
     """Return a sampler of SiT (Ma et al., 2024) for the SDE; its defaults are the published ones.
 
+    ::
+
         x' = x + h [v(x, t) - D(t) s(x, t)] + sqrt(2 D(t) |h|) z
 
-    where v is the velocity, s the score that follows from it, D(t) the diffusion (for "sbdm" norm sigma^2 |d
-    lambda/dt|, with lambda = log(alpha/sigma)), h < 0 the step in time and z standard normal; rule "heun" is in
-    `Interpolant`.
+    where v is the velocity, s the score that follows from it, D(t) the diffusion (for "sbdm" norm sigma^2
+    times the absolute value of d lambda/dt, with lambda = log(alpha/sigma)), h < 0 the step in time and z standard
+    normal; rule "heun" is in `Interpolant`.
 
     Lay it out on a grid whose last step is the published "last step size", 0.04, and that starts at alpha > 0 for
     "sbdm".
+
+    Parameters
+    ----------
+    rule, diffusion, norm, last
+        As in `Interpolant`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

@@ -18,14 +18,18 @@ __all__ = ["IPNDMV"]
 class IPNDMV(AdamsType):
     r"""iPNDM_v as published: Newton's form of variable-step Adams in sigma/alpha, with slips from three points on.
 
+    ::
+
         x_t = T_{s->t}(x_s, e_n + g_1 (e_n - e_{n-1}) + g_2 [e_n - (1 + q) e_{n-1} + q e_{n-2}] + g_3 N_3)
         g_1 = 1/(2 a_1),    g_2 = [1 - 1/(3 (1 + a_1)) (1 + a_1)/(a_1 (a_1 + a_2))]/2,    q = a_1/a_2
 
     where T is DDIM's step, e_{n-j} are the noise predictions, newest first, a_j = h_{n-j}/h_n for steps h in
-    sigma/alpha, and g_3 N_3 is the term that a fourth point adds, with slips told of in `IPNDMV`.
+    sigma/alpha, and g_3 N_3 is the term that a fourth point adds, with the slips told of below.
 
     With a_j = h_{n-j}/h_n and N_m the m-th divided difference times a_1 (a_1 + a_2) ... (m factors), exact weights are
     f_n + g_1 N_1 + g_2 N_2 + g_3 N_3, with
+
+    ::
 
         g_2 = (1 - 1/(3 (1 + a_1)))/2 (1 + a_1)/(a_1 (a_1 + a_2))
 

@@ -3,6 +3,8 @@
 Read the base's sample row as x+ = xi x + W p, where W is the total weight of the evaluations and p their normalised
 mix. Then with one more register v, damping beta in (0, 2] and v+ = (1-beta) v + beta p (v+ = p in the first step),
 
+::
+
     heavy ball    x+ = xi x + W v+
     Nesterov      x+ = xi x + W [(1-beta) v+ + beta p]
 
@@ -46,7 +48,20 @@ def with_velocity(base: Tableau, beta: Number, sample: tuple[Number, Number], fi
 
 @dataclass(frozen=True)
 class Momentum(Transformed, Multistep):
-    """What heavy ball and Nesterov share; use one of those."""
+    """What ``HeavyBall`` and ``Nesterov`` share; use one of those.
+
+    Parameters
+    ----------
+    base
+        The multistep method whose mix of evaluations is averaged.
+    beta
+        Damping in (0, 2]; 1 is the base.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a beta out of range, or a base that is not a multistep method.
+    """
 
     base: Multistep
     beta: Any
@@ -109,6 +124,8 @@ class Momentum(Transformed, Multistep):
 class HeavyBall(Momentum):
     """Polyak's heavy ball on a base method: x+ = xi x + W v+.
 
+    ::
+
         v_{n+1} = (1-beta) v_n + beta p_n,    v_1 = p_0,    x_{n+1} = xi x_n + W v_{n+1}
 
     where the base's step is x_{n+1} = xi x_n + W p_n: xi its linear factor, W the total weight of the evaluations and
@@ -146,6 +163,8 @@ class HeavyBall(Momentum):
 @dataclass(frozen=True)
 class Nesterov(Momentum):
     """Nesterov momentum on a base method: x+ = xi x + W [(1-beta) v+ + beta p].
+
+    ::
 
         v_{n+1} = (1-beta) v_n + beta p_n,    v_1 = p_0,    x_{n+1} = xi x_n + W [(1-beta) v_{n+1} + beta p_n]
 

@@ -1,11 +1,11 @@
 r"""Pseudo numerical methods: PNDM with its published starts and combinations, and iPNDM_v as published.
 
-A transfer takes a sample from one level to another with one prediction e, as DDIM does:
+A transfer takes a sample from one level to another with one prediction e, as DDIM does::
 
     T_{s->t}(x, e) = (alpha_t/alpha_s) x + (sigma_t - sigma_s alpha_t/alpha_s) e
 
 PNDM applies it to the mix of k evaluations with the Adams weights of equal steps, (55, -59, 37, -9)/24 for k = 4, on
-whatever grid. That is `PLMS`; what is PNDM's own is the start, where there is no history yet:
+whatever grid. That is `PLMS`; what is PNDM's own is the start, where there is no history yet::
 
     ==============  ==========================================================  ==================  ====================
     warmup          the first steps                                             evaluations         known as
@@ -22,6 +22,8 @@ better than Heun's. (``discretize(..., start="runge-kutta")`` replaces the start
 **Combining v.** Where the network predicts v = alpha eps - sigma x_0, the published code mixes the raw outputs and
 converts the mix once, at the start of the step: eps = alpha_s v + sigma_s x_s (``combine="v"``). In the angle phi =
 arctan(sigma/alpha) that is
+
+::
 
     x_t = cos(phi_t - phi_s) x_s + sin(phi_t - phi_s) sum_j b_j v_{n-j},    while dx/dphi = v.
 
@@ -87,6 +89,8 @@ V_ANGLE = _Angle("v/angle", "v", "angle", 0)
 class PseudoNumerical(AdamsType):
     """PNDM: equal-step Adams weights with a pseudo-Runge-Kutta start; build it with `PNDM` or `FPNDM`.
 
+    ::
+
         x_{n+1} = T_{n->n+1}(x_n, sum_{j<m} b_j e_{n-j}),    m <= k, as many as there are
 
     where T is the transfer of the module, e_{n-j} are the noise predictions, newest first, and b_j the m Adams weights
@@ -101,6 +105,11 @@ class PseudoNumerical(AdamsType):
     combine
         "noise", or "v" to mix v predictions as published for networks that predict v.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown option or a number of points out of range.
+
     Notes
     -----
     Order k; 1 stage; N evaluations for N steps, and those of the start. Order k holds with exact starts on grids
@@ -110,11 +119,6 @@ class PseudoNumerical(AdamsType):
     ``warmup`` is what ``start="lower"``, the default, means here. Momentum around the method (`HeavyBall`) acts on its
     Adams steps and starts as ``warmup="lower"``. The published scheduler aims at t - T//N instead of the next timestep;
     that is the next timestep with its "leading" spacing, and with "trailing" if N divides T.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For an unknown option or a number of points out of range.
 
     References
     ----------
@@ -257,6 +261,8 @@ def middle(layout: Layout, n: int) -> Level:
 def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> PseudoNumerical:
     """Return PNDM (Liu et al., 2022) as it is mostly run: PLMS behind one pseudo-Heun step, N + 1 evaluations.
 
+    ::
+
         x_1 = T_{0->1}(x_0, (e_0 + e~)/2),    e~ = e(T_{0->1}(x_0, e_0), t_1)
         x_{n+1} = T_{n->n+1}(x_n, sum_{j<m} b_j e_{n-j}),    m = min(n + 1, k),    n > 0
 
@@ -270,6 +276,11 @@ def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> Pse
         Number of evaluations combined, 1 to 8.
     warmup, combine
         As in `PseudoNumerical`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -288,6 +299,8 @@ def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> Pse
 def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
     """Return F-PNDM (Liu et al., 2022): PLMS behind pseudo-RK4 steps, 12 + (N - 3) evaluations for order 4.
 
+    ::
+
         x_{n+1} = T_{n->n+1}(x_n, (e_1 + 2 e_2 + 2 e_3 + e_4)/6)                         n < k - 1
         e_i = e(T_{n->i}(x_n, e_{i-1}), t_i),    t_2 = t_3 = (t_n + t_{n+1})/2,    t_4 = t_{n+1}
         x_{n+1} = T_{n->n+1}(x_n, sum_{j<k} b_j e_{n-j})                                 n >= k - 1
@@ -295,6 +308,18 @@ def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
     where T_{s->t}(x, e) = (alpha_t/alpha_s) x + (sigma_t - sigma_s alpha_t/alpha_s) e is DDIM's step, e_1 = e_n and
     e_{n-j} are the noise predictions, newest first, and b_j the k Adams weights of equal steps: (1), (3, -1)/2, (23,
     -16, 5)/12, (55, -59, 37, -9)/24.
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined, 1 to 8.
+    combine
+        As in `PseudoNumerical`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

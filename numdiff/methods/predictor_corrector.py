@@ -1,7 +1,7 @@
 r"""Predictor-corrector methods in every formulation: UniPC, SA-Solver and Adams-Bashforth-Moulton, in PEC or PECE mode.
 
 With past evaluations F_j near the nodes u_j = s_{n-j} - s_n in memory, one step predicts from p of them, evaluates and
-corrects by c points, the new one included:
+corrects by c points, the new one included::
 
     x~ = xi x_n + kappa_t sum_{j<p} omega_j F_j                           (*) on the nodes u_0, ..., u_{p-1}
     F  = f(x~, s_{n+1})
@@ -59,6 +59,8 @@ MOMENTA = ("repaired", "published", "nesterov")
 @dataclass(frozen=True)
 class PredictorCorrector(Method):
     """Adams predictor with p points and corrector with c: order min(p + 1, c), by default p + 1.
+
+    ::
 
         x~ = xi x_n + kappa_t sum_{j<p} omega_j F_{n-j},    F = f(x~),    omega_j = int_0^h e^{c(h-u)} l_j(u) du
         x_{n+1} = xi x_n + kappa_t (w_h F + sum_{j<c-1} w_j F_{n-j})

@@ -4,10 +4,14 @@ The registers are (x, f_0, ..., f_{m-1}, z_0, ...): the sample, the past evaluat
 carried on, which is velocities or the memory of a predictor that was plugged in. With the predicted row p, the
 corrected row o (both over the registers) and the weight w of the new evaluation,
 
+::
+
     x~ = p . y,    F = f(x~),    x+ = o . y + w F                          PEC: F is remembered
                                  F' = f(x+)                                PECE: F' is remembered
 
 **Momentum.** With xi the factor of x, W the total weight and q the rest of a row,
+
+::
 
     repaired     for predictor and corrector each   v+ = (1-beta) v + beta q/W,     x+ = xi x + W v+
     nesterov     for predictor and corrector each   v+ as above,  x+ = xi x + W [(1-beta) v+ + beta q/W]

@@ -1,7 +1,7 @@
 """Explicit Runge-Kutta methods in the ratio (or time) variable: Heun, midpoint, Kutta, Ralston, SSP methods, RK4.
 
 The scaled sample y = x/alpha obeys dy/drho = eps (and y = x/sigma obeys dy/d(1/rho) = x_0), a plain ODE to which a
-classical method applies:
+classical method applies::
 
     Y_i = y_n + h sum_j a_ij f_j at s_n + c_i h,    y_{n+1} = y_n + h sum_i b_i f_i
 
@@ -51,10 +51,12 @@ KNOWN = {
 class RungeKutta(OneStep):
     """An explicit Runge-Kutta method, classical in the ratio or time variable.
 
+    ::
+
         y_i = y_n + h sum_{j<i} a_ij f(y_j, s_n + c_j h),    y_{n+1} = y_n + h sum_i b_i f(y_i, s_n + c_i h)
 
     where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
-    alpha/sigma for data, x and t for the velocity), f the prediction h the step in s, and (a, b, c) the Butcher array.
+    alpha/sigma for data, x and t for the velocity), f the prediction, h the step in s, and (a, b, c) the Butcher array.
 
     Parameters
     ----------

@@ -2,9 +2,11 @@ r"""Single-step DPM-Solvers on a grid with one node for every evaluation: the pu
 
 A step of order k spans k grid intervals, and its stages sit on the grid's own nodes,
 
+::
+
     c_i = (lambda_{n+i-1} - lambda_n)/(lambda_{n+k} - lambda_n),    i = 2, ..., k,
 
-so that a run of N intervals makes N evaluations whatever the orders, and every table comes from the grid. The lists:
+so that a run of N intervals makes N evaluations whatever the orders, and every table comes from the grid. The lists::
 
     order 3    N = 0 mod 3: 3, ..., 3, 2, 1        N = 1 mod 3: 3, ..., 3, 1        N = 2 mod 3: 3, ..., 3, 2
     order 2    N even: 2, ..., 2                   N odd: 2, ..., 2, 1
@@ -83,6 +85,8 @@ def order_list(order: int, intervals: int, tail: str = "official") -> tuple[int,
 @dataclass(frozen=True)
 class SingleStep(Method):
     """DPM-Solver(++) single-step as run by the published codes: one grid node for every evaluation.
+
+    ::
 
         x_i = xi_i x_n + kappa_i h sum_{j<i} a_ij D_j,    D_i = D(x_i),    c_i = (lambda_{n+i-1} - lambda_n)/h
         x_{n+k} = xi x_n + kappa h sum_{i<=k} b_i D_i,    h = lambda_{n+k} - lambda_n

@@ -2,10 +2,14 @@ r"""Splitting for guided sampling: the model by one method, the condition by ano
 
 A guided flow has two fields. With the scaled sample y = x/a and its variable s (x/alpha and rho for noise prediction)
 
+::
+
     dy/ds = e(y, s) + g(y, s),    g = -scale sigma grad_x log p(c | x)    or    g = scale (eps_c - eps_u)
 
 where e is the model and g, a difference of predictions, the field tagged "condition". A multistep formula for the sum
 is unstable for large scales; splitting keeps it for e alone. With d the step and e_n = e(z_n, s_n),
+
+::
 
     LTSP, condition first    z = y + d g(y, s_n),      y+ = z + d sum_i a_i e_{n-i}
     LTSP, condition last     z = y,                    y~ = y + d sum_i a_i e_{n-i},   y+ = y~ + d g(y~, s_n)
@@ -19,6 +23,8 @@ and exact flows e^C of g, every step leaves A C/2. Order 2 takes a one-step solv
 which is `Strang`.
 
 **Stability.** On e = lam_1 y, g = lam_2 y with A = d lam_1, C = d lam_2 and F = 1 + C (LTSP) or (1 + C/2)^2 (STSP),
+
+::
 
     r^k = F [r^{k-1} + A sum_i a_i r^{k-1-i}],    unsplit:  r^k = r^{k-1} + (A + C) sum_i a_i r^{k-1-i}
 
@@ -35,49 +41,33 @@ Strang, SIAM J. Numer. Anal. 5 (1968); Hairer, Lubich, Wanner, Geometric Numeric
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
-from numdiff import formulations
 from numdiff.elementary import Number, vanishes
 from numdiff.formulations import NOISE_RATIO, Formulation, Span
 from numdiff.level import Level
-from numdiff.methods import butcher as arrays
 from numdiff.methods.adams import AdamsBashforth
-from numdiff.methods.additive import Additive, composed
-from numdiff.methods.base import Method, OneStep, Transformed
-from numdiff.methods.butcher import Butcher
+from numdiff.methods.base import Transformed
 from numdiff.methods.checks import choice
 from numdiff.methods.layout import Layout
-from numdiff.methods.multistep import Multistep, first_order, runge_kutta, steady_runge_kutta
-from numdiff.methods.splitting_steps import CONDITION, after, before, is_clean, unsplit
+from numdiff.methods.multistep import Multistep
+from numdiff.methods.splitting_steps import CONDITION, Splitting, after, before, is_clean, unsplit
+from numdiff.methods.strang import Strang
 from numdiff.tableau import Tableau
 from numdiff.weights import exact
 
 __all__ = ["CONDITION", "LTSP", "STSP", "MultistepSplitting", "Splitting", "Strang"]
 
 PLACES = ("first", "last", "both")
-REFERENCE = "Wizadwongsa, Suwajanakorn, Splitting Numerical Methods for guided diffusion, ICLR 2023"
-
-
-class Splitting(Method):
-    """A method that evaluates the model and, apart from it, the field tagged "condition"."""
-
-    reference: ClassVar[str] = REFERENCE
-
-    @property
-    def evaluations(self) -> dict[str, int]:
-        """How often one step evaluates each field, by tag; "" is the model."""
-        return dict(Counter(self.steady().tags))
 
 
 @dataclass(frozen=True)
 class MultistepSplitting(Transformed, Splitting):
     """A multistep method for the model and Euler steps for the condition; `LTSP` and `STSP` make them.
+
+    ::
 
         z = y + d a g(y, s_n),    y~ = z + d sum_{i<k} w_i e_{n-i},    y+ = y~ + d b g(y~, s)
 
@@ -186,6 +176,8 @@ def LTSP(
 ) -> MultistepSplitting:
     """Return the Lie-Trotter splitting: a multistep step of the model and an Euler step of the condition; order 1.
 
+    ::
+
         y~ = y_n + d sum_{i<k} w_i e_{n-i},    y_{n+1} = y~ + d g(y~, s_n)
 
     where y = x/alpha, s = sigma/alpha, d is the step in it, e_{n-i} are the model's noise predictions, newest first, g
@@ -203,6 +195,11 @@ def LTSP(
         "last" at "start" is the published algorithm; see `MultistepSplitting`.
     base
         Another multistep method for the model, which replaces the first three arguments.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -227,6 +224,8 @@ def STSP(
 ) -> MultistepSplitting:
     """Return the published Strang splitting: half an Euler step of the condition at either side; order 1 all the same.
 
+    ::
+
         z_n = y_n + d/2 g(y_n, s_n),    y~ = z_n + d sum_{i<k} w_i e_{n-i},    y_{n+1} = y~ + d/2 g(y~, s_{n+1})
 
     where y = x/alpha, s = sigma/alpha, d is the step in it, e_{n-i} = e(z_{n-i}, s_{n-i}) are the model's noise
@@ -239,6 +238,11 @@ def STSP(
     at
         Level of the second half: "end", or "start".
 
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
+
     Notes
     -----
     Order 1; 3 stages; 3 N evaluations for N steps, N of the model and 2 N of the condition. Weights "uniform" are
@@ -250,92 +254,3 @@ def STSP(
     arXiv:2301.11558.
     """
     return MultistepSplitting(base or AdamsBashforth(order, formulation, weights), "both", at)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Strang(OneStep, Splitting):
-    """Strang's splitting with second-order flows: half of one field, all of the other, half of the first; order 2.
-
-        y_{n+1} = G(d/2) E(d) G(d/2) y_n,    each by the midpoint rule:    G(d) y = y + d g(y + d/2 g(y, s), s + d/2)
-
-    where y is the scaled sample, s its variable, d the step in it, G the flow of the field "condition" and E that of
-    the model, from s_n to s_n + d/2, s_n to s_{n+1} and s_n + d/2 to s_{n+1}; ``outer="model"`` exchanges them.
-
-    Parameters
-    ----------
-    butcher
-        Explicit Runge-Kutta array of order 2 at least for every flow; the midpoint rule by default.
-    formulation
-        noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
-    outer
-        The field with two halves: "condition", or "model".
-
-    Raises
-    ------
-    TypeError, ValueError
-        For an array of order 1, a log-SNR formulation or an unknown option.
-
-    Notes
-    -----
-    Order 2; 6 stages; 6 N evaluations for N steps, 2 N of the model and 4 N of the condition. Repaired: `STSP` as
-    published has order 1.
-
-    References
-    ----------
-    Strang, SIAM J. Numer. Anal. 5 (1968); Hairer, Lubich, Wanner, Geometric numerical integration, II.5.
-    """
-
-    butcher: Butcher = arrays.MIDPOINT
-    formulation: Formulation | None = None
-    outer: str = CONDITION
-
-    reference: ClassVar[str] = "Strang, SIAM J. Numer. Anal. 5 (1968)"
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        if not isinstance(self.butcher, Butcher):
-            raise TypeError(f"butcher must be an array of numdiff.methods.butcher, got {self.butcher!r}")
-        if self.butcher.order < 2:
-            raise ValueError("butcher must have order 2 or more, got 1; use MIDPOINT, HEUN or RALSTON")
-        choice("outer", self.outer, (CONDITION, "model"))
-        if self.formulation is not None:
-            object.__setattr__(self, "formulation", formulations.get(self.formulation))
-        if self.kernel != 0 or self.stochastic:
-            raise ValueError(
-                f"Strang composes classical Runge-Kutta steps and needs a formulation without kernel, got "
-                f"{self.formulation}; use noise/ratio, data/ratio or velocity/time"
-            )
-
-    @property
-    def order(self) -> int:  # type: ignore[override]
-        """2, that of the composition."""
-        return 2
-
-    @property
-    def name(self) -> str:
-        """Strang, its array, and what differs from the default."""
-        known = {arrays.MIDPOINT: "midpoint", arrays.HEUN: "Heun", arrays.RALSTON: "Ralston"}
-        parts = [known.get(self.butcher, f"RK{self.butcher.order}")]
-        parts += [] if self.formulation is None else [self.formulation.name]
-        parts += [] if self.outer == CONDITION else ["model outside"]
-        return f"Strang({', '.join(parts)})"
-
-    def coefficients(self) -> Additive:
-        """Return the exact array of both fields."""
-        half, inner = Fraction(1, 2), "" if self.outer == CONDITION else CONDITION
-        outer = CONDITION if self.outer == CONDITION else ""
-        zero, one = Fraction(0), Fraction(1)
-        return composed([(outer, zero, half), (inner, zero, one), (outer, half, one)], self.butcher)
-
-    def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:
-        """Return the array as a tableau, scaled by `h`; see `Method.steady`."""
-        return steady_runge_kutta(self.coefficients(), self._steady_h(h, 1))
-
-    def _program(self, layout: Layout) -> Iterator[Tableau]:
-        array = self.coefficients()
-        for n, (here, there) in enumerate(pairwise(layout.levels)):
-            if layout.arrives(n):  # not split: nothing can be evaluated at its end
-                step = first_order(layout.formulation, here, there)
-                yield unsplit(step, step.B[0][0])
-            else:
-                yield runge_kutta(array, layout, n)

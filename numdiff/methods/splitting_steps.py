@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import ClassVar
+
 from numdiff.elementary import Number, product, vanishes
 from numdiff.level import Level
+from numdiff.methods.base import Method
 from numdiff.methods.layout import Layout
 from numdiff.tableau import Tableau
 
 CONDITION = "condition"
 """The tag of the second field."""
+
+REFERENCE = "Wizadwongsa, Suwajanakorn, Splitting Numerical Methods for guided diffusion, ICLR 2023"
+
+
+class Splitting(Method):
+    """A method that evaluates the model and, apart from it, the field tagged "condition"."""
+
+    reference: ClassVar[str] = REFERENCE
+
+    @property
+    def evaluations(self) -> dict[str, int]:
+        """How often one step evaluates each field, by tag; "" is the model."""
+        return dict(Counter(self.steady().tags))
 
 
 def before(base: Tableau, weight: Number, level: Level | None) -> Tableau:

@@ -56,6 +56,24 @@ def digits() -> Denoiser:
 
     Samples are rows of 64 grey values, -1 (paper) to 1 (ink), labels are 0..9 and 10 is the null class. It was trained
     on four fifths of scikit-learn's ``load_digits``; its ``record`` says how.
+
+    Returns
+    -------
+    Denoiser
+        Samples of shape (n, 64).
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> model = nd.models.digits()
+    >>> model.shape, model.null, model.prediction
+    ((64,), 10, 'v')
+    >>> scheme = nd.DPMSolverPP(2).discretize(model.schedule, nd.grids.uniform_log_snr(model.schedule, 10))
+    >>> noise = torch.randn(4, 64, generator=torch.Generator().manual_seed(0))
+    >>> x0 = nd.sample(scheme, model.conditioned([0, 1, 2, 3]), noise, prediction="v")
+    >>> nd.models.digits_classifier().predict(x0).tolist()
+    [0, 1, 2, 3]
     """
     return load(WEIGHTS / "digits", Denoiser)
 
@@ -64,6 +82,18 @@ def digits_classifier() -> Classifier:
     """Return the classifier of 8x8 handwritten digits, trained apart from the denoiser, in evaluation mode.
 
     ``record["held_out_accuracy"]`` is its accuracy on the scans that neither network was trained on.
+
+    Returns
+    -------
+    Classifier
+        Of images of shape (n, 64), in 10 classes.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> judge = nd.models.digits_classifier()
+    >>> judge.record["held_out_accuracy"] > 0.97
+    True
     """
     return load(WEIGHTS / "digits_classifier", Classifier)
 
@@ -74,10 +104,26 @@ def glyphs() -> UNetDenoiser:
     Samples have shape (1, 16, 16) and grey values from -1 (paper) to 1 (ink); labels 0..61 are 0-9, A-Z, a-z and 62 is
     the null class. It was trained on the faces that matplotlib ships but four; its ``record`` says how.
 
+    Returns
+    -------
+    UNetDenoiser
+        Samples of shape (n, 1, 16, 16).
+
     Raises
     ------
     ModuleNotFoundError
         If diffusers, of whose U-Net it is made, is not installed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> model = nd.models.glyphs()
+    >>> model.shape, model.null, model.schedule.name
+    ((1, 16, 16), 62, 'ddpm-linear')
+    >>> letter_a = model.conditioned(10)
+    >>> tuple(letter_a(torch.zeros(2, 1, 16, 16), 500.0).shape)
+    (2, 1, 16, 16)
     """
     return load(WEIGHTS / "glyphs", UNetDenoiser)
 
@@ -87,5 +133,17 @@ def glyphs_classifier() -> Classifier:
 
     ``record["held_out_accuracy"]`` is its accuracy on the four faces that neither network was trained on. Its mistakes
     are between glyphs that differ by little more than their size or a stroke (I and l, 0 and O, c and C).
+
+    Returns
+    -------
+    Classifier
+        Of images of shape (n, 1, 16, 16), in 62 classes.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> judge = nd.models.glyphs_classifier()
+    >>> judge.config.classes, judge.record["held_out_accuracy"] > 0.8
+    (62, True)
     """
     return load(WEIGHTS / "glyphs_classifier", Classifier)

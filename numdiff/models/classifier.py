@@ -67,6 +67,15 @@ class Classifier(nn.Module):
         Shape of one image, (height * width,) or (1, height, width).
     record : dict
         What the JSON beside the weights says about their training; empty for a new network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> judge = nd.models.digits_classifier()
+    >>> images = torch.zeros(3, 64)
+    >>> tuple(judge(images).shape), tuple(judge.features(images).shape), judge.predict(images).dtype
+    ((3, 10), (3, 64), torch.int64)
     """
 
     architecture = "conv-digits-classifier"  # the name that the first files have; they hold any size

@@ -131,6 +131,16 @@ class Denoiser(ClassConditional):
         m, V and s of the linear denoiser.
     record : dict
         What the JSON beside the weights says about their training; empty for a new network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> from numdiff.models.denoiser import DenoiserConfig
+    >>> model = nd.models.Denoiser(DenoiserConfig(schedule={"name": "vp-linear"}, width=16, blocks=1))
+    >>> x = torch.ones(2, 64)
+    >>> tuple(model(x, 0.3, torch.tensor([0, model.null])).shape), model.record
+    ((2, 64), {})
     """
 
     architecture = "adaln-mlp-denoiser"

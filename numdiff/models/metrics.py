@@ -24,10 +24,27 @@ FloatArray = NDArray[np.float64]
 def feature_statistics(features: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return mean and covariance (divided by n - 1) of features of shape (n, d), in float64.
 
+    Parameters
+    ----------
+    features
+        Shape (n, d), n >= 2, finite.
+
+    Returns
+    -------
+    tuple of ndarray
+        Mean, shape (d,), and covariance, shape (d, d).
+
     Raises
     ------
     ValueError
         If there are fewer than two rows, or a feature is not finite.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> mean, covariance = nd.models.feature_statistics([[0.0, 1.0], [2.0, 1.0]])
+    >>> mean.tolist(), covariance.tolist()
+    ([1.0, 1.0], [[2.0, 0.0], [0.0, 0.0]])
     """
     rows = np.asarray(features, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
@@ -49,6 +66,11 @@ def frechet_distance(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: 
     cov1, cov2
         Covariances, shape (d, d), symmetric and positive semidefinite up to rounding.
 
+    Returns
+    -------
+    float
+        In the square of the features' unit.
+
     Raises
     ------
     ValueError
@@ -57,6 +79,14 @@ def frechet_distance(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: 
     Notes
     -----
     The absolute error is a few d eps (tr C1 + tr C2); see the module for the method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> squared = nd.models.frechet_distance([0, 0], np.eye(2), [3, 0], 4 * np.eye(2))
+    >>> print(f"{squared:.6f}")  # 3^2, and (2 - 1)^2 for each of two directions
+    11.000000
     """
     first_mean, second_mean = _mean(mean1, "mean1"), _mean(mean2, "mean2")
     if len(first_mean) != len(second_mean):
@@ -73,6 +103,29 @@ def nearest_distance(x: ArrayLike, references: ArrayLike) -> FloatArray:
     """Return the Euclidean distance of every row of `x` to the nearest row of `references`, shape (n,).
 
     Differences are taken before they are squared: the distance of a copy is exactly zero.
+
+    Parameters
+    ----------
+    x
+        Shape (n, d).
+    references
+        Shape (m, d), m >= 1.
+
+    Returns
+    -------
+    ndarray
+        Shape (n,).
+
+    Raises
+    ------
+    ValueError
+        For other shapes, or no references.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.models.nearest_distance([[0.0, 0.0], [3.0, 4.0]], [[0.0, 0.0], [3.0, 0.0]]).tolist()
+    [0.0, 4.0]
     """
     points, others = np.asarray(x, dtype=np.float64), np.asarray(references, dtype=np.float64)
     if points.ndim != 2 or others.ndim != 2 or points.shape[1] != others.shape[1] or not len(others):

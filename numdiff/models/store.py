@@ -47,7 +47,22 @@ _REMEDY = "fetch both files again, or train anew (experiments/digits, experiment
 
 
 class WeightsError(ValueError):
-    """Weights that cannot be trusted: corrupt, truncated, mismatched, or of another format."""
+    """Weights that cannot be trusted: corrupt, truncated, mismatched, or of another format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numdiff as nd
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = nd.models.save(nd.models.digits(), f"{folder}/mine")
+    ...     kept = files[0].write_bytes(files[0].read_bytes()[:-1])
+    ...     try:
+    ...         nd.models.load(f"{folder}/mine")
+    ...     except nd.models.WeightsError as error:
+    ...         print("corrupt" in str(error) or "truncated" in str(error))
+    True
+    """
 
 
 def save(model: Model, path: str | os.PathLike[str], record: dict[str, Any] | None = None) -> tuple[Path, Path]:
@@ -66,6 +81,20 @@ def save(model: Model, path: str | os.PathLike[str], record: dict[str, Any] | No
     -------
     tuple of Path
         The weights and the JSON.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numdiff as nd
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = nd.models.save(nd.models.digits(), f"{folder}/mine", {"note": "a copy"})
+    ...     [file.name for file in files], nd.models.load(f"{folder}/mine").record
+    (['mine.safetensors', 'mine.json'], {'note': 'a copy'})
     """
     weights_path, json_path = _paths(path)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -94,6 +123,11 @@ def load(path: str | os.PathLike[str], expected: type[nn.Module] | tuple[type[nn
     expected
         The class that it must be, or those of which it must be one, if given.
 
+    Returns
+    -------
+    Denoiser, UNetDenoiser or Classifier
+        On the CPU, in the precision that it was saved in.
+
     Raises
     ------
     FileNotFoundError
@@ -102,6 +136,13 @@ def load(path: str | os.PathLike[str], expected: type[nn.Module] | tuple[type[nn
         If a file is corrupt or truncated, or the two do not belong together.
     ValueError
         If the architecture is unknown; the message gives the nearest known one.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> model = nd.models.load(nd.models.WEIGHTS / "digits", nd.models.Denoiser)
+    >>> model.training, model.shape
+    (False, (64,))
     """
     weights_path, json_path = _paths(path)
     header = _read_header(json_path)

@@ -120,6 +120,17 @@ class UNetDenoiser(ClassConditional):
     ------
     ModuleNotFoundError
         If diffusers is not installed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> from numdiff.models.unet import UNetConfig
+    >>> config = UNetConfig(schedule={"name": "ddpm-linear"}, widths=(16, 16), head=8, classes=3)
+    >>> model = nd.models.UNetDenoiser(config)
+    >>> x = torch.ones(2, 1, 16, 16)
+    >>> tuple(model(x, 500.0, torch.tensor([0, model.null])).shape), model.schedule.N
+    ((2, 1, 16, 16), 1000)
     """
 
     architecture = "unet2d-denoiser"

@@ -3,8 +3,9 @@
 ``nd.optimize.timesteps(method, schedule, steps)`` is the entry; see `numdiff.optimize.timesteps`.
 """
 
-from numdiff.optimize.exports import diffusers_arguments, diffusers_rounding, install, sigmas, text
+from numdiff.optimize.exports import diffusers_arguments, diffusers_rounding, install, sigmas
 from numdiff.optimize.interpolation import interpolate
+from numdiff.optimize.numerals import text
 from numdiff.optimize.objectives import AYS, OBJECTIVES, Gaussian, MixtureBank, Paper, Probe, Residuals
 from numdiff.optimize.presets import preset, presets, regenerate
 from numdiff.optimize.problem import Parts, Problem

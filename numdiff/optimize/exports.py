@@ -1,4 +1,4 @@
-r"""Optimized time steps for other programs: lists of sigmas, text to paste, and diffusers' schedulers.
+r"""Optimized time steps for other programs: lists of sigmas, and diffusers' schedulers.
 
 Two conventions for a "sigma" are in use. k-diffusion, ComfyUI and diffusers' schedulers for tables of noise levels take
 rho = sigma_t/alpha_t = e^(-lambda), the noise of a sample scaled to alpha = 1. Flow models take
@@ -25,13 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numdiff.methods.checks import choice
+from numdiff.optimize.numerals import text as text
 from numdiff.optimize.result import Rounding, TimeSteps
 from numdiff.optimize.rounding import SAME_END
 
 Array = NDArray[np.float64]
 
 CONVENTIONS = (None, "k-diffusion", "flow")
-FORMATS = ("comma", "comfyui", "python")
 _CLOSE = 1e-5
 """Relative error of sigmas that float32 and a handful of operations on them leave, 1e-7 each."""
 
@@ -59,6 +59,13 @@ def sigmas(result: TimeSteps, *, convention: str | None = None, final_zero: bool
     ------
     ValueError
         For an unknown convention, and where alpha = 0 has no finite sigma/alpha.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.optimize.preset("stable-diffusion", 5)
+    >>> [f"{sigma:.3f}" for sigma in nd.optimize.sigmas(found)]
+    ['14.615', '2.878', '0.694', '0.283', '0.100', '0.000']
     """
     name = choice("convention", convention, CONVENTIONS)
     if name is None:
@@ -76,49 +83,38 @@ def sigmas(result: TimeSteps, *, convention: str | None = None, final_zero: bool
     return np.append(found, 0.0) if final_zero and found[-1] > 0 else found
 
 
-def text(values: Any, form: str = "comma", *, digits: int = 9) -> str:
-    """Return numbers as text that other programs take.
-
-    Parameters
-    ----------
-    values
-        Numbers in one dimension, such as `sigmas`.
-    form
-        "comma": ``14.6146, 2.1, 0``. "comfyui": the same, for the field of ComfyUI's ManualSigmas node. "python":
-        a list, ``[14.6146, 2.1, 0.0]``. None of them uses exponents, which ManualSigmas would read as two numbers.
-    digits
-        Significant digits; 9 give back every float32.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For values that are not finite numbers in one dimension, an unknown form, or digits outside 1 to 17.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"values must be numbers, not {values!r}")
-    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
-        raise ValueError(f"values must be finite numbers in one dimension, at least one, got {values!r}")
-    if isinstance(digits, bool) or not isinstance(digits, int) or not 1 <= digits <= 17:
-        raise ValueError(f"digits must be an integer from 1 to 17, not {digits!r}")
-    choice("form", form, FORMATS)
-    trim: Any = "0" if form == "python" else "-"
-    shown = [np.format_float_positional(x, digits, unique=False, fractional=False, trim=trim) for x in array.tolist()]
-    joined = ", ".join(shown)
-    return f"[{joined}]" if form == "python" else joined
-
-
 def diffusers_rounding(result: TimeSteps, scheduler: Any) -> Rounding:
     """Return what becomes of the steps at entries of the scheduler's own table (`numdiff.optimize.rounding`).
 
     A node beyond the table is moved to its end, which `shift` says; `diffusers_arguments` and `install` refuse it.
 
+    Parameters
+    ----------
+    result
+        The steps.
+    scheduler
+        A scheduler of diffusers; it is not changed.
+
+    Returns
+    -------
+    Rounding
+        The entries, and by how much the nodes move.
+
     Raises
     ------
     TypeError
-        If the scheduler has no table of noise levels.
+        If the scheduler does not run on a list of sigmas, or has no table of noise levels.
     ValueError
         If there are more steps than entries.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from diffusers import DPMSolverMultistepScheduler
+    >>> scheduler = DPMSolverMultistepScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    >>> rounding = nd.optimize.diffusers_rounding(nd.optimize.preset("stable-diffusion", 4), scheduler)
+    >>> rounding.timesteps.tolist(), round(rounding.shift, 3)
+    ([999, 574, 171, 13], 0.005)
     """
     return result.rounded_to(_table(scheduler))
 
@@ -149,6 +145,16 @@ def diffusers_arguments(result: TimeSteps, scheduler: Any, *, kind: str | None =
     ValueError
         If the scheduler ends at the clean end and the result does not, or the other way round, if a node lies beyond
         the scheduler's table, or if no arguments make it run on these steps; the message says what remains.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from diffusers import FlowMatchEulerDiscreteScheduler
+    >>> scheduler = FlowMatchEulerDiscreteScheduler()
+    >>> arguments = nd.optimize.diffusers_arguments(nd.optimize.preset("flow", 4), scheduler)
+    >>> [f"{sigma:.3f}" for sigma in arguments["sigmas"]]
+    ['1.000', '0.701', '0.369', '0.093']
+    >>> scheduler.set_timesteps(**arguments)  # or pipe(prompt, **arguments)
     """
     _check_scheduler(scheduler)
     choice("kind", kind, (None, "sigmas", "timesteps"))
@@ -211,6 +217,15 @@ def install(
     -----
     A result that ends at a positive sigma ends there too, whatever the scheduler does by itself; a scheduler told
     ``final_sigmas_type="zero"`` still lowers the order of its last step.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from diffusers import FlowMatchEulerDiscreteScheduler
+    >>> scheduler, found = FlowMatchEulerDiscreteScheduler(), nd.optimize.preset("flow", 4)
+    >>> nd.optimize.install(scheduler, found)
+    >>> bool(abs(scheduler.sigmas.numpy() - nd.optimize.sigmas(found)).max() < 1e-6)
+    True
     """
     import torch
 

@@ -61,6 +61,17 @@ def interpolate(log_snr: Any, steps: int, *, infinite: str = "split") -> Any:
     TypeError, ValueError
         For a table that does not rise, fewer than two steps, or too few to keep the infinite ends; of a `TimeSteps`
         also where its method cannot be laid out on so few.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.optimize.interpolate([-4.0, 0.0, 6.0], 4).tolist()
+    [-4.0, -2.0, 0.0, 3.0, 6.0]
+    >>> nd.optimize.interpolate([-4.0, 0.0, float("inf")], 4, infinite="keep").tolist()
+    [-4.0, -2.666666666666667, -1.3333333333333335, 0.0, inf]
+    >>> more = nd.optimize.interpolate(nd.optimize.preset("vp-linear", 20), 40)
+    >>> more.steps, more.status
+    (40, 'interpolated')
     """
     if isinstance(log_snr, TimeSteps):
         return _result(log_snr, interpolate(log_snr.log_snr, steps, infinite=infinite))

@@ -43,6 +43,18 @@ class Parts:
         Shapes (m,) and (m, n); empty where there are none.
     absolute, absolute_jacobian
         The terms whose absolute values add up, shapes (q,) and (q, n); empty where there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> parts = nd.optimize.Parts(
+    ...     np.array([1.0]), 2.0, residuals=np.array([3.0]), residual_jacobian=np.eye(1), absolute=np.array([-4.0])
+    ... )
+    >>> parts.objective  # 2 + 3^2 + |-4|
+    15.0
+    >>> parts.smooth_gradient.tolist()  # 1 + 2 * 3 * 1
+    [7.0]
     """
 
     gradient: Array
@@ -70,6 +82,24 @@ class Problem(Protocol):
 
     It may have a method ``evaluate_many(points: Array) -> list[Parts]`` for several z at once, shape (k, n), which is
     what curvature is measured from.
+
+    Attributes
+    ----------
+    window : Window
+        Where z may lie.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> class Even:  # the sum of the squares of the steps
+    ...     window = nd.optimize.Window(0.0, 4.0, 4, np.full(4, 0.1))
+    ...     def evaluate(self, z):
+    ...         slopes = np.eye(4, 3) - np.eye(4, 3, -1)
+    ...         return nd.optimize.Parts(np.zeros(3), residuals=np.diff(self.window.nodes(z)), residual_jacobian=slopes)
+    >>> parts = Even().evaluate(np.array([1.0, 2.0, 3.0]))
+    >>> float(parts.objective), parts.smooth_gradient.tolist()
+    (4.0, [0.0, 0.0, 0.0])
     """
 
     window: Window

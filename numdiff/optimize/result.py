@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from numdiff._files import write_atomically
 from numdiff.level import Level
 from numdiff.methods import Method, Scheme
-from numdiff.optimize.nodes import frozen, nodes
+from numdiff.optimize.nodes import Checked, frozen, nodes
 from numdiff.optimize.rounding import SAME_END, Rounding, assign, moves, schedule_table, table_of
 from numdiff.schedules import Schedule
 
@@ -44,7 +44,19 @@ LOGARITHMIC = ("probe",)
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
+    """Return the versions that a result depends on.
+
+    Returns
+    -------
+    dict
+        Of numdiff, numpy and scipy, as text.
+
+    Examples
+    --------
+    >>> from numdiff.optimize.result import versions
+    >>> sorted(versions())
+    ['numdiff', 'numpy', 'scipy']
+    """
     import scipy
 
     import numdiff
@@ -103,6 +115,18 @@ class TimeSteps:
     ------
     TypeError, ValueError
         If the log-SNRs are not N + 1 >= 3 numbers that rise strictly, with infinite ones at the ends only.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.optimize.preset("vp-linear", 10, "dpmpp-2m")
+    >>> found.steps, found.certified, found.objective_name
+    (10, True, 'mixture-bank')
+    >>> [f"{t:.3f}" for t in found.times[:3]]
+    ['1.000', '0.687', '0.573']
+    >>> again = nd.optimize.TimeSteps.from_json(found.to_json())
+    >>> bool((again.log_snr == found.log_snr).all())
+    True
     """
 
     method: Method
@@ -136,8 +160,8 @@ class TimeSteps:
         """Check the nodes and keep arrays of our own that nobody can write to."""
         object.__setattr__(self, "log_snr", nodes(self.log_snr))
         object.__setattr__(self, "trace", frozen(self.trace))
-        if self.evaluate is not None and not isinstance(self.evaluate, _Checked):
-            object.__setattr__(self, "evaluate", _Checked(self.evaluate, self.steps - 1, tuple(self.parameters)))
+        if self.evaluate is not None and not isinstance(self.evaluate, Checked):
+            object.__setattr__(self, "evaluate", Checked(self.evaluate, self.steps - 1, tuple(self.parameters)))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields for a pickle or a copy: numbers, and not the objective's code."""
@@ -362,25 +386,6 @@ class TimeSteps:
 
 
 _UNKNOWN = "the objective of a result that was read from a file or added to cannot be evaluated; optimize again"
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """The objective as a function of one array, whose shape is checked."""
-
-    function: Callable[[Array], float]
-    inner: int
-    names: tuple[str, ...]
-
-    def __call__(self, z: Any) -> float:
-        point = np.asarray(z, dtype=float)
-        if point.shape != (self.inner + len(self.names),):
-            raise ValueError(
-                f"evaluate takes the {self.inner} half log-SNRs between the ends"
-                f"{' and then ' + ', '.join(self.names) if self.names else ''}, got an array of shape {point.shape}; "
-                "result.value takes all nodes too"
-            )
-        return float(self.function(point))
 
 
 def _with(part: Any, path: list[str], value: float) -> Any:

@@ -44,6 +44,17 @@ class Rounding:
     objective
         The objective there. None where the result cannot evaluate it, and where an end moved, by more than 1e-3: the
         objective is a function of the nodes between fixed ends and would hide that.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.optimize.preset("stable-diffusion", 4)
+    >>> levels = [float(x) for x in nd.schedules.Discrete.stable_diffusion().corners[::-1]]
+    >>> rounding = found.rounded_to(levels)
+    >>> rounding.timesteps.tolist() == found.timesteps.tolist()
+    True
+    >>> rounding.timesteps.dtype.name, rounding.shift < 0.01
+    ('int64', True)
     """
 
     timesteps: NDArray[np.int64]

@@ -46,6 +46,17 @@ class StepOptim:
         Power of sigma in the assumed error: 2 for latents, 1 for pixels.
     gap
         Smallest step in half log-SNR; by default that of `Paper`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> tuner = nd.optimize.StepOptim(nd.schedules.VPLinear())
+    >>> times, log_snr = tuner.get_ts_lambdas(5, 1e-3, "unif")
+    >>> times.shape, float(times[0]), float(times[-1])
+    ((6,), 1.0, 0.001)
+    >>> result = tuner.optimize(5, 1e-3, "unif")
+    >>> result.objective < result.initial_objective
+    True
     """
 
     ns: Any

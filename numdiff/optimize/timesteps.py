@@ -93,6 +93,17 @@ def timesteps(
         For arguments of the wrong kind or out of range: fewer than two steps, ends out of order, gaps that cannot fit,
         unknown names; for a method that cannot be laid out there or whose coefficients are not differentiable; for an
         objective that is not finite at a start.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.optimize.timesteps(nd.DPMSolverPP(2), nd.schedules.VPLinear(), steps=4)
+    >>> found.certified, found.log_snr.shape
+    (True, (5,))
+    >>> print(f"{found.objective / found.initial_objective:.2f}")  # the share of the error measure that is left
+    0.53
+    >>> found.scheme().nfe  # runs as any other: nd.sample(found.scheme(), model, x_T, prediction="noise")
+    4
     """
     if isinstance(method, str):
         method = named_method(method)

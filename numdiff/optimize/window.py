@@ -46,6 +46,19 @@ class Window:
     ------
     ValueError
         For fewer than two steps, ends out of order, gaps that cannot fit between the ends, or a parameter without room.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> window = nd.optimize.Window(-5.0, 5.0, 4, np.full(4, 0.5), ("beta",), (0.1,), (1.0,))
+    >>> window.size, window.matrix.shape
+    (4, (6, 4))
+    >>> z = np.array([-3.0, 0.0, 3.0, 0.8])
+    >>> window.nodes(z).tolist()
+    [-5.0, -3.0, 0.0, 3.0, 5.0]
+    >>> bool((window.slack(z) > 0).all())
+    True
     """
 
     low: float

@@ -43,12 +43,27 @@ def certificate_plot(
     **style
         Passed to ``ax.loglog``.
 
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
     Raises
     ------
     TypeError
         For what is no certificate.
     KeyError
         For an experiment that was not made.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> certificate = nd.certification.certify(nd.DDIM(), steps=(8, 16, 32))
+    >>> ax = nd.plotting.certificate_plot(certificate, names=("exact start", "as shipped"))
+    >>> ax.get_xscale(), ax.get_yscale()
+    ('log', 'log')
+    >>> [text.get_text().split(":")[0] for text in ax.get_legend().get_texts()]
+    ['exact start', 'as shipped']
     """
     from numdiff.certification.certificate import Certificate as Known
 

@@ -40,6 +40,25 @@ def image_grid(
         Pixels between images.
     **style
         Passed to ``ax.imshow``.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Raises
+    ------
+    ValueError
+        For images of another number of axes, and labels of another number than rows or columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> images = np.random.default_rng(0).uniform(-1, 1, (2, 5, 8, 8))
+    >>> ax = nd.plotting.image_grid(images, rows=("DDIM", "AB2"), limits=(-1, 1))
+    >>> ax.images[0].get_array().shape  # one pixel between images
+    (18, 45)
     """
     array = np.asarray(images, dtype=float)
     if array.ndim != 4:

@@ -57,6 +57,7 @@ def work_precision(
     Returns
     -------
     plotly.graph_objects.Figure
+        One trace for each sampler and grid.
 
     Raises
     ------
@@ -66,6 +67,15 @@ def work_precision(
         For what is no diagram.
     ValueError
         For unknown names.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> samplers = {"DDIM": nd.DDIM(), "AB2": nd.AdamsBashforth(2)}
+    >>> found = nd.work_precision.diagram(samplers, nd.problems.paths.toys(), nfe=(10, 20), repeats=0)
+    >>> figure = nd.plotting.interactive.work_precision(found)
+    >>> [trace.name for trace in figure.data]
+    ['DDIM', 'AB2']
     """
     from numdiff.work_precision import COSTS, ERRORS
 
@@ -99,10 +109,33 @@ def work_precision(
 def write_html(figure: Any, path: str | Path) -> Path:
     """Write a figure as one HTML file that works without a network, all or nothing, and return its path.
 
+    Parameters
+    ----------
+    figure
+        Of plotly.
+    path
+        The file.
+
+    Returns
+    -------
+    Path
+        `path`.
+
     Raises
     ------
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numdiff as nd
+    >>> found = nd.work_precision.diagram({"DDIM": nd.DDIM()}, nd.problems.paths.toys(), nfe=(10, 20), repeats=0)
+    >>> figure = nd.plotting.interactive.work_precision(found)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = nd.plotting.interactive.write_html(figure, f"{folder}/page.html").read_text()
+    >>> "cdn.plot.ly" in page.split("<script", 1)[0], "<html" in page
+    (False, True)
     """
     target = Path(path)
     text = figure.to_html(

@@ -45,6 +45,22 @@ def curves(
         Whether every point is marked.
     **style
         Passed to ``ax.plot``.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> beta = np.linspace(0.1, 1.0, 10)
+    >>> intervals = [nd.stability.real_interval(nd.GHVB(2, b)) for b in beta]
+    >>> ax = nd.plotting.curves({"GHVB2": (beta, intervals)}, xlabel="beta", ylabel="real interval")
+    >>> low, high = ax.lines[0].get_ydata()[[0, -1]]
+    >>> print(f"{low:.3f} {high:.3f}")
+    1.900 1.000
     """
     ax = new_axes() if ax is None else ax
     for k, (name, points) in enumerate(lines.items()):
@@ -89,6 +105,25 @@ def order_plot(
         What the axes show.
     **style
         Passed to ``ax.loglog``.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Raises
+    ------
+    TypeError
+        For slopes that are no sequence of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> steps = np.array([8, 16, 32])
+    >>> ax = nd.plotting.order_plot({"Euler": (steps, 1 / steps), "AB2": (steps, 2 / steps**2)}, slopes=(1, 2))
+    >>> len(ax.lines), ax.get_legend_handles_labels()[1]
+    (4, ['Euler', 'AB2'])
     """
     slopes = checked_slopes(slopes)
     ax = new_axes() if ax is None else ax
@@ -131,7 +166,35 @@ def checked_slopes(slopes: Any) -> tuple[float, ...]:
 def error_against_nfe(
     errors: Mapping[str, tuple[ArrayLike, ArrayLike]], ax: Axes | None = None, **options: Any
 ) -> Axes:
-    """Draw errors against the number of model evaluations; see `order_plot`."""
+    """Draw errors against the number of model evaluations; see `order_plot`.
+
+    Parameters
+    ----------
+    errors
+        Name -> (evaluations, errors), two sequences of the same length; points that are not finite and positive are
+        left out.
+    ax
+        Where to draw.
+    **options
+        As in `order_plot`: ``slopes``, ``xlabel``, ``ylabel``, and what ``ax.loglog`` takes.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Raises
+    ------
+    TypeError
+        For slopes that are no sequence of numbers.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> ax = nd.plotting.error_against_nfe({"Heun": ([4, 8, 16], [0.3, 0.08, 0.02])}, slopes=(2,))
+    >>> ax.get_xlabel(), ax.get_xscale()
+    ('model evaluations', 'log')
+    """
     return order_plot(errors, ax, **({"xlabel": "model evaluations"} | options))
 
 

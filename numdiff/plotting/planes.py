@@ -35,6 +35,26 @@ def stability_region(
         Name for the legend.
     **style
         ``color``, ``linestyle``, ``alpha`` of the filling, ``linewidth``.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Raises
+    ------
+    ValueError
+        For an axis of fewer than two points, or of more than one dimension.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> x, y = np.linspace(-1.2, 0.4, 33), np.linspace(-1, 1, 41)
+    >>> inside = nd.stability.region(nd.AdamsBashforth(2), x + 1j * y[:, None])
+    >>> ax = nd.plotting.stability_region(x, y, inside, label="AB2")
+    >>> print(f"{inside[20].mean() * (x[-1] - x[0]):.1f}")  # the interval (-1, 0), seen on this grid
+    1.0
     """
     return stability_regions(x, y, {label or "": inside}, ax, **style)
 
@@ -54,6 +74,29 @@ def stability_regions(
         Where to draw.
     **style
         ``alpha`` of the fillings, ``linewidth``, and ``color``, ``linestyle`` for all.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Raises
+    ------
+    ValueError
+        For an axis of fewer than two points, or of more than one dimension.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> x, y = np.linspace(-2.2, 0.4, 27), np.linspace(-1.2, 1.2, 25)
+    >>> z = x + 1j * y[:, None]
+    >>> regions = {name: nd.stability.region(nd.method(name), z) for name in ("ab1", "ab2")}
+    >>> ax = nd.plotting.stability_regions(x, y, regions)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['ab1', 'ab2']
+    >>> int(regions["ab1"].sum()) > int(regions["ab2"].sum())
+    True
     """
     ax = new_axes() if ax is None else ax
     _regions(x, y, regions, ax, style)
@@ -90,6 +133,26 @@ def plane_regions(
         Its name in the legend.
     **style
         As in `stability_regions`.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Raises
+    ------
+    ValueError
+        For an axis of fewer than two points, or of more than one dimension.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> c, h = np.linspace(-2, 0, 21), np.linspace(0.1, 3, 30)
+    >>> stable = abs(1 + c * h[:, None]) <= 1  # Euler on y' = c y
+    >>> ax = nd.plotting.plane_regions(c, h, {"Euler": stable}, xlabel="c", ylabel="h", line=(c[:-1], -2 / c[:-1]))
+    >>> ax.get_xlabel(), float(ax.get_ylim()[1])
+    ('c', 3.0)
     """
     ax = new_axes() if ax is None else ax
     _regions(x, y, regions, ax, style)
@@ -123,6 +186,26 @@ def order_star(
         Written above the axes.
     **style
         ``color`` and ``linewidth`` of the zero contour.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Raises
+    ------
+    ValueError
+        For an axis of fewer than two points, or of more than one dimension.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> x = y = np.linspace(-3, 3, 60)
+    >>> z = x + 1j * y[:, None]
+    >>> ax = nd.plotting.order_star(x, y, np.log(abs(1 + z)) - z.real, label="Euler")
+    >>> ax.get_title()
+    'Euler'
     """
     x, y = grid_line("x", x), grid_line("y", y)
     ax = new_axes() if ax is None else ax
@@ -182,6 +265,21 @@ def boundary_locus(
         Which of the colours and line styles to use.
     **style
         Passed to ``ax.plot``.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> zeta = np.exp(1j * np.linspace(0, 2 * np.pi, 101))
+    >>> locus = (zeta**2 - zeta) / (1.5 * zeta - 0.5)  # of AB2
+    >>> ax = nd.plotting.boundary_locus(locus, label="AB2")
+    >>> print(f"{min(ax.lines[0].get_xdata()):.2f}")  # the end of the real interval
+    -1.00
     """
     ax = new_axes() if ax is None else ax
     chosen = {k: v for k, v in style_of(index).items() if k != "marker"} | style

@@ -42,10 +42,22 @@ def sigma_per_step(
     **style
         Passed to ``ax.plot``.
 
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
     Raises
     ------
     ValueError
         Unless each is one-dimensional with at least two levels.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> ax = nd.plotting.sigma_per_step({"optimized": nd.optimize.preset("vp-linear", 10)})
+    >>> len(ax.lines[0].get_xdata()), ax.get_yscale()
+    (11, 'log')
     """
     lines = {name: _steps(name, _of(values, "log_snr", lambda lam: np.exp(-lam))) for name, values in sigmas.items()}
     shares = {name: np.arange(len(y)) / (len(y) - 1) for name, y in lines.items()}
@@ -75,10 +87,24 @@ def step_density(
     **style
         Passed to ``ax.plot``.
 
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
     Raises
     ------
     ValueError
         Unless each rises strictly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> ax = nd.plotting.step_density({"optimized": nd.optimize.preset("vp-linear", 10)})
+    >>> x, y = ax.lines[0].get_data()
+    >>> print(f"{np.diff(x) @ y[1:]:.6f}")  # a histogram of area 1
+    1.000000
     """
     ax = new_axes() if ax is None else ax
     for k, (name, values) in enumerate(log_snrs.items()):
@@ -116,6 +142,18 @@ def error_per_mode(
         Whether modes are on a logarithmic axis.
     **style
         Passed to ``ax.plot``.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> ax = nd.plotting.error_per_mode({"DDIM": ([0.1, 0.3, 1.0], [1e-3, -2e-2, 5e-3])})
+    >>> [float(error) for error in ax.lines[0].get_ydata()]
+    [0.001, 0.02, 0.005]
     """
     pairs = {name: (modes, np.abs(np.asarray(values, dtype=float))) for name, (modes, values) in errors.items()}
     return curves(pairs, ax, xlabel=xlabel, ylabel=ylabel, logx=logx, logy=True, markers=True, **style)
@@ -141,10 +179,23 @@ def error_bands(
     slopes, xlabel, ylabel, **style
         As in `order_plot`.
 
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
     Raises
     ------
     ValueError
         If lengths differ, or a band does not hold its error.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> band = ([5, 10, 20], [0.3, 0.1, 0.03], [0.2, 0.08, 0.02], [0.4, 0.12, 0.04])
+    >>> ax = nd.plotting.error_bands({"AB2": band}, slopes=(2,))
+    >>> len(ax.collections), ax.get_xlabel()
+    (1, 'model evaluations')
     """
     ax = new_axes() if ax is None else ax
     order_plot({k: (v[0], v[1]) for k, v in errors.items()}, ax, slopes=slopes, xlabel=xlabel, ylabel=ylabel, **style)
@@ -183,6 +234,18 @@ def objective_trace(
         Whether the objective is on a logarithmic axis.
     **style
         Passed to ``ax.plot``.
+
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> ax = nd.plotting.objective_trace({"from log-SNR": [0.3, 0.1, 0.04, 0.039]})
+    >>> ax.get_yscale(), len(ax.lines[0].get_ydata())
+    ('log', 4)
     """
     values = {name: np.asarray(_of(trace, "trace"), dtype=float) for name, trace in traces.items()}
     pairs = {name: (np.arange(trace.size), trace) for name, trace in values.items()}
@@ -221,10 +284,22 @@ def objective_against_error(
     **style
         Passed to ``ax.plot``.
 
+    Returns
+    -------
+    Axes
+        Those drawn on: `ax`, or a new figure's.
+
     Raises
     ------
     ValueError
         If the two sequences of a name differ in length.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> ax = nd.plotting.objective_against_error({"paper": ([0.1, 0.2, 0.5], [0.02, 0.03, 0.2])})
+    >>> ax.lines[0].get_linestyle(), len(ax.lines[0].get_xdata())
+    ('None', 3)
     """
     options: dict[str, Any] = {"linestyle": "none", "alpha": 0.7} | style
     return curves(pairs, ax, xlabel=xlabel, ylabel=ylabel, logx=logx, logy=logy, markers=True, **options)

@@ -72,6 +72,15 @@ def work_precision(
         For what is no diagram, and slopes that are no numbers.
     ValueError
         For unknown names.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> samplers = {"DDIM": nd.DDIM(), "AB2": nd.AdamsBashforth(2)}
+    >>> found = nd.work_precision.diagram(samplers, nd.problems.paths.toys(), nfe=(10, 20), repeats=0)
+    >>> ax = nd.plotting.work_precision(found, slopes=(1, 2))
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('model evaluations', 'root mean square error at the end')
     """
     from numdiff.work_precision import COSTS, ERRORS  # here, so that figures of other things need not load it
 

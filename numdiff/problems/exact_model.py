@@ -65,7 +65,7 @@ class ExactModel:
     >>> model = nd.problems.ExactModel(mixture, schedule, prediction="data")   # as mixture.model(schedule, "data")
     >>> x = np.array([[-0.1], [0.0], [0.1]])
     >>> model(x, schedule.model_time(0.5)).round(3).ravel().tolist()           # it tells the modes apart
-    [-0.037, 0.0, 0.037]
+    [-0.032, 0.0, 0.032]
     """
 
     problem: Any

@@ -44,16 +44,16 @@ class LinearSystem:
 
     Examples
     --------
-    Explicit Euler on an eigenvalue -10 is stable up to the step 2/10; one step more than 10 on [0, 2], and it decays:
+    Explicit Euler on the eigenvalue -10 is stable up to the step 2/10, that is from 10 steps on [0, 2]:
 
     >>> import numpy as np
     >>> import numdiff as nd
     >>> system = nd.problems.LinearSystem([[-10.0, 0.0], [0.0, -1.0]], [1.0, 1.0], (0.0, 2.0))
     >>> for steps in (9, 10, 11):
     ...     times = np.linspace(*system.t_span, steps + 1)
-    ...     end = nd.solve_ivp(nd.AdamsBashforth(1), system.fun, times, system.y0).y[:, -1]
+    ...     end = nd.solve_ivp(nd.AdamsBashforth(1), system.fun, times, system.y0)
     ...     print(steps, f"{abs(end[0]):.3f}")
-    9 6.107
+    9 6.086
     10 1.000
     11 0.110
     >>> system.exact(2.0).round(6).tolist()
@@ -145,11 +145,12 @@ def momentum_toy() -> LinearSystem:
     >>> import numpy as np
     >>> import numdiff as nd
     >>> toy = nd.problems.momentum_toy()
-    >>> def last_step(method, steps=26):
-    ...     x = nd.solve_ivp(method, toy.fun, np.linspace(*toy.t_span, steps + 1), toy.y0).y
-    ...     return float(np.linalg.norm(x[:, -1] - x[:, -2]))
-    >>> last_step(nd.AdamsBashforth(2)) > 10 * last_step(nd.GHVB(2, 0.8))
-    True
+    >>> times = np.linspace(*toy.t_span, 27)
+    >>> for method in (nd.AdamsBashforth(2), nd.GHVB(2, 0.8)):
+    ...     error = nd.solve_ivp(method, toy.fun, times, toy.y0) - toy.exact(toy.t_span[1])
+    ...     print(f"{np.abs(error).max():.3f}")
+    1.429
+    0.001
     """
     return LinearSystem(
         matrix=np.array([[0.0, 1.0], [-9.0, -10.0]]),

@@ -78,15 +78,17 @@ class GaussianMixture:
     >>> mixture, mixture.mean.round(3).tolist()
     (GaussianMixture(components=2, dimension=2), [0.2, 0.3])
 
-    A sampler against the exact flow from the same noise; ten steps more than halve the error of five:
+    A sampler of second order against the exact flow from the same noise:
 
     >>> schedule, x = nd.schedules.VPLinear(), np.random.default_rng(0).standard_normal((100, 2))
     >>> model, truth = mixture.model(schedule), mixture.flow(schedule, x, 1.0, 1e-3).x
-    >>> def error(steps):
-    ...     scheme = nd.GHVB(2, 0.8).discretize(schedule, nd.grids.uniform_log_snr(schedule, steps))
-    ...     return np.sqrt(np.mean((nd.sample(scheme, model, x) - truth) ** 2))
-    >>> bool(error(10) < error(5) / 2)
-    True
+    >>> for steps in (10, 20, 40):
+    ...     scheme = nd.DPMSolverPP(2).discretize(schedule, nd.grids.uniform_log_snr(schedule, steps))
+    ...     x0 = nd.sample(scheme, model, x, prediction="noise")
+    ...     print(steps, f"{np.sqrt(np.mean((x0 - truth) ** 2)):.3f}")
+    10 0.099
+    20 0.024
+    40 0.005
     """
 
     def __init__(self, weights: Any, means: Any, covariances: Any) -> None:

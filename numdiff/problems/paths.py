@@ -96,7 +96,7 @@ class Path:
     >>> still = path.resting()
     >>> still.name
     'logistic, at rest at the start and the end'
-    >>> start = nd.Level(time=0.0, alpha=0.6 ** 0.5, sigma=1.0, model_time=0.0)
+    >>> start = nd.Level(time=0.0, alpha=0.5, sigma=1.0, model_time=0.0)
     >>> still.predict(still.state(start), start, "noise").tolist()
     [[0.0]]
     """

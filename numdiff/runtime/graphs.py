@@ -68,7 +68,27 @@ class Cuda:
 
 
 class Captured:
-    """A recorded run: call it with a sample like the one that it was recorded with; see `captured`."""
+    """A recorded run: call it with a sample like the one that it was recorded with; see `captured`.
+
+    Parameters
+    ----------
+    sampler, x, noise, steps, layer
+        As in `captured`, which makes these; all noises given.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DPMSolverPP(2).discretize(schedule, nd.grids.uniform_log_snr(schedule, 8))
+    >>> device = "cuda" if torch.cuda.is_available() else "cpu"
+    >>> x_T = torch.zeros(4, 2, device=device)
+    >>> run = nd.runtime.Sampler(scheme, lambda x, t: 0.5 * x, prediction="data", times="tensor").to(device)
+    >>> if device == "cuda":
+    ...     run = nd.runtime.captured(run, x_T)
+    >>> run(x_T + 1).shape  # called alike, recorded or not
+    torch.Size([4, 2])
+    """
 
     def __init__(self, sampler: Sampler, x: Tensor, noise: Sequence[Tensor], steps: bool, layer: Any) -> None:
         self._sampler, self._layer = sampler, layer
@@ -166,6 +186,19 @@ def captured(
     ------
     ValueError, TypeError
         Away from CUDA, for no warm-up, and as `Sampler`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DPMSolverPP(2).discretize(schedule, nd.grids.uniform_log_snr(schedule, 8))
+    >>> sampler = nd.runtime.Sampler(scheme, lambda x, t: 0.5 * x, prediction="data", times="tensor")
+    >>> try:
+    ...     nd.runtime.captured(sampler, torch.zeros(4, 2))  # with device="cuda": a graph of the whole run
+    ... except ValueError as error:
+    ...     print(str(error).split(",")[0])
+    a CUDA graph needs a sample on a CUDA device
     """
     if not isinstance(sampler, Sampler):
         raise TypeError(f"sampler must be a numdiff.runtime.Sampler, got {sampler!r}; make one of scheme and model")

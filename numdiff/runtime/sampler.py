@@ -66,6 +66,18 @@ class Sampler(torch.nn.Module):
     ValueError, TypeError
         As `numdiff.sample`; for coefficients that are arrays or tensors, schemes made with ``start="exact"``, and
         precisions below the sample's.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DPMSolverPP(2).discretize(schedule, nd.grids.uniform_log_snr(schedule, 8))
+    >>> sampler = nd.runtime.Sampler(scheme, lambda x, t: 0.5 * x, prediction="data")
+    >>> x_T = torch.linspace(-2, 2, 6, dtype=torch.float64).reshape(3, 2)
+    >>> usual = nd.sample(scheme, sampler.model, x_T, prediction="data")
+    >>> bool(torch.allclose(sampler(x_T), usual, rtol=1e-13))
+    True
     """
 
     def __init__(

@@ -30,12 +30,30 @@ _REGISTRY: dict[str, Callable[..., Schedule]] = {
 
 
 def names() -> tuple[str, ...]:
-    """Return the names that `get` knows."""
+    """Return the names that `get` knows.
+
+    Returns
+    -------
+    tuple of str
+        The names.
+    """
     return tuple(_REGISTRY)
 
 
 def get(name: str | Schedule, **options: Any) -> Schedule:
     """Return the schedule called `name`, made with `options`; a `Schedule` is returned as it is.
+
+    Parameters
+    ----------
+    name
+        One of `names()`, or a schedule.
+    options
+        The parameters of that schedule, such as ``shift=3.0`` for "flow".
+
+    Returns
+    -------
+    Schedule
+        The schedule.
 
     Raises
     ------

@@ -2,6 +2,8 @@ r"""What every noise schedule offers, and the care that its ends need.
 
 A schedule maps a time t in [0, T], from clean data at t = 0 to noise at t = T, to the scales of
 
+::
+
     x_t = alpha(t) x_0 + sigma(t) eps,
 
 and lambda(t) = log(alpha/sigma), the half log signal-to-noise ratio ``log_snr``, falls strictly from t = 0 to T. The

@@ -4,13 +4,13 @@ The variance-controlled diffusion SDE has the marginals of the probability-flow 
 tau = 0 is that ODE and tau = 1 the reverse diffusion. With tau constant on a step of length h in log-SNR it is linear
 but for the prediction f, and its exact solution is that of the ODE with another kernel, plus one Gaussian:
 
-    ==============  =========  ==============================  ===================  ==============================
-    formulation     c          xi                              factor of weights    standard deviation of the noise
-    ==============  =========  ==============================  ===================  ==============================
-    data, log-SNR   -(1+tau^2) (sigma_t/sigma_s) e^{-tau^2 h}  alpha_t (1+tau^2)    sigma_t sqrt(1 - e^{-2 tau^2 h})
-    noise, log-SNR  +1         alpha_t/alpha_s                 -sigma_t (1+tau^2)   sigma_t tau sqrt(e^{2h} - 1)
-    noise, ratio    0          alpha_t/alpha_s                 alpha_t (1+tau^2)    alpha_t tau sqrt(rho_s^2 - rho_t^2)
-    ==============  =========  ==============================  ===================  ==============================
+    ==============  ==========  ==============================  ===================  ==============================
+    formulation     c           xi                              factor of weights    standard deviation of the noise
+    ==============  ==========  ==============================  ===================  ==============================
+    data, log-SNR   -(1+tau^2)  (sigma_t/sigma_s) e^{-tau^2 h}  alpha_t (1+tau^2)    sigma_t sqrt(1 - e^{-2 tau^2 h})
+    noise, log-SNR  +1          alpha_t/alpha_s                 -sigma_t (1+tau^2)   sigma_t tau sqrt(e^{2h} - 1)
+    noise, ratio    0           alpha_t/alpha_s                 alpha_t (1+tau^2)    alpha_t tau sqrt(rho_s^2 - rho_t^2)
+    ==============  ==========  ==============================  ===================  ==============================
 
 So a multistep or predictor-corrector method becomes stochastic by its formulation alone: SDE-DPM-Solver++ is Adams in
 data/log-SNR with tau = 1, SA-Solver the predictor-corrector with tau(t), DDIM with eta and Euler ancestral order 1.
@@ -57,7 +57,17 @@ __all__ = ["Eta", "StochasticFormulation", "Tau", "stochastic"]
 
 @dataclass(frozen=True)
 class StochasticFormulation(Formulation):
-    """A row of the table above, of the probability-flow ODE `base` and a noise level; make one with `stochastic`."""
+    """A row of the table above, of the probability-flow ODE `base` and a noise level; make one with `stochastic`.
+
+    Parameters
+    ----------
+    name, prediction, variable, c
+        As in ``Formulation``; c is -(1 + tau^2) for data where tau is constant.
+    base
+        The formulation of the probability-flow ODE.
+    level
+        The noise level, a `Tau` or an `Eta`.
+    """
 
     name: str = field(compare=False)  # a noise level of 1 and one of 1.0 are equal and print differently
     base: Formulation

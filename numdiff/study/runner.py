@@ -22,7 +22,23 @@ from numdiff.study.threads import limited
 
 
 class StageError(RuntimeError):
-    """A stage failed; the cause says why."""
+    """A stage failed; the cause says why.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from numdiff import study
+    >>> from numdiff.study.progress import Progress
+    >>> def fails(seed, progress):
+    ...     raise ZeroDivisionError("no numbers")
+    >>> stage = study.Stage("mine", "my stage", {}, lambda: 1, fails)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         study.run(folder, parts=[stage], progress=Progress(quiet=True))
+    ...     except study.StageError as error:
+    ...         print(error)
+    my stage: ZeroDivisionError: no numbers
+    """
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,13 @@ class Stage:
         How many steps the progress display counts; asked for only when the stage runs.
     compute
         Called with the seed and the progress; returns the result as plain data.
+
+    Examples
+    --------
+    >>> from numdiff import study
+    >>> stage = study.Stage("sum", "a sum", {"n": 4}, lambda: 1, lambda seed, progress: {"sum": sum(range(4)) + seed})
+    >>> stage.compute(10, None)
+    {'sum': 16}
     """
 
     name: str
@@ -51,7 +74,26 @@ class Stage:
 
 
 def stages(settings: Settings, threads: int = 1) -> list[Stage]:
-    """Return the stages of a study in their order, for so many threads of torch."""
+    """Return the stages of a study in their order, for so many threads of torch.
+
+    Parameters
+    ----------
+    settings
+        Of the study.
+    threads
+        Threads of torch.
+
+    Returns
+    -------
+    list of Stage
+        Schemes, regions, orders, and the digits once for each strength of guidance.
+
+    Examples
+    --------
+    >>> from numdiff import study
+    >>> [stage.name for stage in study.stages(study.FULL)]
+    ['schemes', 'regions', 'orders', 'digits-guidance-1', 'digits-guidance-4']
+    """
 
     def stage(name: str, title: str, module: Any, part: Any) -> Stage:
         return Stage(name, title, asdict(part), partial(module.units, part), partial(module.compute, part))
@@ -118,6 +160,17 @@ def run(
         If the folder cannot be used, or the weights of the model cannot be read.
     StageError
         If a stage fails.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from numdiff import study
+    >>> from numdiff.study.progress import Progress
+    >>> stage = study.Stage("sum", "a sum", {"n": 4}, lambda: 1, lambda seed, progress: {"sum": sum(range(4)) + seed})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = study.run(folder, parts=[stage], progress=Progress(quiet=True))
+    ...     sorted(file.name for file in path.rglob("*.json"))
+    ['sum.json']
     """
     progress = Progress() if progress is None else progress
     folder = store.Folder.open(out)

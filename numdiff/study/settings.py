@@ -28,6 +28,14 @@ class Spec:
         Options of the family; None leaves the family's default.
     base
         The method under heavy-ball or Nesterov momentum; None for Adams-Bashforth of this order.
+
+    Examples
+    --------
+    >>> from numdiff import study
+    >>> print(study.Spec("GHVB3", "ghvb", 3, beta="4/5").method())
+    GHVB3(4/5)
+    >>> print(study.Spec("mine", "hb", beta="1/2", base=study.Spec("2M", "dpmpp", 2, rule="half")).method())
+    HB(AB2 data/log-snr half, 1/2)
     """
 
     label: str
@@ -235,6 +243,16 @@ class Settings:
         Seed of every random number.
     guidance
         Strengths of classifier-free guidance; 1 is none.
+    schemes, regions, orders, digits
+        What the four stages compute.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from numdiff import study
+    >>> quick = replace(study.FAST, name="mine", seed=3, guidance=(1.0,))
+    >>> [stage.name for stage in study.stages(quick)]
+    ['schemes', 'regions', 'orders', 'digits-guidance-1']
     """
 
     name: str = "full"

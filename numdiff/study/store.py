@@ -31,6 +31,7 @@ _FORMATTING = (
     "style",
     "tables",
     "summaries",
+    "digits_tables",
     "findings",
     "draw",
     "store",
@@ -42,7 +43,21 @@ PRESENTATION = ("cli", "plotting", "testing", "adapters", "_files", *(f"study/{n
 
 
 class StoreError(OSError):
-    """The output folder cannot be used."""
+    """The output folder cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from numdiff import study
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = Path(folder, "notes").write_text("a file")
+    ...     try:
+    ...         study.run(Path(folder, "notes"), parts=[])
+    ...     except study.StoreError as error:
+    ...         print(type(error).__base__.__name__)
+    OSError
+    """
 
 
 def canonical(value: Any) -> bytes:

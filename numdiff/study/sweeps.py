@@ -63,6 +63,19 @@ class SweepError(RuntimeError):
         Their records: ``settings``, ``error`` and ``traceback``.
     records : list of dict
         Those of the settings that were done, in order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from numdiff.study import sweeps
+    >>> def inverse(n):
+    ...     return 1 / n
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         sweeps.run(inverse, [{"n": 2}, {"n": 0}], out=folder, name="inverse")
+    ...     except sweeps.SweepError as error:
+    ...         print([failure["settings"] for failure in error.failures], [kept["result"] for kept in error.records])
+    [{'n': 0}] [0.5]
     """
 
     def __init__(self, message: str, failures: list[dict[str, Any]], records: list[dict[str, Any]]) -> None:
@@ -125,6 +138,22 @@ def run(
         If `out` cannot be used, or a result not be written (a full disk); what was written is kept.
     KeyboardInterrupt
         When interrupted; the message says what is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numdiff as nd
+    >>> from numdiff.study import sweeps
+    >>> def error(order, steps):
+    ...     method = nd.AdamsBashforth(order)
+    ...     y = nd.solve_ivp(method, lambda t, y: -y, [k / steps for k in range(steps + 1)], 1.0)
+    ...     return {"error": abs(float(y) - 2.718281828459045**-1)}
+    >>> settings = [{"order": 2, "steps": steps} for steps in (10, 20, 40)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     records = sweeps.run(error, settings, out=folder, name="error")
+    ...     again = sweeps.run(error, settings, out=folder, name="error")  # read, not computed
+    >>> again == records, [f"{record['result']['error']:.1e}" for record in records]
+    (True, ['4.0e-04', '8.8e-05', '2.1e-05'])
     """
     _check(function, out, backend, jobs, progress, name)
     known = (sweep_names.name(function), sweep_names.code(function)) if name is None else (name, None)

@@ -145,7 +145,21 @@ def number(value: float | None, digits: int = 3, *, bold: bool = False) -> Cell:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, with a power of ten where it would get long."""
+    """Return a number with so many significant digits, with a power of ten where it would get long.
+
+    Parameters
+    ----------
+    value
+        The number.
+    digits
+        How many digits.
+
+    Examples
+    --------
+    >>> from numdiff.study.summaries import significant
+    >>> [significant(value) for value in (0.0012345, 12.0, 3.0e-7)]
+    ['0.00123', '12.0', '3.00×10⁻⁷']
+    """
     if value == 0:
         return "0"
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")

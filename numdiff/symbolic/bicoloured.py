@@ -32,6 +32,18 @@ from numdiff.symbolic.polynomials import to_sympy
 from numdiff.symbolic.stiff import Defects, Exponentials, classical_bounds
 from numdiff.tableau import Tableau
 
+__all__ = [
+    "HIGHEST",
+    "MAX_ORDER",
+    "ExponentialExpansion",
+    "cuts",
+    "density",
+    "exponential_stage_order",
+    "exponential_tree_order",
+    "order_of",
+    "trees",
+]
+
 Tree = tuple[bool, tuple[Any, ...]]
 """Whether the root is L, and the sorted tuple of the branches."""
 

@@ -45,6 +45,8 @@ from numdiff.symbolic.polynomials import tidy
 from numdiff.symbolic.trees import Expansion, Tree, density, order_of, trees
 from numdiff.tableau import Tableau
 
+__all__ = ["Logarithm", "PrincipalMap", "cuts", "edges", "first_defect"]
+
 Forest = tuple[Tree, ...]
 
 

@@ -46,6 +46,19 @@ from numdiff.symbolic.steady import H, exact_method
 from numdiff.weights import observe, on_newer, on_oldest, on_velocities, recentre, rescale
 from numdiff.weights import tidy as lowest
 
+__all__ = [
+    "BETA",
+    "RATIO",
+    "GeneralWeights",
+    "TwoStep",
+    "free_ratios",
+    "general_weights",
+    "ratio_symbols",
+    "readable",
+    "two_step",
+    "weights",
+]
+
 Row = tuple[sp.Expr, ...]
 
 RATIO = sp.Symbol("r", positive=True)

@@ -48,6 +48,8 @@ from numdiff.symbolic.steady import exact_method, steady
 from numdiff.symbolic.trees import Expansion, trees
 from numdiff.weights import lagrange
 
+__all__ = ["Step", "derivation"]
+
 
 def derivation(method: Any, *, h: Any = None, ratio: Any = 1) -> tuple[Step, ...]:
     """Derive a method's coefficients in steps that can be read.

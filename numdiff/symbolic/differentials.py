@@ -23,6 +23,8 @@ import sympy as sp
 
 from numdiff.symbolic.trees import Tree, order_of, symmetry
 
+__all__ = ["ElementaryDifferential", "bracket_text", "differential", "differential_text", "elementary_sum", "sum_text"]
+
 PRIMES = 3
 """Derivatives of f up to this order are written with primes, higher ones as f^(4)."""
 

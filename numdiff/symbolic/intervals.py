@@ -29,6 +29,8 @@ from numdiff.symbolic.critical import AXES, X, cleared, critical_polynomials, ir
 from numdiff.symbolic.polynomials import parameters, to_sympy
 from numdiff.symbolic.segments import Isolated, endpoint, isolate
 
+__all__ = ["DAMPING", "CriticalRoot", "interval"]
+
 Piece = tuple[sp.Expr, Any]
 
 DAMPING = (0, 2)

@@ -19,6 +19,8 @@ import sympy as sp
 from numdiff.symbolic.intervals import CriticalRoot
 from numdiff.symbolic.polynomials import to_sympy
 
+__all__ = ["definitions", "math", "names", "short", "text"]
+
 LONGEST = 14
 """Digits in numerator and denominator together beyond which a fraction is shown as a decimal."""
 

@@ -45,6 +45,8 @@ from numdiff.symbolic.steady import H, exact_method
 from numdiff.weights import interpolatory
 from numdiff.weights import tidy as lowest
 
+__all__ = ["Limit", "limits"]
+
 
 @dataclass(frozen=True)
 class Limit:

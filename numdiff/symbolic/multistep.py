@@ -32,6 +32,8 @@ from numdiff.symbolic.phi import phi
 from numdiff.symbolic.polynomials import tidy
 from numdiff.symbolic.steady import H
 
+__all__ = ["D", "classical_order", "exponential_order", "taylor"]
+
 D = sp.Symbol("D")
 """The derivative along the integration variable, in the error polynomials of exponential methods."""
 

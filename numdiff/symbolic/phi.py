@@ -31,6 +31,8 @@ from sympy.core.function import ArgumentIndexError
 from numdiff.phi import in_mpmath
 from numdiff.phi import phi as numerical_phi
 
+__all__ = ["phi"]
+
 
 class phi(sympy.Function):  # noqa: N801  (SymPy prints a function by the name of its class, and functions are lower case)
     r"""The function :math:`\varphi_k(z)`, unevaluated.

@@ -38,6 +38,19 @@ from sympy.polys.polyerrors import CoercionFailed
 from numdiff.symbolic.phi import phi
 from numdiff.tableau import Tableau
 
+__all__ = [
+    "ZETA",
+    "Z",
+    "multistep_pair",
+    "over_field",
+    "parameters",
+    "stability_polynomial",
+    "step_matrix",
+    "tidy",
+    "to_fraction",
+    "to_sympy",
+]
+
 ZETA, Z = sp.symbols("zeta z")
 
 

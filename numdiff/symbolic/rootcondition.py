@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+__all__ = ["is_schur", "satisfies_root_condition"]
+
 Gaussian = tuple[Fraction, Fraction]
 """A complex number with rational parts: (real, imaginary)."""
 

@@ -17,6 +17,8 @@ import sympy as sp
 from numdiff.elementary import kind
 from numdiff.tableau import Tableau
 
+__all__ = ["H", "depends_on", "exact_method", "one_field", "steady"]
+
 H = sp.Symbol("h", positive=True)
 """The step length in the steady tableaus of exponential methods."""
 

@@ -36,6 +36,8 @@ from numdiff.symbolic.polynomials import to_sympy
 from numdiff.symbolic.steady import H
 from numdiff.tableau import Tableau
 
+__all__ = ["Defects", "Exponentials", "classical_bounds", "coordinates", "tensor_vanishes"]
+
 Rows = list[list[Any]]
 
 

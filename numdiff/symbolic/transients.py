@@ -35,6 +35,8 @@ from sympy.polys.matrices import DomainMatrix
 from numdiff.symbolic.polynomials import over_field, to_sympy
 from numdiff.tableau import Tableau
 
+__all__ = ["Steady", "Timed", "Transients", "geometric_defects"]
+
 Series = list[Any]
 
 CLOSE = 1e-6

@@ -35,6 +35,8 @@ from sympy.polys.matrices import DomainMatrix
 from numdiff.symbolic.polynomials import over_field
 from numdiff.tableau import Tableau
 
+__all__ = ["MAX_ORDER", "Expansion", "density", "order_of", "prunings", "symmetry", "tree_order", "trees"]
+
 Tree = tuple[Any, ...]
 """A rooted tree as the sorted tuple of its branches; () is the single vertex."""
 

@@ -52,6 +52,8 @@ from numdiff.methods.pndm import IPNDMV, PseudoNumerical
 from numdiff.symbolic.polynomials import tidy, to_sympy
 from numdiff.weights import recentre
 
+__all__ = ["Residuals", "residuals", "step_ratios"]
+
 Vector = list[Any]
 
 

@@ -72,6 +72,25 @@ def assert_weights_integrate(weights: Any, nodes: Any, h: Any = None, c: Any = 0
         If a polynomial is missed; the message says which, by how much, and what was allowed.
     ValueError, TypeError
         For arguments that do not fit each other.
+
+    Examples
+    --------
+    The weights of Adams-Bashforth 2 on equal steps, in fractions, and a typing error in them:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> from numdiff.testing import assert_weights_integrate
+    >>> assert_weights_integrate([Fraction(3, 2), Fraction(-1, 2)], [0, -1], 1)
+    >>> try:
+    ...     assert_weights_integrate([Fraction(3, 2), Fraction(1, 2)], [0, -1], 1)
+    ... except AssertionError as error:
+    ...     print(str(error)[:65])
+    the weights do not integrate u^0: they give 2, the integral is 1,
+
+    A method, on every step of a grid of its own:
+
+    >>> schedule = nd.schedules.VPLinear()
+    >>> assert_weights_integrate(nd.DPMSolverPP(3), nd.grids.uniform_log_snr(schedule, 6), schedule)
     """
     if isinstance(weights, Method):
         _assert_steps_integrate(weights, nodes, h, degree)

@@ -63,6 +63,17 @@ def methods(
     ------
     ValueError
         For unknown names, bounds out of range, or if no method is left.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> import numdiff as nd
+    >>> from numdiff.testing import methods
+    >>> @settings(max_examples=5, database=None, deadline=None)
+    ... @given(methods(max_order=3, families=["ab", "ghvb"], formulations=["noise/ratio"]))
+    ... def test_certified(method):
+    ...     assert nd.order.certified(method) == method.order
+    >>> test_certified()
     """
     if max_order < 1 or not 0 < min_beta <= LARGEST:
         raise ValueError(f"max_order must be at least 1 and min_beta in (0, 4/5], got {max_order} and {min_beta}")

@@ -81,6 +81,23 @@ def assert_order(
         For arguments that do not make sense.
     numdiff.certification.measure.SamplerError
         If the sampler raises, with its exception as the cause.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.testing import assert_order
+    >>> found = assert_order(nd.AdamsBashforth(2), 2, layout="alternating", steps=(64, 96, 128))
+    >>> found.steps, round(found.slope)
+    ((64, 96, 128), 2)
+
+    A function ``run(n)`` that returns errors will do:
+
+    >>> round(assert_order(lambda n: 3.0 / n**2, 2, steps=(10, 20, 40)).slope, 6)
+    2.0
+    >>> assert_order(lambda n: 3.0 / n, 2, steps=(10, 20, 40))                         # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: ...
     """
     _check(order, tolerance)
     chosen, alone = laid_out(layout, seed), takes_only_steps(sampler)

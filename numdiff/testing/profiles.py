@@ -39,6 +39,18 @@ def profile(name: str = "ci", **changes: Any) -> settings:
     ------
     ValueError
         For an unknown name.
+
+    Examples
+    --------
+    In a conftest.py it is one line; here the profile that was in force is taken back:
+
+    >>> import hypothesis
+    >>> from numdiff.testing import profile
+    >>> before = hypothesis.settings.get_current_profile_name()
+    >>> found = profile("ci", max_examples=25)
+    >>> found.max_examples, found.deadline
+    (25, None)
+    >>> hypothesis.settings.load_profile(before)
     """
     chosen = PROFILES[name] if name in PROFILES else suggest(name, PROFILES, "profile")
     registered = f"numdiff-{name}"

@@ -59,6 +59,17 @@ def assert_dtype_kept(
     ------
     AssertionError
         If anything changes; the message says for which dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.testing import assert_dtype_kept
+    >>> assert_dtype_kept(nd.GHVB(2, 0.8), dtypes=["float32", "float64"])
+    >>> assert_dtype_kept(lambda x: x * np.float64(0.5), dtypes=["float32"])           # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: ...
     """
     if isinstance(sample, Method):
         sample = _run_of(sample)
@@ -147,6 +158,22 @@ def assert_consistent(
         For arguments that do not make sense.
     numdiff.certification.measure.SamplerError
         If the sampler raises, also because it refuses so many steps.
+
+    Examples
+    --------
+    Euler's method on the noise, from sigma to sigma, and the same with a wrong step:
+
+    >>> from numdiff.testing import assert_consistent
+    >>> def euler(model, x, ts):
+    ...     for s, t in zip(ts[:-1], ts[1:]):
+    ...         x = x + (t - s) * model(x, s)
+    ...     return x
+    >>> how = {"prediction": "noise", "scale": "edm", "time": "sigma"}
+    >>> assert_consistent(euler, **how)
+    >>> assert_consistent(lambda model, x, ts: 1.001 * euler(model, x, ts), **how)   # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: ...
     """
     subject, chosen = subject_of(sampler, **options), laid_out(layout, seed)
     path = _constant(subject.scale == "time", chosen.seed)
@@ -233,6 +260,12 @@ def assert_deterministic(
     ------
     AssertionError
         If they differ: a hidden state, or a random number that no seed reaches.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.testing import assert_deterministic
+    >>> assert_deterministic(nd.GHVB(3, 0.8))
     """
     subject, chosen = subject_of(sampler, **options), laid_out(layout, seed)
     first, second = (_final(subject, toys(), steps, chosen) for _ in range(2))
@@ -261,6 +294,24 @@ def assert_batch_independent(
     ------
     AssertionError
         If points depend on their neighbours: a norm or a threshold over the whole batch.
+
+    Examples
+    --------
+    A threshold over the whole batch lets points depend on their neighbours:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.testing import assert_batch_independent
+    >>> assert_batch_independent(nd.GHVB(3, 0.8))
+    >>> def thresholded(model, x, ts):
+    ...     for s, t in zip(ts[:-1], ts[1:]):
+    ...         x = x + (t - s) * model(x, s)
+    ...         x = x / np.abs(x).max()
+    ...     return x
+    >>> assert_batch_independent(thresholded, prediction="noise", scale="edm", time="sigma")   # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: ...
     """
     subject, path, chosen = subject_of(sampler, **options), toys(), laid_out(layout, seed)
     points = len(path.exact(path.span[0]))

@@ -57,6 +57,16 @@ def schedules(*, tables: bool = True, names: Sequence[str] | None = None) -> Sea
     ------
     ValueError
         For an unknown name, or none left.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from numdiff.testing import schedules
+    >>> @settings(max_examples=20, database=None, deadline=None)
+    ... @given(schedules(tables=False))
+    ... def test_noise_grows(schedule):
+    ...     assert schedule.sigma(0.2 * schedule.T) < schedule.sigma(0.8 * schedule.T)
+    >>> test_noise_grows()
     """
     for name in names or ():
         if name not in known.names():
@@ -97,6 +107,20 @@ def mixtures(
     ------
     ValueError, TypeError
         For sizes that are no whole numbers of at least 1, or a spread that is not positive and finite.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.testing import levels, mixtures
+    >>> @settings(max_examples=20, database=None, deadline=None)
+    ... @given(mixtures(), levels(nd.schedules.VPLinear(), smallest=1e-3))
+    ... def test_data_and_noise_add_up(mixture, level):
+    ...     x = mixture.sample_level(5, level, 0)
+    ...     again = level.alpha * mixture.denoise(x, level) + level.sigma * mixture.noise(x, level)
+    ...     assert np.allclose(again, x, rtol=0, atol=1e-10)
+    >>> test_data_and_noise_add_up()
     """
     for name, value in (("max_dimension", max_dimension), ("max_components", max_components)):
         whole(name, value)
@@ -137,7 +161,31 @@ def _full(values: np.ndarray, d: int) -> np.ndarray:
 
 
 def odes(*, stiff: bool = False) -> SearchStrategy[ODE]:
-    """Return a strategy of the toy equations with closed solutions, scalar ones first; stiff ones where asked for."""
+    """Return a strategy of the toy equations with closed solutions, scalar ones first; stiff ones where asked for.
+
+    Parameters
+    ----------
+    stiff
+        Whether to draw the stiff ones too.
+
+    Returns
+    -------
+    SearchStrategy
+        Of `numdiff.problems.ODE`.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.testing import odes
+    >>> @settings(max_examples=10, database=None, deadline=None)
+    ... @given(odes())
+    ... def test_a_step_of_euler(ode):
+    ...     y = nd.solve_ivp(nd.AdamsBashforth(1), ode.fun, ode.t_span, ode.y0)
+    ...     assert np.allclose(y, ode.y0 + (ode.t_span[1] - ode.t_span[0]) * ode.fun(ode.t_span[0], ode.y0))
+    >>> test_a_step_of_euler()
+    """
     return st.sampled_from([ode for ode in named().values() if stiff or "stiff" not in ode.tags])
 
 
@@ -159,6 +207,19 @@ def paths(
     ------
     ValueError
         For a span that is not two rising log-SNRs.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.testing import paths
+    >>> @settings(max_examples=10, database=None, deadline=None)
+    ... @given(paths(resting=True))
+    ... def test_a_path_rests_at_its_ends(path):
+    ...     first, last = path.span
+    ...     assert np.array_equal(path.exact(first), path.exact(first + 0.1 * (last - first)))
+    >>> test_a_path_rests_at_its_ends()
     """
     plain = [flows.toys(span), *(flows.of_ode(ode, span) for ode in named().values() if "stiff" not in ode.tags)]
     chosen = st.sampled_from(plain)

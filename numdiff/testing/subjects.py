@@ -38,6 +38,24 @@ def subject_of(sampler: Any, **options: Any) -> Subject:
         For what is no sampler, and for options of a ready subject.
     ValueError
         For unknown names and options.
+
+    Returns
+    -------
+    Subject
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.testing import subject_of
+    >>> subject = subject_of(nd.DPMSolverPP(2))
+    >>> subject.order, subject.prediction, subject.scale
+    (2, 'data', 'vp')
+    >>> def euler(model, x, ts):
+    ...     for s, t in zip(ts[:-1], ts[1:]):
+    ...         x = x + (t - s) * model(x, s)
+    ...     return x
+    >>> subject_of(euler, prediction="noise", scale="edm", time="sigma").scale
+    'edm'
     """
     if isinstance(sampler, Subject):
         if options:

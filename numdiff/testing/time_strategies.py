@@ -52,6 +52,16 @@ def step_ratios(
     ------
     ValueError
         For bounds that leave nothing.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from numdiff.testing import step_ratios
+    >>> @settings(max_examples=20, database=None)
+    ... @given(step_ratios(2, 5, max_ratio=3, exact=True))
+    ... def test_in_bounds(ratios):
+    ...     assert 2 <= len(ratios) <= 5 and all(1 <= 3 * r <= 9 for r in ratios)
+    >>> test_in_bounds()
     """
     _sizes(min_size, max_size, 0, "size")
     real("max_ratio", max_ratio)
@@ -72,7 +82,33 @@ def _exact_ratios(max_ratio: float) -> tuple[Fraction, ...]:
 def steps(
     min_steps: int = 1, max_steps: int = 12, *, max_ratio: float = 2.0, exact: bool = False
 ) -> SearchStrategy[list[Any]]:
-    """Return a strategy of lists of step lengths, the first of which is 1; see `step_ratios` for the rest."""
+    """Return a strategy of lists of step lengths, the first of which is 1; see `step_ratios` for the rest.
+
+    Parameters
+    ----------
+    min_steps, max_steps
+        Bounds on how many, at least 1.
+    max_ratio, exact
+        As in `step_ratios`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `step_ratios`.
+
+    Examples
+    --------
+    The weights of Adams-Bashforth 2 on two steps of any lengths, exactly:
+
+    >>> from hypothesis import given, settings
+    >>> from numdiff.testing import assert_weights_integrate, steps
+    >>> @settings(max_examples=20, database=None)
+    ... @given(steps(2, 2, exact=True))
+    ... def test_ab2(lengths):
+    ...     before, h = lengths
+    ...     assert_weights_integrate([h + h * h / (2 * before), -h * h / (2 * before)], [0, -before], h)
+    >>> test_ab2()
+    """
     _sizes(min_steps, max_steps, 1, "steps")
     ratios = step_ratios(min_steps - 1, max_steps - 1, max_ratio=max_ratio, exact=exact)
     widest = Fraction(max_ratio).limit_denominator(DENOMINATOR) ** 2 if exact else float(max_ratio) ** 2
@@ -115,6 +151,18 @@ def grids(
     ------
     ValueError
         For bounds that leave nothing, an unknown variable, "log-snr" without a schedule, equal ends.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> import numpy as np
+    >>> from numdiff.testing import grids
+    >>> @settings(max_examples=20, database=None)
+    ... @given(grids(min_steps=2, max_steps=8, max_ratio=4))
+    ... def test_neighbours_are_alike(times):
+    ...     steps = np.diff(times)
+    ...     assert times[0] == 0 and times[-1] == 1 and (steps[1:] <= 4.001 * steps[:-1]).all()
+    >>> test_neighbours_are_alike()
     """
     if variable not in ("time", "log-snr"):
         suggest(variable, ("time", "log-snr"), "variable")
@@ -159,6 +207,17 @@ def levels(schedule: Schedule | SearchStrategy[Schedule] | None = None, *, small
     ------
     ValueError
         If `smallest` does not lie in (0, 1).
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> import numdiff as nd
+    >>> from numdiff.testing import levels
+    >>> @settings(max_examples=20, database=None)
+    ... @given(levels(nd.schedules.VPLinear()))
+    ... def test_variance_is_preserved(level):
+    ...     assert abs(level.alpha**2 + level.sigma**2 - 1) < 1e-12
+    >>> test_variance_is_preserved()
     """
     real("smallest", smallest)
     if not 0 < smallest < 1:
@@ -183,6 +242,24 @@ def layouts(*, patterns: Sequence[str] = PATTERNS, variables: Sequence[str] = tu
     ------
     ValueError
         For unknown patterns and variables, or none.
+
+    Parameters
+    ----------
+    patterns
+        Names of patterns of steps: "uniform", "alternating", "random", "refined"; at least one.
+    variables
+        Names of the variables in which they are laid out: "log-snr", "karras", "rho", "inverse-rho", and "time".
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> import numdiff as nd
+    >>> from numdiff.testing import assert_consistent, layouts
+    >>> @settings(max_examples=5, database=None, deadline=None)
+    ... @given(layouts(patterns=["alternating", "random"]))
+    ... def test_constants_are_kept(layout):
+    ...     assert_consistent(nd.GHVB(2, 0.8), layout=layout)
+    >>> test_constants_are_kept()
     """
     shapes = _choices("patterns", patterns, PATTERNS, "pattern")
     clocks = _choices("variables", variables, (*VARIABLES, "time"), "variable")

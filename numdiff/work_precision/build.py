@@ -96,9 +96,8 @@ def diagram(
     Examples
     --------
     >>> import numdiff as nd
-    >>> found = nd.work_precision.diagram(
-    ...     {"DDIM": nd.DDIM(), "AB2": nd.AdamsBashforth(2)}, nd.problems.paths.toys(), nfe=(10, 40), repeats=0
-    ... )
+    >>> samplers = {"DDIM": nd.DDIM(), "AB2": nd.AdamsBashforth(2)}
+    >>> found = nd.work_precision.diagram(samplers, nd.problems.paths.toys(), nfe=(10, 40), repeats=0)
     >>> [record.nfe for record in found.records if record.label == "AB2"]
     [10, 40]
     >>> [record.label for record in found.best(40)]

@@ -33,12 +33,29 @@ def to_json(diagram: Diagram) -> str:
 def read(text: str) -> Diagram:
     """Return the diagram that `Diagram.document` wrote.
 
+    Parameters
+    ----------
+    text
+        JSON.
+
+    Returns
+    -------
+    Diagram
+        Equal to the one that was written.
+
     Raises
     ------
     TypeError
         If `text` is no string.
     ValueError
         If it is no such document; the message names the place.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.work_precision.diagram({"DDIM": nd.DDIM()}, nd.problems.paths.toys(), nfe=(10,), repeats=0)
+    >>> nd.work_precision.read(found.document()) == found
+    True
     """
     from numdiff.optimize.documents import numbers, opened
 

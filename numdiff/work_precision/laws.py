@@ -41,7 +41,19 @@ Go = Callable[[Array, Noise], Array]
 
 
 class NotAffineError(ValueError):
-    """A sampler's result is no affine function of its start, so that its law on Gaussian data has no closed form."""
+    """A sampler's result is no affine function of its start, so that its law on Gaussian data has no closed form.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.work_precision.laws import Normal, generated
+    >>> try:
+    ...     generated(lambda y, noise: y**2, Normal(np.zeros(1), np.eye(1)))
+    ... except nd.work_precision.NotAffineError as error:
+    ...     print(error)
+    the result is no affine function of the start: its law has no closed form
+    """
 
 
 @dataclass(frozen=True)

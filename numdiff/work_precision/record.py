@@ -48,6 +48,16 @@ class Record:
         None where they were not taken. Laying a numdiff method out is not in them; what others lay out in a run is.
     errors
         Value and standard error by the name of the error; None where no standard error can be given.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.work_precision.diagram({"DDIM": nd.DDIM()}, nd.problems.paths.toys(), nfe=(10,), repeats=0)
+    >>> record = found.records[0]
+    >>> record.label, record.grid, record.steps, record.nfe
+    ('DDIM', 'log-snr', 10, 10)
+    >>> record.error("rms") == record.errors["rms"][0], record.seconds
+    (True, None)
     """
 
     label: str
@@ -72,7 +82,24 @@ class Record:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something that could not be measured, and why: a run of so many steps (or evaluations), 0 for all of them."""
+    """Something that could not be measured, and why: a run of so many steps (or evaluations), 0 for all of them.
+
+    Parameters
+    ----------
+    label, grid
+        Sampler and grid.
+    number
+        Of steps or evaluations, as they were asked for; 0 for all.
+    reason
+        Why.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.work_precision.diagram({"Heun": nd.Heun()}, nd.problems.paths.toys(), nfe=(1, 10), repeats=0)
+    >>> found.left_out[0].number, found.left_out[0].reason
+    (1, 'no number of steps takes at most 1 evaluations')
+    """
 
     label: str
     grid: str
@@ -82,7 +109,23 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of a diagram: records of one sampler in the order of their cost, and its name for the legend."""
+    """A curve of a diagram: records of one sampler in the order of their cost, and its name for the legend.
+
+    Parameters
+    ----------
+    name
+        For the legend.
+    records
+        In the order of their cost.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> samplers = {"DDIM": nd.DDIM(), "Heun": nd.Heun()}
+    >>> found = nd.work_precision.diagram(samplers, nd.problems.paths.toys(), nfe=(10, 20), repeats=0)
+    >>> [(series.name, [record.steps for record in series.records]) for series in found.series()]
+    [('DDIM', [10, 20]), ('Heun', [5, 10])]
+    """
 
     name: str
     records: tuple[Record, ...]
@@ -110,6 +153,18 @@ class Diagram:
         What could not be measured.
     settings
         Points, sets, seed, span, versions: all that a reader needs to repeat it.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> samplers = {"DDIM": nd.DDIM(), "AB2": nd.AdamsBashforth(2)}
+    >>> found = nd.work_precision.diagram(samplers, nd.problems.paths.toys(), nfe=(10, 40), repeats=0)
+    >>> found.labels, found.grids, found.numbers
+    (('DDIM', 'AB2'), ('log-snr',), (10, 40))
+    >>> [record.label for record in found.best(40)]
+    ['AB2', 'DDIM']
+    >>> found.filter(labels=["AB2"]).table().count("AB2")
+    1
     """
 
     problem: str
@@ -256,12 +311,27 @@ def average(diagrams: Sequence[Diagram], problem: str) -> Diagram:
     problem
         What the mean is called.
 
+    Returns
+    -------
+    Diagram
+        Times are arithmetic means. An error has a standard error where all have one; floors are left out.
+
     Raises
     ------
     TypeError
         For anything but a sequence of diagrams.
     ValueError
         For no diagrams, or such as were asked for different errors or numbers.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> paths = (nd.problems.paths.toys(), nd.problems.paths.toys())
+    >>> samplers = {"DDIM": nd.DDIM()}
+    >>> found = [nd.work_precision.diagram(samplers, path, nfe=(10,), repeats=0) for path in paths]
+    >>> mean = nd.work_precision.average(found, "both")
+    >>> abs(mean.records[0].error("rms") / found[0].records[0].error("rms") - 1) < 1e-12
+    True
     """
     if not isinstance(diagrams, Sequence) or not all(isinstance(one, Diagram) for one in diagrams):
         raise TypeError(f"diagrams must be a list of numdiff.work_precision.Diagram, got {diagrams!r}")

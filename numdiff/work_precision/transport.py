@@ -27,10 +27,28 @@ ITERATIONS = 10_000_000
 def transport(x: Array, y: Array) -> float:
     """Return W2 of the empirical laws of two samples, shapes (n, d) and (m, d), exactly.
 
+    Parameters
+    ----------
+    x, y
+        Samples, shapes (n, d) and (m, d).
+
+    Returns
+    -------
+    float
+        In the unit of the samples.
+
     Raises
     ------
     ImportError
         Without the POT library, naming the extra that brings it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> x = np.array([[0.0], [1.0]])
+    >>> round(nd.work_precision.transport(x, x[::-1] + 3), 9)
+    3.0
     """
     if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
         return inf
@@ -38,7 +56,26 @@ def transport(x: Array, y: Array) -> float:
 
 
 def energy(x: Array, y: Array) -> float:
-    """Return the energy distance of the empirical laws of two samples, shapes (n, d) and (m, d)."""
+    """Return the energy distance of the empirical laws of two samples, shapes (n, d) and (m, d).
+
+    Parameters
+    ----------
+    x, y
+        Samples, shapes (n, d) and (m, d).
+
+    Returns
+    -------
+    float
+        sqrt(2 E||X - Y|| - E||X - X'|| - E||Y - Y'||).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> x = np.array([[0.0], [1.0]])
+    >>> nd.work_precision.energy(x, x[::-1]), round(nd.work_precision.energy(x[:1], x[1:]) ** 2, 9)
+    (0.0, 2.0)
+    """
     if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
         return inf
     from scipy.spatial.distance import cdist

@@ -16,19 +16,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers, SchedulerMixin
-from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 
 from numdiff.adapters.diffusers import beginning, configs, grids, hooks, processes, running
 from numdiff.adapters.diffusers.flow import FlowMatching
 from numdiff.adapters.diffusers.forward import Forward, refuse_other
+from numdiff.adapters.diffusers.output import NumdiffSchedulerOutput
 from numdiff.adapters.diffusers.place import Place
 from numdiff.adapters.diffusers.running import Plan, Run
 from numdiff.grids.checks import numbers
@@ -37,13 +36,6 @@ from numdiff.methods.registry import method as build
 
 KEPT = 16
 """How many plans a scheduler keeps, so that a pipeline that is called again lays nothing out."""
-
-
-@dataclass
-class NumdiffSchedulerOutput(BaseOutput):
-    """What `NumdiffScheduler.step` returns: the sample at the next timestep, shape of the sample."""
-
-    prev_sample: torch.Tensor
 
 
 class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is not typed
@@ -121,6 +113,20 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
     DPM++ 2M has 1.9 to 3.6 times less error by it at 4 to 20 steps, but methods of order 3 in the data prediction break
     down at 50; on another network "trailing" may be better. Where no preset ships, the first `set_timesteps` searches:
     about a second for 10 steps, half a minute for 50.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from diffusers import DDIMScheduler
+    >>> import numdiff as nd
+    >>> theirs = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+    >>> scheduler = nd.adapters.diffusers.NumdiffScheduler.from_config(theirs.config, method="ghvb", order=3, beta=0.8)
+    >>> scheduler.set_timesteps(8)
+    >>> x = torch.ones(1, 4, 8, 8)
+    >>> for t in scheduler.timesteps:  # as in any pipeline: pipe.scheduler = scheduler
+    ...     x = scheduler.step(0.1 * scheduler.scale_model_input(x, t), t, x).prev_sample
+    >>> len(scheduler.timesteps), tuple(x.shape)
+    (8, (1, 4, 8, 8))
     """
 
     _compatibles = [  # noqa: RUF012  # as diffusers has it

@@ -34,7 +34,25 @@ PICTURES = ("image", "mask_image")
 
 
 class NotFiniteError(ValueError):
-    """A network returned NaN or infinity."""
+    """A network returned NaN or infinity.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+    >>> from numdiff.adapters.pipelines.generate import NotFiniteError, generate
+    >>> blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
+    >>> network = UNet2DModel(sample_size=8, in_channels=3, out_channels=3, **blocks)
+    >>> pipe = DDIMPipeline(network, DDIMScheduler())
+    >>> pipe.set_progress_bar_config(disable=True)
+    >>> with torch.no_grad():
+    ...     filled = network.conv_out.bias.fill_(float("nan"))
+    >>> try:
+    ...     generate(pipe, seeds=[5], num_inference_steps=2)
+    ... except NotFiniteError as error:
+    ...     print(str(error).split(" (")[0])
+    the network returned NaN or infinity at step 1
+    """
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,14 @@ class Drawn:
         Whether a safety checker blackened each image.
     steps
         How many steps of the scheduler's grid were taken, or None where it does not say.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numdiff.adapters.pipelines.generate import Drawn
+    >>> drawn = Drawn([np.zeros((8, 8, 3), np.float32)], nfe=20, seconds=1.5, flagged=[False], steps=20)
+    >>> f"{1000 * drawn.seconds / drawn.nfe:.0f} ms an evaluation"
+    '75 ms an evaluation'
     """
 
     images: list[np.ndarray]
@@ -76,6 +102,11 @@ def generate(pipe: Any, seeds: Sequence[int], *, scheduler: Any = None, **call: 
     **call
         Arguments of the pipeline; a prompt, a negative prompt or a label is one for all samples or a list of one each.
 
+    Returns
+    -------
+    list of ndarray
+        In the order of the seeds; the same image for a seed in whatever batch, to rounding.
+
     Raises
     ------
     NotFiniteError
@@ -84,6 +115,21 @@ def generate(pipe: Any, seeds: Sequence[int], *, scheduler: Any = None, **call: 
         If the batch does not fit.
     ValueError, TypeError
         For arguments that the pipeline refuses.
+
+    Examples
+    --------
+    >>> from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+    >>> from numdiff.adapters.pipelines.generate import generate
+    >>> blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
+    >>> network = UNet2DModel(sample_size=8, in_channels=3, out_channels=3, **blocks)
+    >>> pipe = DDIMPipeline(network, DDIMScheduler())
+    >>> pipe.set_progress_bar_config(disable=True)
+    >>> one, two = generate(pipe, seeds=[5, 6], num_inference_steps=2)
+    >>> one.shape, one.dtype.name
+    ((8, 8, 3), 'uint8')
+    >>> alone = generate(pipe, seeds=[6], num_inference_steps=2)[0]
+    >>> int(abs(alone.astype(int) - two).max()) <= 1
+    True
     """
     return [pixels(image) for image in draw(pipe, seeds, scheduler=scheduler, **call).images]
 
@@ -109,6 +155,24 @@ def draw(
         As in `generate`, which see for the errors, too.
     tell
         Called after each evaluation with its number, from 1, and how many there will be.
+
+    Returns
+    -------
+    Drawn
+        Images, and what they cost.
+
+    Examples
+    --------
+    >>> from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+    >>> from numdiff.adapters.pipelines.generate import draw
+    >>> blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
+    >>> network = UNet2DModel(sample_size=8, in_channels=3, out_channels=3, **blocks)
+    >>> pipe = DDIMPipeline(network, DDIMScheduler())
+    >>> pipe.set_progress_bar_config(disable=True)
+    >>> told = []
+    >>> drawn = draw(pipe, [5], tell=lambda done, of: told.append((done, of)), num_inference_steps=3)
+    >>> drawn.nfe, drawn.images[0].shape, told
+    (3, (8, 8, 3), [(1, 3), (2, 3), (3, 3)])
     """
     import torch
 

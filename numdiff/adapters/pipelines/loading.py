@@ -55,6 +55,11 @@ def load(
     trust_remote_code
         Whether code that comes with the pipeline may run.
 
+    Returns
+    -------
+    DiffusionPipeline
+        Of the class that its folder names.
+
     Raises
     ------
     PipelineError
@@ -63,6 +68,19 @@ def load(
         If a library that it needs is not installed.
     ValueError
         For an unknown dtype, and a device that is not there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+    >>> from numdiff.adapters.pipelines import loading
+    >>> blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
+    >>> network = UNet2DModel(sample_size=8, in_channels=3, out_channels=3, **blocks)
+    >>> pipe = DDIMPipeline(network, DDIMScheduler())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pipe.save_pretrained(folder)
+    ...     type(loading.load(folder)).__name__
+    'DDIMPipeline'
     """
     kind, where = torch_dtype(dtype), None if device is None else torch_device(device)
     folder = resolve(

@@ -11,22 +11,8 @@ from numdiff.methods.adams import HALVED, AdamsBashforth
 from numdiff.methods.checks import choice
 from numdiff.methods.deis import TimeAdams
 from numdiff.methods.published.flow import FlowAB, FlowEuler, FlowHeun, FlowMidpoint
-from numdiff.methods.published.runge_kutta import (
-    RHO_RK,
-    RK4,
-    SSPRK2,
-    SSPRK3,
-    SSPRK43,
-    Heun,
-    Heun3,
-    Kutta3,
-    Kutta38,
-    Midpoint,
-    Ralston,
-    Ralston3,
-    RhoRK,
-    VanDerHouwen3,
-)
+from numdiff.methods.published.runge_kutta import RHO_RK, RK4, SSPRK2, Heun, Kutta38, Midpoint, Ralston, RhoRK
+from numdiff.methods.published.third_order import SSPRK3, SSPRK43, Heun3, Kutta3, Ralston3, VanDerHouwen3
 from numdiff.sde import stochastic
 
 __all__ = [
@@ -64,6 +50,8 @@ VARIANTS = ("rho", "log-rho", "time")
 def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> AdamsBashforth:
     """Return DDIM (Song et al., 2021): Adams-Bashforth of order 1, with noise where eta > 0.
 
+    ::
+
         x_t = alpha_t D + sqrt(sigma_t^2 - n^2) e + n z,    n = eta sigma_t sqrt(1 - e^{-2h})
 
     where D is the data and e the noise prediction at (x_s, s), h the step in log-SNR lambda = log(alpha/sigma), and z
@@ -79,6 +67,11 @@ def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> Adams
         As above; data/log-SNR where there is noise.
     eta
         Noise of a step, 0 to 1, as a fraction of that of the reverse diffusion; 1 is DDPM. See `numdiff.sde`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -98,12 +91,24 @@ def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> Adams
 def PLMS(order: int = 4) -> AdamsBashforth:
     """Return PLMS (Liu et al., PNDM, 2022): equal-step Adams weights on noise in sigma/alpha, whatever the grid.
 
+    ::
+
         x_t = T_{s->t}(x_s, sum_{j<k} b_j e_{n-j})
         T_{s->t}(x, e) = (alpha_t/alpha_s) x + (sigma_t - sigma_s alpha_t/alpha_s) e
         b = (1),    (3, -1)/2,    (23, -16, 5)/12,    (55, -59, 37, -9)/24    for k = 1, 2, 3, 4
 
     where e_{n-j} are the noise predictions, newest first, and the b_j the Adams weights of equal steps, taken by index
     whatever the grid: the method is exact Adams-Bashforth where steps are equal in sigma/alpha and nowhere else.
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined, 1 to 8.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an order out of range, or that is no integer.
 
     Notes
     -----
@@ -122,12 +127,24 @@ def PLMS(order: int = 4) -> AdamsBashforth:
 def LMS(order: int = 4) -> AdamsBashforth:
     """Return the linear multistep sampler of k-diffusion: variable-step Adams on noise in sigma/alpha.
 
+    ::
+
         x_t/alpha_t = x_s/alpha_s + sum_{j<k} w_j e_{n-j},    w_j = int_{rho_s}^{rho_t} l_j(rho) drho
 
     where rho = sigma/alpha, e_{n-j} are the noise predictions, newest first, and l_j is the polynomial of degree k - 1
     that is 1 at rho_{n-j} and 0 at the other k - 1 newest nodes.
 
-    This is also DEIS's rho-AB, and what iPNDM_v is meant to be (see `numdiff.methods.pndm.IPNDMV`).
+    This is also DEIS's rho-AB, and what iPNDM_v is meant to be (see `IPNDMV`).
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined, 1 to 8.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an order out of range, or that is no integer.
 
     Notes
     -----
@@ -146,10 +163,22 @@ def LMS(order: int = 4) -> AdamsBashforth:
 def IPNDM(order: int = 4) -> AdamsBashforth:
     """Return iPNDM (Zhang and Chen, 2023): PLMS from a start of lower order, one evaluation a step throughout.
 
+    ::
+
         x_{n+1} = T_{n->n+1}(x_n, sum_{j<m} b_j e_{n-j}),    m = min(n + 1, k)
 
     where T is DDIM's step with one prediction, e_{n-j} are the noise predictions, newest first, and b_j the m Adams
     weights of equal steps: (1), (3, -1)/2, (23, -16, 5)/12, (55, -59, 37, -9)/24.
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined, 1 to 8.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an order out of range, or that is no integer.
 
     Notes
     -----
@@ -168,6 +197,8 @@ def IPNDM(order: int = 4) -> AdamsBashforth:
 def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
     """Return multistep DEIS (Zhang and Chen, 2023) combining `order` evaluations.
 
+    ::
+
         x_t = (alpha_t/alpha_s) x_s + alpha_t sum_{j<k} w_j e_{n-j},    w_j = int_{rho_s}^{rho_t} l_j(chi(rho)) drho
 
     where rho = sigma/alpha, e_{n-j} are the noise predictions, newest first, chi is the variable that `variant` names
@@ -180,6 +211,11 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
     variant
         "rho" interpolates in sigma/alpha (the paper's rho-AB), "log-rho" in its logarithm (the form in diffusers),
         "time" in the schedule's time (the paper's tAB, by quadrature: see `TimeAdams`).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an order out of range or an unknown variant.
 
     Notes
     -----
@@ -200,6 +236,8 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
 def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     """Return multistep DPM-Solver (Lu et al., 2022): exponential Adams on noise in log-SNR.
 
+    ::
+
         x_t = (alpha_t/alpha_s) x_s - sigma_t sum_{j<k} omega_j e_{n-j},    omega_j = int_0^h e^{h-u} l_j(u) du
 
     where h is the step in log-SNR lambda = log(alpha/sigma), e_{n-j} are the noise predictions, newest first, and l_j
@@ -210,6 +248,11 @@ def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     ----------
     order, rule
         As in `DPMSolverPP`.
+
+    Raises
+    ------
+    ValueError
+        As `DPMSolverPP`.
 
     Notes
     -----
@@ -226,6 +269,8 @@ def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
 
 def DPMSolverPP(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
     """Return multistep DPM-Solver++ (Lu et al., 2022): exponential Adams on data in log-SNR.
+
+    ::
 
         x_t = (sigma_t/sigma_s) x_s + alpha_t sum_{j<k} omega_j D_{n-j},    omega_j = int_0^h e^{-(h-u)} l_j(u) du
 

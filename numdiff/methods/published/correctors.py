@@ -23,6 +23,8 @@ def AdamsBashforthMoulton(
 ) -> PredictorCorrector:
     """Return the classical Adams-Bashforth-Moulton method: predictor and corrector both of `order` points.
 
+    ::
+
         x~ = xi x_n + kappa sum_{j<k} omega_j F_{n-j},    omega_j = int_0^h e^{c(h-u)} l_j(u) du
         x_{n+1} = xi x_n + kappa [w_h f(x~) + sum_{j<k-1} w_j F_{n-j}],    F_{n+1} = f(x_{n+1})
 
@@ -44,6 +46,11 @@ def AdamsBashforthMoulton(
     -------
     PredictorCorrector
         With `order` points in predictor and corrector. (Hairer, Norsett, Wanner, Solving ODEs I, III.1.)
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -70,6 +77,8 @@ def UniPC(
 ) -> PredictorCorrector:
     """Return UniPC (Zhao et al., 2023), named by its predictor's order; with the corrector it is one higher.
 
+    ::
+
         x~ = (sigma_t/sigma_s) x_n + alpha_t sum_{j<k} omega_j D_{n-j},    omega_j = int_0^h e^{-(h-u)} l_j(u) du
         x_{n+1} = (sigma_t/sigma_s) x_n + alpha_t [w_h D(x~) + sum_{j<k} w_j D_{n-j}]
 
@@ -87,6 +96,11 @@ def UniPC(
         As in `PredictorCorrector`; the rule "exact" is the paper's "vary_coeff", the mode "PEC" its own, and diffusers'
         ``disable_corrector=[0, 1]`` is uncorrected=(0, 1, -1), since it never corrects the last step.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
+
     Notes
     -----
     Order k + 1; 1 stage; N evaluations for N steps. That is with exact starts; 1 with momentum.
@@ -102,6 +116,8 @@ def UniP(
     order: int = 3, formulation: Formulation | str | None = DATA_LOG_SNR, *, rule: str = "exact"
 ) -> AdamsBashforth | PredictorCorrector:
     """Return UniP, the predictor of UniPC alone (Zhao et al., 2023): one evaluation a step, of order `order`.
+
+    ::
 
         x_t = (sigma_t/sigma_s) x_s + alpha_t [h phi_1(-h) D_n + sum_{0<j<k} omega_j (D_{n-j} - D_n)]
         omega_j = int_0^h e^{-(h-u)} l_j(u) du
@@ -125,6 +141,11 @@ def UniP(
     -------
     AdamsBashforth or PredictorCorrector
         An Adams method wherever it is one; otherwise a predictor-corrector without corrector.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -154,6 +175,8 @@ def UniC(
     uncorrected: Sequence[int] = (-1,),
 ) -> PredictorCorrector:
     """Return UniPC's corrector on a predictor of one's own: diffusers' "solver_p" (Zhao et al., 2023, section 3.3).
+
+    ::
 
         x~ = one step of the predictor from x_n,    F = f(x~, s_{n+1})
         x_{n+1} = xi x_n + kappa_t [w_h F + sum_{j<c-1} w_j F_{n-j}]
@@ -222,6 +245,8 @@ def SASolver(
     uncorrected: Sequence[int] = (-1,),
 ) -> PredictorCorrector:
     """Return SA-Solver (Xue et al., 2023): stochastic Adams predictor and corrector that share the noise of a step.
+
+    ::
 
         x~ = xi x_n + kappa sum_{j<p} omega_j D_{n-j} + n z,    D = D(x~)
         x_{n+1} = xi x_n + kappa [w_h D + sum_{j<c-1} w_j D_{n-j}] + n z

@@ -16,6 +16,8 @@ __all__ = ["FlowAB", "FlowEuler", "FlowHeun", "FlowMidpoint"]
 def FlowEuler() -> AdamsBashforth:
     """Return Euler's method on the velocity, the usual sampler of flow matching.
 
+    ::
+
         x_t = x_s + (t - s) v(x_s, s)
 
     where v is the velocity dx/dt, and t falls from noise to data.
@@ -36,10 +38,22 @@ def FlowEuler() -> AdamsBashforth:
 def FlowAB(order: int = 2) -> AdamsBashforth:
     """Return variable-step Adams-Bashforth on the velocity, the multistep sampler of flow matching.
 
+    ::
+
         x_t = x_s + sum_{j<k} w_j v_{n-j},    w_j = int_s^t l_j(r) dr
 
     where v_{n-j} are the velocities dx/dt, newest first, and l_j is the polynomial in time that is 1 at t_{n-j} and 0
     at the other k - 1 newest nodes.
+
+    Parameters
+    ----------
+    order
+        Number of evaluations combined, 1 to 8.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an order out of range, or that is no integer.
 
     Notes
     -----
@@ -56,6 +70,8 @@ def FlowAB(order: int = 2) -> AdamsBashforth:
 
 def FlowHeun() -> RungeKutta:
     """Return Heun's method on the velocity: two evaluations a step, order 2; Euler's in a step to sigma = 0.
+
+    ::
 
         X = x_s + (t - s) v(x_s, s),    x_t = x_s + (t - s) [v(x_s, s) + v(X, t)]/2
 
@@ -77,6 +93,8 @@ def FlowHeun() -> RungeKutta:
 
 def FlowMidpoint() -> RungeKutta:
     """Return the midpoint method on the velocity: two evaluations a step, order 2.
+
+    ::
 
         X = x_s + (t - s)/2 v(x_s, s),    x_t = x_s + (t - s) v(X, (s + t)/2)
 

@@ -12,12 +12,15 @@ from numdiff.methods.checks import choice
 from numdiff.methods.runge_kutta import KNOWN, RungeKutta
 
 
-def _runge_kutta(label: str, formulation: Formulation | str | None) -> RungeKutta:
+def member(label: str, formulation: Formulation | str | None) -> RungeKutta:
+    """Return the method of that name in `KNOWN`."""
     return RungeKutta(KNOWN[label], label, formulation)  # type: ignore[arg-type]
 
 
 def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return Heun's method (EDM's deterministic sampler, Karras et al., 2022): two evaluations a step, order 2.
+
+    ::
 
         Y = y_n + h f(y_n, s_n),    y_{n+1} = y_n + h/2 [f(y_n, s_n) + f(Y, s_{n+1})]
 
@@ -25,6 +28,16 @@ def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
     alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
 
     It is also SSPRK(2,2), the optimal strong-stability-preserving method of two stages.
+
+    Parameters
+    ----------
+    formulation
+        noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
+
+    Raises
+    ------
+    ValueError
+        For a log-SNR formulation, or an unknown name.
 
     Notes
     -----
@@ -35,16 +48,28 @@ def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
     Heun, Z. Math. Phys. 45 (1900); Karras, Aittala, Aila, Laine, Elucidating the design space, arXiv:2206.00364,
     algorithm 1. Code: k-diffusion, sample_heun; diffusers, HeunDiscreteScheduler.
     """
-    return _runge_kutta("Heun", formulation)
+    return member("Heun", formulation)
 
 
 def Midpoint(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return the explicit midpoint method: two evaluations a step, order 2.
 
+    ::
+
         Y = y_n + h/2 f(y_n, s_n),    y_{n+1} = y_n + h f(Y, s_n + h/2)
 
     where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
     alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Parameters
+    ----------
+    formulation
+        noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
+
+    Raises
+    ------
+    ValueError
+        For a log-SNR formulation, or an unknown name.
 
     Notes
     -----
@@ -54,16 +79,28 @@ def Midpoint(formulation: Formulation | str | None = None) -> RungeKutta:
     ----------
     Runge, Math. Ann. 46 (1895); Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1.
     """
-    return _runge_kutta("Midpoint", formulation)
+    return member("Midpoint", formulation)
 
 
 def Ralston(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return Ralston's second-order method, of least error bound: two evaluations a step.
 
+    ::
+
         Y = y_n + 2h/3 f(y_n, s_n),    y_{n+1} = y_n + h [f(y_n, s_n) + 3 f(Y, s_n + 2h/3)]/4
 
     where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
     alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Parameters
+    ----------
+    formulation
+        noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
+
+    Raises
+    ------
+    ValueError
+        For a log-SNR formulation, or an unknown name.
 
     Notes
     -----
@@ -73,139 +110,29 @@ def Ralston(formulation: Formulation | str | None = None) -> RungeKutta:
     ----------
     Ralston, Runge-Kutta methods with minimum error bounds, Math. Comp. 16 (1962).
     """
-    return _runge_kutta("Ralston", formulation)
-
-
-def Kutta3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Kutta's third-order method: three evaluations a step.
-
-        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + h (2 f_2 - f_1), s_n + h)
-        y_{n+1} = y_n + h (f_1 + 4 f_2 + f_3)/6
-
-    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
-    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
-
-    Notes
-    -----
-    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
-
-    References
-    ----------
-    Kutta, Z. Math. Phys. 46 (1901).
-    """
-    return _runge_kutta("Kutta3", formulation)
-
-
-def Ralston3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Ralston's third-order method, of least error bound: three evaluations a step.
-
-        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + 3h/4 f_2, s_n + 3h/4)
-        y_{n+1} = y_n + h (2 f_1 + 3 f_2 + 4 f_3)/9
-
-    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
-    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
-
-    Notes
-    -----
-    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
-
-    References
-    ----------
-    Ralston, Runge-Kutta methods with minimum error bounds, Math. Comp. 16 (1962).
-    """
-    return _runge_kutta("Ralston3", formulation)
-
-
-def Heun3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Heun's third-order method: three evaluations a step.
-
-        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/3 f_1, s_n + h/3),    f_3 = f(y_n + 2h/3 f_2, s_n + 2h/3)
-        y_{n+1} = y_n + h (f_1 + 3 f_3)/4
-
-    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
-    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
-
-    Notes
-    -----
-    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
-
-    References
-    ----------
-    Heun, Z. Math. Phys. 45 (1900).
-    """
-    return _runge_kutta("Heun3", formulation)
-
-
-def VanDerHouwen3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return van der Houwen's third-order method, also Wray's: three evaluations a step.
-
-        f_1 = f(y_n, s_n),    f_2 = f(y_n + 8h/15 f_1, s_n + 8h/15),    f_3 = f(y_n + h (3 f_1 + 5 f_2)/12, s_n + 2h/3)
-        y_{n+1} = y_n + h (f_1 + 3 f_3)/4
-
-    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
-    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
-
-    Notes
-    -----
-    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
-
-    References
-    ----------
-    van der Houwen, Construction of integration formulas for initial value problems (1977); as a sampler Zhang and Chen,
-    Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902.
-    """
-    return _runge_kutta("VanDerHouwen3", formulation)
-
-
-def SSPRK3(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return Shu and Osher's third-order method, strong-stability-preserving: three evaluations a step.
-
-        f_1 = f(y_n, s_n),    f_2 = f(y_n + h f_1, s_n + h),    f_3 = f(y_n + h (f_1 + f_2)/4, s_n + h/2)
-        y_{n+1} = y_n + h (f_1 + f_2 + 4 f_3)/6
-
-    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
-    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
-
-    Notes
-    -----
-    Order 3; 3 stages; 3 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
-
-    References
-    ----------
-    Shu and Osher, J. Comput. Phys. 77 (1988).
-    """
-    return _runge_kutta("SSPRK3", formulation)
-
-
-def SSPRK43(formulation: Formulation | str | None = None) -> RungeKutta:
-    """Return SSPRK(4,3), third order with steps twice as long as Euler's for positivity: four evaluations a step.
-
-        f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + h (f_1 + f_2)/2, s_n + h)
-        f_4 = f(y_n + h (f_1 + f_2 + f_3)/6, s_n + h/2),    y_{n+1} = y_n + h (f_1 + f_2 + f_3 + 3 f_4)/6
-
-    where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
-    alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
-
-    Notes
-    -----
-    Order 3; 4 stages; 4 N evaluations for N steps. A last step to sigma = 0 is Euler's. As published.
-
-    References
-    ----------
-    Kraaijevanger, Contractivity of Runge-Kutta methods, BIT 31 (1991); Spiteri and Ruuth, SIAM J. Numer. Anal. 40
-    (2002).
-    """
-    return _runge_kutta("SSPRK43", formulation)
+    return member("Ralston", formulation)
 
 
 def RK4(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return the classical fourth-order Runge-Kutta method: four evaluations a step.
+
+    ::
 
         f_1 = f(y_n, s_n),    f_2 = f(y_n + h/2 f_1, s_n + h/2),    f_3 = f(y_n + h/2 f_2, s_n + h/2)
         f_4 = f(y_n + h f_3, s_n + h),    y_{n+1} = y_n + h (f_1 + 2 f_2 + 2 f_3 + f_4)/6
 
     where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
     alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Parameters
+    ----------
+    formulation
+        noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
+
+    Raises
+    ------
+    ValueError
+        For a log-SNR formulation, or an unknown name.
 
     Notes
     -----
@@ -215,17 +142,29 @@ def RK4(formulation: Formulation | str | None = None) -> RungeKutta:
     ----------
     Kutta, Z. Math. Phys. 46 (1901); Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1.
     """
-    return _runge_kutta("RK4", formulation)
+    return member("RK4", formulation)
 
 
 def Kutta38(formulation: Formulation | str | None = None) -> RungeKutta:
     """Return Kutta's 3/8 rule, fourth order: four evaluations a step.
+
+    ::
 
         f_1 = f(y_n, s_n),    f_2 = f(y_n + h/3 f_1, s_n + h/3),    f_3 = f(y_n + h (f_2 - f_1/3), s_n + 2h/3)
         f_4 = f(y_n + h (f_1 - f_2 + f_3), s_n + h),    y_{n+1} = y_n + h (f_1 + 3 f_2 + 3 f_3 + f_4)/8
 
     where y is the scaled sample and s its variable (x/alpha and sigma/alpha for noise prediction, x/sigma and
     alpha/sigma for data, x and t for the velocity), f the prediction and h the step in s.
+
+    Parameters
+    ----------
+    formulation
+        noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
+
+    Raises
+    ------
+    ValueError
+        For a log-SNR formulation, or an unknown name.
 
     Notes
     -----
@@ -235,11 +174,13 @@ def Kutta38(formulation: Formulation | str | None = None) -> RungeKutta:
     ----------
     Kutta, Z. Math. Phys. 46 (1901).
     """
-    return _runge_kutta("Kutta38", formulation)
+    return member("Kutta38", formulation)
 
 
 def RhoRK(name: str = "3kutta") -> RungeKutta:
     """Return rho-RK DEIS (Zhang and Chen, 2023): a Runge-Kutta method on x/alpha in sigma/alpha, by its name there.
+
+    ::
 
         y_i = y_n + d sum_{j<i} a_ij e(y_j, rho_n + c_j d),    y_{n+1} = y_n + d sum_i b_i e(y_i, rho_n + c_i d)
 
@@ -250,6 +191,11 @@ def RhoRK(name: str = "3kutta") -> RungeKutta:
     ----------
     name
         "1euler", "2heun", "3kutta", "3ralston", "3heun", "3vdh" (van der Houwen), "3ssp" or "4rk".
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
 
     Notes
     -----
@@ -262,7 +208,7 @@ def RhoRK(name: str = "3kutta") -> RungeKutta:
     qsh-zh/deis.
     """
     choice("name", name, tuple(RHO_RK))
-    return _runge_kutta(RHO_RK[name], NOISE_RATIO)
+    return member(RHO_RK[name], NOISE_RATIO)
 
 
 SSPRK2 = Heun

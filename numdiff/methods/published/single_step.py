@@ -67,6 +67,8 @@ def DPMSolverSingle(
 ) -> ExponentialRungeKutta:
     """Return DPM-Solver++ 2S/3S (data/log-snr) or DPM-Solver-2/-3 (noise/log-snr), single-step; stochastic: SEEDS.
 
+    ::
+
         x_2 = (sigma_2/sigma_s) x_s + alpha_2 c_2 h phi_1(-c_2 h) D_1,    D_i = D(x_i, lambda_s + c_i h)
         x_3 = (sigma_3/sigma_s) x_s + alpha_3 h [c_3 phi_1(-c_3 h) D_1 + a_32 (D_2 - D_1)]
         x_t = (sigma_t/sigma_s) x_s + alpha_t h [phi_1(-h) D_1 + sum_{i>1} b_i (D_i - D_1)]
@@ -121,6 +123,8 @@ def DPMSolverSingle(
 def DPM2() -> ExponentialRungeKutta:
     """Return DPM2 ("dpm_2", KDPM2): DPM-Solver-2 in noise prediction, midpoint form, c_2 = 1/2.
 
+    ::
+
         x_m = (alpha_m/alpha_s) x_s - sigma_m (e^{h/2} - 1) e(x_s, s),    lambda_m = lambda_s + h/2
         x_t = (alpha_t/alpha_s) x_s - sigma_t (e^h - 1) e(x_m, m)
 
@@ -148,6 +152,8 @@ def RES(
 ) -> ExponentialRungeKutta:
     """Return a refined exponential solver (RES, Zhang et al., 2023), single-step, with stiff weights.
 
+    ::
+
         x_2 = (sigma_2/sigma_s) x_s + alpha_2 c_2 h phi_1(-c_2 h) D_1
         x_3 = (sigma_3/sigma_s) x_s + alpha_3 h [c_3 phi_1(-c_3 h) D_1 + a_32 (D_2 - D_1)]    at order 3
         x_t = (sigma_t/sigma_s) x_s + alpha_t h [phi_1(-h) D_1 + phi_2(-h) E]
@@ -168,6 +174,11 @@ def RES(
         "exact", or at order 3 "published": gamma as in widespread code, order 2 unless c_3 = 1.
     c2, c3
         Nodes: 1/2, and 1 at order 3.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -198,6 +209,8 @@ def HochbruckOstermann(
 ) -> ExponentialRungeKutta:
     """Return an exponential Runge-Kutta method of stiff order 1 to 4 (Hochbruck and Ostermann, 2005).
 
+    ::
+
         X_i = e^{c_i z} X_n + h [c_i phi_1(c_i z) F_1 + sum_{1<j<i} a_ij(z) (F_j - F_1)],    i = 1, ..., 5
         X_{n+1} = e^z X_n + h [phi_1(z) F_1 + b_4(z) (F_4 - F_1) + b_5(z) (F_5 - F_1)]
         c = (0, 1/2, 1/2, 1, 1/2),    b_4 = 4 phi_3(z) - phi_2(z),    b_5 = 4 phi_2(z) - 8 phi_3(z)
@@ -214,6 +227,11 @@ def HochbruckOstermann(
         As in `DPMSolverSingle`.
     c2, c3
         Nodes of orders 2 and 3: 1/2, and 2/3.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -242,6 +260,8 @@ def HochbruckOstermann(
 def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau: Number = 1) -> ExponentialRungeKutta:
     """Return SEEDS-1, -2 or -3 (Gonzalez et al., 2023): DPM-Solver's array for the reverse diffusion.
 
+    ::
+
         x_i = (alpha_i/alpha_s) x_s - 2 sigma_i h sum_{j<i} a_ij(h) e_j + n_i,    e_j = e(x_j, lambda_s + c_j h)
         x_t = (alpha_t/alpha_s) x_s - 2 sigma_t h sum_i b_i(h) e_i + n_t,         n_i = alpha_i W(rho_s^2 - rho_i^2)
 
@@ -257,6 +277,11 @@ def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau
         noise/log-snr as published, or data/log-snr.
     tau
         Noise level; 1 is the reverse diffusion.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

@@ -4,6 +4,8 @@ A multistep method becomes stochastic by its formulation (see `numdiff.sde`), so
 exception is the third order of sde-dpmsolver++ in diffusers. There the slope D_2 = (h^2/2) f'' of the interpolant
 D_0 + D_1 u/h + D_2 (u/h)^2 must have the weight
 
+::
+
     mu_2 = (1 + tau^2) alpha_t int_0^h e^{z(1 - u/h)} (u/h)^2 du = 2 alpha_t (1/2 - phi_2(z)),    z = -(1 + tau^2) h
 
 and the code has -alpha_t (1/2 + phi_2(z)): half of it, as in the other codes' 3M, with a sign lost besides. That tends
@@ -36,6 +38,8 @@ VARIANCES = ("fixed-small", "fixed-large")
 @dataclass(frozen=True)
 class MisprintedThirdOrder(AdamsType):
     """SDE-DPM-Solver++ of three evaluations as diffusers has it, with a sign lost; for certification only.
+
+    ::
 
         x_t = xi x_s + mu_0 D_n + mu_1 D' + mu_2 D'',    mu_2 = -alpha_t (1/2 + phi_2(z)) for 2 alpha_t (1/2 - phi_2(z))
 
@@ -108,6 +112,8 @@ class MisprintedThirdOrder(AdamsType):
 def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
     """Return ancestral sampling of DDPM (Ho et al., 2020): the posterior mean and a noise of fixed variance.
 
+    ::
+
         x_t = (sigma_t/sigma_s) e^{-h} x_s + alpha_t (1 - e^{-2h}) D + n z
         n^2 = sigma_t^2 (1 - e^{-2h})  "fixed-small",    sigma_s^2 (1 - e^{-2h})  "fixed-large"
 
@@ -120,6 +126,11 @@ def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
         "fixed-small": that of the posterior given x_0, sigma_t^2 (1 - e^{-2h}), which is DDIM with eta = 1.
         "fixed-large": that of the forward step, sigma_s^2 (1 - e^{-2h}) (beta_t on variance-preserving schedules). The
         step to sigma = 0 adds no noise in either.
+
+    Raises
+    ------
+    ValueError
+        For an unknown variance.
 
     Notes
     -----
@@ -137,6 +148,8 @@ def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
 def SDEDPMSolver(order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1) -> AdamsBashforth:
     """Return SDE-DPM-Solver: exponential Adams for the reverse diffusion on noise in log-SNR.
 
+    ::
+
         x_t = (alpha_t/alpha_s) x_s - (1 + tau^2) sigma_t sum_{j<k} omega_j e_{n-j} + n z
         omega_j = int_0^h e^{h-u} l_j(u) du,    n = tau sigma_t sqrt(e^{2h} - 1)
 
@@ -152,6 +165,11 @@ def SDEDPMSolver(order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1) 
         "exact" (solver type "heun" of diffusers), "half" for its "midpoint" at order 2, and the rules of `DPMSolver`.
     tau
         Noise level; 1 as published, 0 is DPM-Solver.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----
@@ -171,6 +189,8 @@ def SDEDPMSolverPP(
 ) -> AdamsBashforth | MisprintedThirdOrder:
     """Return SDE-DPM-Solver++ (Lu et al., 2022): exponential Adams for the reverse diffusion on data in log-SNR.
 
+    ::
+
         x_t = (sigma_t/sigma_s) e^{-tau^2 h} x_s + (1 + tau^2) alpha_t sum_{j<k} omega_j D_{n-j} + n z
         omega_j = int_0^h e^{-(1+tau^2)(h-u)} l_j(u) du,    n = sigma_t sqrt(1 - e^{-2 tau^2 h})
 
@@ -188,6 +208,11 @@ def SDEDPMSolverPP(
         diffusers has, of order 1 (`MisprintedThirdOrder`).
     tau
         Noise level; 1 as published, 0 is DPM-Solver++. k-diffusion's eta in "2M SDE" and "3M SDE" is tau^2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters out of range.
 
     Notes
     -----

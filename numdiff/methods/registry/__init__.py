@@ -69,6 +69,11 @@ def find(name: str) -> Found:
         or "diffusers:DEIS...". A family's name is the family's, whatever else is called so; a sampler's name goes
         before a family with its order ("DPM2", "UniPC-3"). `Found.note` tells of both.
 
+    Returns
+    -------
+    Found
+        With the ``family``, the ``options`` that the name stands for, the ``grid``, a ``note`` and the ``order``.
+
     Raises
     ------
     ValueError
@@ -222,6 +227,11 @@ def method(name: str, **options: Any) -> Method:
         says what makes it.
     options
         Options of the family, which override those that the name stands for.
+
+    Returns
+    -------
+    Method
+        The member.
 
     Raises
     ------

@@ -85,6 +85,24 @@ class AYS:
     minimum_gap
         Default minimum gap in half log-SNR, as a share of the mean gap. The bound does not draw steps together, so that
         the gap only keeps the steps distinct.
+
+    Raises
+    ------
+    ValueError
+        When used: at sigma = 0 without `clean`, with `clean` where the end is finite, and for parameters of a method.
+
+    References
+    ----------
+    Sabour, Fidler, Kreis, "Align Your Steps", 2024, arXiv:2404.14507.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.optimize.timesteps(nd.DDIM(), nd.schedules.VPLinear(), steps=5, objective=nd.optimize.AYS())
+    >>> found.certified, found.objective_name
+    (True, 'ays')
+    >>> print(f"{found.objective:.2f} of {found.initial_objective:.2f} nats")
+    166.93 of 595.84 nats
     """
 
     law: Law | None = None

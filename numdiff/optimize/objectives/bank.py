@@ -86,6 +86,17 @@ class MixtureBank:
     ------
     TypeError, ValueError
         For parameters of the wrong kind or out of range.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> bank = nd.optimize.MixtureBank(problems=50, outlier=None)
+    >>> mu, s, odds, z = bank.mixtures()
+    >>> mu.shape, bool(0.3 < mu.min() < mu.max() < 3.0)
+    ((50,), True)
+    >>> found = nd.optimize.timesteps(nd.DDIM(), nd.schedules.VPLinear(), steps=4, objective=bank)
+    >>> found.objective < found.initial_objective
+    True
     """
 
     problems: int = 200

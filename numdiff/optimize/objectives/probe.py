@@ -108,6 +108,16 @@ class Probe:
     `tolerance` of 1e-2; ``model.double()`` with float64 noises gets 1e-8. More `points` and a larger `power` lower
     the root mean square error on others, at a cost in proportion. A time limit of the search does not count the
     reference, which a network is evaluated 1.5 times `reference` times for.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> probe = nd.optimize.Probe(nd.problems.mixtures()["ring"], points=32)
+    >>> found = nd.optimize.timesteps(nd.DPMSolverPP(2), nd.schedules.VPLinear(), steps=4, objective=probe)
+    >>> found.objective < found.initial_objective
+    True
+    >>> [f"{found.errors[kind]:.2f}" for kind in ("training rms", "held-out rms")]
+    ['0.15', '0.19']
     """
 
     model: Any

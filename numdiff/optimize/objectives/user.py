@@ -42,6 +42,14 @@ class Residuals:
     ------
     TypeError, ValueError
         When used: if the function returns no such numbers, or none that depend on the steps.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> weights = nd.optimize.Residuals(lambda scheme: [tableau.B[0][0] for tableau in scheme])
+    >>> found = nd.optimize.timesteps(nd.DDIM(), nd.schedules.VPLinear(), steps=4, objective=weights)
+    >>> found.certified, found.objective < found.initial_objective
+    (True, True)
     """
 
     function: Callable[[Scheme], Sequence[Any]]

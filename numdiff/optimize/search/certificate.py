@@ -69,6 +69,22 @@ class Certificate:
         mu, shape (constraints,).
     tolerance
         What the three were compared with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> class Even:  # the sum of the squares of the steps
+    ...     window = nd.optimize.Window(0.0, 4.0, 4, np.full(4, 0.1))
+    ...     def evaluate(self, z):
+    ...         slopes = np.eye(4, 3) - np.eye(4, 3, -1)
+    ...         return nd.optimize.Parts(np.zeros(3), residuals=np.diff(self.window.nodes(z)), residual_jacobian=slopes)
+    >>> best = nd.optimize.certify(Even(), np.array([1.0, 2.0, 3.0]))
+    >>> best.certified, best.active.tolist()
+    (True, [])
+    >>> worse = nd.optimize.certify(Even(), np.array([1.5, 2.0, 3.0]))
+    >>> worse.certified, worse.stationarity > 0.1
+    (False, True)
     """
 
     stationarity: float
@@ -129,6 +145,20 @@ def certify(problem: Problem, z: Array, *, tolerance: float = 1e-8) -> Certifica
     -------
     Certificate
         Not certified, with infinite residuals, where the objective is not finite at `z`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> class Even:  # the sum of the squares of the steps
+    ...     window = nd.optimize.Window(0.0, 4.0, 4, np.full(4, 0.1))
+    ...     def evaluate(self, z):
+    ...         slopes = np.eye(4, 3) - np.eye(4, 3, -1)
+    ...         return nd.optimize.Parts(np.zeros(3), residuals=np.diff(self.window.nodes(z)), residual_jacobian=slopes)
+    >>> nd.optimize.certify(Even(), np.array([1.0, 2.0, 3.0])).certified
+    True
+    >>> nd.optimize.certify(Even(), np.array([1.0, 2.0, 3.1])).certified
+    False
     """
     z = np.asarray(z, dtype=float)
     try:

@@ -80,6 +80,19 @@ def minimize(
     ValueError
         For an unknown method, a tolerance or time limit that is not positive, no start, a start of the wrong shape or
         with entries that are not finite, and a start at which the objective has no finite value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> class Even:  # the sum of the squares of the steps
+    ...     window = nd.optimize.Window(0.0, 4.0, 4, np.full(4, 0.1))
+    ...     def evaluate(self, z):
+    ...         slopes = np.eye(4, 3) - np.eye(4, 3, -1)
+    ...         return nd.optimize.Parts(np.zeros(3), residuals=np.diff(self.window.nodes(z)), residual_jacobian=slopes)
+    >>> found = nd.optimize.minimize(Even(), [np.array([0.5, 1.0, 1.5])])
+    >>> found.certified, [f"{x:.3f}" for x in found.z]
+    (True, ['1.000', '2.000', '3.000'])
     """
     if method not in _PLANS:
         raise ValueError(f"method must be one of {', '.join(_PLANS)}, got {method!r}")

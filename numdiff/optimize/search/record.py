@@ -40,6 +40,22 @@ class Progress:
         F now, and the lowest F of any start.
     evaluations, seconds
         Spent so far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> class Even:  # the sum of the squares of the steps
+    ...     window = nd.optimize.Window(0.0, 4.0, 4, np.full(4, 0.1))
+    ...     def evaluate(self, z):
+    ...         slopes = np.eye(4, 3) - np.eye(4, 3, -1)
+    ...         return nd.optimize.Parts(np.zeros(3), residuals=np.diff(self.window.nodes(z)), residual_jacobian=slopes)
+    >>> told = []
+    >>> found = nd.optimize.minimize(Even(), [np.array([0.5, 1.0, 1.5])], callback=told.append)
+    >>> told[0].start, told[0].starts
+    (0, 1)
+    >>> told[-1].best == min(each.objective for each in told)
+    True
     """
 
     start: int
@@ -53,7 +69,34 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What became of one start: where it began and ended, F there, whether that is certified, and by what method."""
+    """What became of one start.
+
+    Parameters
+    ----------
+    start, z
+        Where it began, after projection into the window, and ended, shape (size,).
+    initial_objective, objective
+        F at the two.
+    certified
+        Whether z is.
+    method
+        Which solvers were used, joined by "+".
+    trace
+        F at each accepted iterate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> class Even:  # the sum of the squares of the steps
+    ...     window = nd.optimize.Window(0.0, 4.0, 4, np.full(4, 0.1))
+    ...     def evaluate(self, z):
+    ...         slopes = np.eye(4, 3) - np.eye(4, 3, -1)
+    ...         return nd.optimize.Parts(np.zeros(3), residuals=np.diff(self.window.nodes(z)), residual_jacobian=slopes)
+    >>> found = nd.optimize.minimize(Even(), [np.array([0.5, 1.0, 1.5]), np.array([2.5, 3.0, 3.5])])
+    >>> [(f"{each.initial_objective:.1f}", f"{each.objective:.1f}") for each in found.starts]
+    [('7.0', '4.0'), ('7.0', '4.0')]
+    """
 
     start: Array
     z: Array
@@ -88,6 +131,21 @@ class Outcome:
         Spent on all starts.
     method
         Which solver reached z: "newton", "trf", "trust-constr" or "slsqp", or several joined by "+".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> class Even:  # the sum of the squares of the steps
+    ...     window = nd.optimize.Window(0.0, 4.0, 4, np.full(4, 0.1))
+    ...     def evaluate(self, z):
+    ...         slopes = np.eye(4, 3) - np.eye(4, 3, -1)
+    ...         return nd.optimize.Parts(np.zeros(3), residuals=np.diff(self.window.nodes(z)), residual_jacobian=slopes)
+    >>> found = nd.optimize.minimize(Even(), [np.array([0.5, 1.0, 1.5])])
+    >>> found.status, found.optimality < 1e-8
+    ('certified', True)
+    >>> print(f"{found.initial_objective:.1f} {found.objective:.1f}", [f"{x:.3f}" for x in found.z])
+    7.0 4.0 ['1.000', '2.000', '3.000']
     """
 
     z: Array

@@ -47,7 +47,10 @@ class Condition:
     >>> import numdiff as nd
     >>> for c in nd.order.conditions(nd.Heun(), 3):
     ...     print(c.order, c.name, c.value, c.target, c.satisfied)
-    1 . 1 1 True
+    1 tau 1 1 True
+    2 [tau] 1/2 1/2 True
+    3 [tau, tau] 1/2 1/3 False
+    3 [[tau]] 0 1/6 False
     """
 
     tree: Tree
@@ -112,7 +115,7 @@ class LeadingError:
     >>> found.order, len(found.coefficients)
     (2, 2)
     >>> found.expression
-    h
+    5*f''(f, f)*h**3/12 + 5*f'f'f*h**3/12
     """
 
     order: int
@@ -145,7 +148,7 @@ class ModifiedEquation:
     >>> import numdiff as nd
     >>> found = nd.order.modified_equation(nd.AdamsBashforth(1))
     >>> found.order, found.term(0), found.term(1)
-    (1,)
+    (1, f, -f'f/2)
     """
 
     order: int
@@ -225,9 +228,9 @@ def leading_error(method: Any) -> LeadingError:
 
     >>> import numdiff as nd
     >>> nd.order.leading_error(nd.Midpoint()).expression
-    h
+    f''(f, f)*h**3/24 + f'f'f*h**3/6
     >>> nd.order.leading_error(nd.Heun()).expression
-    h
+    -f''(f, f)*h**3/12 + f'f'f*h**3/6
     """
     principal, order = _of_order(method, 1)
     terms = ((tree, principal.coefficient(tree)) for tree in trees(order + 1))
@@ -260,7 +263,7 @@ def modified_equation(method: Any) -> ModifiedEquation:
 
     >>> import numdiff as nd
     >>> nd.order.modified_equation(nd.AdamsBashforth(1)).expression
-    h
+    f + f''(f, f)*h**2/12 - f'f*h/2 + f'f'f*h**2/3
     """
     _, order = _of_order(method, 2)
     if order == 0:

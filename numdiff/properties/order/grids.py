@@ -84,6 +84,10 @@ class GridOrder:
     (1, 2, 2)
     >>> for line in found.proof:
     ...     print(line.name, "=", line.value)
+    M_m = None
+    M_0 = 1
+    R_0 = 0
+    R_1/h = (4*M_1*r_1 + 5*r_1 - 4)/(10*r_1)
     """
 
     order: int

@@ -78,13 +78,14 @@ class LeadingTerms:
 
     Examples
     --------
-    The first step of Adams-Bashforth 2 is Euler's, whose error is of the same power of h as that of all others together:
+    The first step of Adams-Bashforth 2 is Euler's. Its error is of the same power of h as that of all the others:
 
     >>> import numdiff as nd
     >>> terms = nd.order.of_run(nd.AdamsBashforth(2)).constant
     >>> terms.k, terms.q, terms.C, terms.p
-    (1,)
+    (-1/2, 2, 5/12, 2)
     >>> terms.error
+    (5*T*h**2/12 - h**2/2)*exp(-T)
     """
 
     k: sp.Expr

@@ -77,6 +77,8 @@ class StiffCondition:
     >>> import numdiff as nd
     >>> for c in nd.order.stiff(nd.DPMSolverPP(2, rule="half")).conditions:
     ...     print(c.order, c.formula, c.holds)
+    1 psi_1 = 0 identically
+    2 psi_2 = 0 weakly
     """
 
     order: int
@@ -111,6 +113,7 @@ class StiffOrder:
     >>> found.order, found.weak_order, found.classical_order
     (1, 2, 2)
     >>> [c.holds for c in found.failing]
+    ['weakly']
     """
 
     order: int

@@ -83,8 +83,8 @@ def strong(
 
     Examples
     --------
-    Euler-Maruyama with additive noise on X' = -X + W' has strong order 1. Increments of one path for every number of steps
-    are sums of finer ones:
+    Euler-Maruyama on X' = -X + W', whose noise is additive, has strong order 1. The increments of one path for every
+    number of steps are sums of finer ones:
 
     >>> import numpy as np
     >>> import numdiff as nd
@@ -158,8 +158,8 @@ def weak(
 
     Examples
     --------
-    E X^2 of Euler-Maruyama on X' = -X + W' from X(0) = 1, where it is known, has weak order 1; mirrored noise leaves less
-    scatter:
+    E X^2 of Euler-Maruyama on X' = -X + W' from X(0) = 1, where it is known, has weak order 1. Mirrored noise leaves
+    less scatter:
 
     >>> import numpy as np
     >>> import numdiff as nd

@@ -53,6 +53,15 @@ class SectorAngle:
         tan^2 alpha, an algebraic number; oo for a right angle.
     reason
         A sentence: what limits it.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.stability.sector_angle(nd.AdamsBashforth(1))
+    >>> found.angle, found.degrees
+    (0, 0.0)
+    >>> found.reason
+    'explicit: a root of the stability polynomial grows without bound as |z| does, so the region is bounded'
     """
 
     angle: sp.Expr
@@ -80,6 +89,22 @@ def sector_angle(method: Any) -> SectorAngle:
         If `method` is neither, or has no steady tableau.
     ValueError
         For coefficients that are not rational numbers, or rho without the root 1.
+
+    Returns
+    -------
+    SectorAngle
+
+    Examples
+    --------
+    An implicit method, BDF4, as its pair (rho, sigma):
+
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.polynomials import ZETA
+    >>> rho = sp.Poly(25 * ZETA**4 - 48 * ZETA**3 + 36 * ZETA**2 - 16 * ZETA + 3, ZETA)
+    >>> found = nd.stability.sector_angle((rho, sp.Poly(12 * ZETA**4, ZETA)))
+    >>> round(found.degrees, 2)
+    73.35
     """
     if isinstance(method, tuple):
         rho, sigma = _checked(method)

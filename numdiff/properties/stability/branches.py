@@ -64,6 +64,17 @@ def roots(method: Any, z: ArrayLike, *, h: float | None = None) -> Complex:
     ValueError
         If a symbol is left in the coefficients, z is not finite, or no simple root at z = 0 belongs to the exact
         solution.
+
+    Examples
+    --------
+    The principal root of AB2 follows e^z; the parasitic one reaches the unit circle at z = -1:
+
+    >>> import numdiff as nd
+    >>> found = nd.stability.roots(nd.AdamsBashforth(2), [-0.5, -1.0])
+    >>> found.shape
+    (2, 2)
+    >>> found.real.round(4).tolist()
+    [[0.6404, 0.5], [-0.3904, -1.0]]
     """
     found, principal = branches(method, z, h)
     rows = np.arange(len(found))[:, np.newaxis]

@@ -79,6 +79,17 @@ def diffusion_polynomial(method: Any) -> sp.Poly:
     ------
     ValueError
         For a velocity formulation, whose steps do not repeat on such levels.
+
+    Examples
+    --------
+    One root for DDIM; at kappa = 1, flat data, it is 1:
+
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> pi = nd.stability.diffusion_polynomial(nd.DPMSolverPP(1))
+    >>> zeta, kappa = pi.gens
+    >>> sp.factor(sp.solve(pi.as_expr().subs(kappa, 1), zeta)[0])
+    1
     """
     cleared = _cleared(_checked(method)).as_dict()
     lead = cleared[max(cleared)]
@@ -144,6 +155,20 @@ def diffusion_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = 
         for a velocity formulation, a step length that is not positive, and symbols besides the damping.
     TypeError
         If `method` is no method, or `h` no number.
+
+    Examples
+    --------
+    For data prediction, with every step length h > 0:
+
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> nd.stability.diffusion_interval(nd.DPMSolverPP(1))
+    (-coth(h/2), 1)
+    >>> nd.stability.diffusion_interval(nd.DPMSolverPP(2, rule="half"))
+    (-coth(h/2)/2, 1)
+    >>> low, high = nd.stability.diffusion_interval(nd.DPMSolverPP(2), h=sp.Rational(1, 2))
+    >>> print(f"{float(low):.4f}", high)
+    -1.9602 1
     """
     return _diffusion_interval(_checked(method), _step(h), _side(domain))
 

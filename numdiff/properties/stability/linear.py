@@ -73,6 +73,12 @@ def polynomial(method: Any, *, h: Any = None) -> sp.Poly:
         If `method` has no steady tableau.
     ValueError
         If `h` is given for a method that does not depend on it, or is not positive.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.stability.polynomial(nd.AdamsBashforth(2)).as_expr()
+    -3*z*zeta/2 + z/2 + zeta**2 - zeta
     """
     return stability_polynomial(one_field(method, h))
 
@@ -98,6 +104,18 @@ def region(method: Any, z: ArrayLike, *, h: float | None = None) -> NDArray[np.b
     ------
     ValueError
         If a symbol is left in the coefficients, or z is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> z = np.array([-2.1, -1.9, -0.5, 0.5j])
+    >>> nd.stability.region(nd.AdamsBashforth(1), z).tolist()
+    [False, True, True, False]
+    >>> x, y = np.meshgrid(np.linspace(-4, 1, 101), np.linspace(-3, 3, 101))
+    >>> areas = [nd.stability.region(m, x + 1j * y).mean() for m in (nd.RK4(), nd.AdamsBashforth(4))]
+    >>> bool(areas[0] > 10 * areas[1])
+    True
     """
     coefficients = _numeric(method, h)
     points = _points(z)
@@ -132,12 +150,48 @@ def real_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPI
     ------
     ValueError
         For two symbols or more besides h, or irrational coefficients; where a formula in h could not be proved.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> beta = sp.Symbol("beta", positive=True)
+    >>> nd.stability.real_interval(nd.GHVB(3, beta))
+    6*(2 - beta)/(12 - beta)
+    >>> [nd.stability.real_interval(nd.AdamsBashforth(k)) for k in (1, 2, 3, 4)]
+    [2, 1, 6/11, 3/10]
+    >>> print(f"{float(nd.stability.real_interval(nd.RK4())):.4f}")
+    2.7853
     """
     return _interval(method, "real", h, domain)
 
 
 def imaginary_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPING) -> sp.Expr:
-    """Return y* >= 0 of the stability interval (-i y*, i y*) on the imaginary axis, exactly; see `real_interval`."""
+    """Return y* >= 0 of the stability interval (-i y*, i y*) on the imaginary axis, exactly.
+
+    Parameters
+    ----------
+    method, h, domain
+        As in `real_interval`.
+
+    Returns
+    -------
+    Expr
+        As of `real_interval`; 0 where the method is unstable next to 0.
+
+    Raises
+    ------
+    ValueError
+        As `real_interval`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.stability.imaginary_interval(nd.RK4()), nd.stability.imaginary_interval(nd.AdamsBashforth(2))
+    (2*sqrt(2), 0)
+    >>> nd.stability.imaginary_interval(nd.AdamsBashforth(3))
+    12*sqrt(11)/55
+    """
     return _interval(method, "imaginary", h, domain)
 
 
@@ -163,6 +217,15 @@ def boundary_locus(method: Any, points: int = 400, *, h: float | None = None) ->
     ------
     ValueError
         For fewer than two points, or if a symbol is left in the coefficients.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> curve = nd.stability.boundary_locus(nd.AdamsBashforth(2), points=5)
+    >>> curve.shape
+    (1, 5)
+    >>> (curve[0].round(6) + 0.0).tolist()                     # it crosses the real axis at 0 and at -1
+    [0j, (-0.4+0.8j), (-1+0j), (-0.4-0.8j), 0j]
     """
     if isinstance(points, bool) or not isinstance(points, (int, np.integer)):
         raise TypeError(f"points must be an int, got {points!r}")

@@ -69,6 +69,14 @@ def relative_region(
     ------
     ValueError
         For an unknown `against`; as `roots`.
+
+    Examples
+    --------
+    Beyond -2/3 the parasitic root of AB2 is the larger one, though runs decay up to -1:
+
+    >>> import numdiff as nd
+    >>> nd.stability.relative_region(nd.AdamsBashforth(2), [-0.3, -0.9]).tolist()
+    [True, False]
     """
     choice("against", against, AGAINST)
     found, principal = branches(method, z, h)
@@ -105,6 +113,13 @@ def relative_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = D
     ------
     ValueError
         For methods with several roots and several evaluations a step; as `real_interval`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.AdamsBashforth(2)
+    >>> nd.stability.relative_interval(method), nd.stability.real_interval(method)
+    (2/3, 1)
     """
     return _derived(exact_method(method), h, tuple(domain))
 

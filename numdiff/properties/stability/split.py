@@ -45,6 +45,14 @@ def split_polynomial(method: Any, *, h: Any = None) -> sp.Poly:
         If `method` has no steady tableau.
     ValueError
         If the tableau has three fields or more.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> pi = nd.stability.split_polynomial(nd.LTSP(1))        # an Euler step of either field: (1 + z)(1 + w)
+    >>> pi.gens, sp.expand(pi.as_expr() + (1 + pi.gens[1]) * (1 + pi.gens[2]))
+    ((zeta, z, w), zeta)
     """
     tableau = steady(method, h)
     fields = sorted(set(tableau.tags))
@@ -94,6 +102,15 @@ def split_interval(method: Any, *, z: Any = 0, h: Any = None) -> sp.Expr:
     ------
     ValueError
         For a z that is not rational, or irrational coefficients.
+
+    Examples
+    --------
+    How strong guidance may be, as step times its eigenvalue, with the model at rest and with the model's own z = -1/2:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> nd.stability.split_interval(nd.LTSP(2)), nd.stability.split_interval(nd.LTSP(2), z=Fraction(-1, 2))
+    (2, 5)
     """
     value = to_sympy(z, "z")
     if not value.is_Rational:
@@ -127,6 +144,13 @@ def split_region(method: Any, z: ArrayLike, w: ArrayLike, *, h: float | None = N
     ------
     ValueError
         If a symbol is left in the coefficients, or an entry is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> nd.stability.split_region(nd.LTSP(2), 0.0, np.array([-2.5, -0.5])).tolist()
+    [False, True]
     """
     pi = split_polynomial(method, h=h)
     if free := parameters(pi):

@@ -34,6 +34,18 @@ class OrderStar(NamedTuple):
         log|zeta_1(z) e^{-(c+z)h}|; -inf where zeta_1 = 0.
     largest
         The same for the largest root.
+
+    Examples
+    --------
+    Around 0 the star of a method of order p has p + 1 sectors in which the principal root grows too fast:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> z = 0.01 * np.exp(2j * np.pi * (np.arange(360) + 0.5) / 360)
+    >>> star = nd.stability.order_star(nd.AdamsBashforth(2), z)
+    >>> signs = np.sign(star.principal)
+    >>> int((signs != np.roll(signs, 1)).sum()) // 2
+    3
     """
 
     principal: NDArray[np.float64]
@@ -56,6 +68,20 @@ def order_star(method: Any, z: ArrayLike, *, h: float | None = None) -> OrderSta
     ------
     ValueError
         As `roots`.
+
+    Returns
+    -------
+    OrderStar
+
+    Examples
+    --------
+    Euler's growth 1 + z against e^z:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> found = nd.stability.order_star(nd.AdamsBashforth(1), np.array([-0.5, 0.5]))
+    >>> found.principal.round(4).tolist(), (np.log([0.5, 1.5]) - [-0.5, 0.5]).round(4).tolist()
+    ([-0.1931, -0.0945], [-0.1931, -0.0945])
     """
     found, principal = branches(method, z, h)
     exact = log_exact(method, z, h)

@@ -60,6 +60,13 @@ class Growth:
         max |G_n|: exact where it is rational, else to 30 digits.
     at
         The z in [-x*, 0] where it is attained; exact for methods of kernel exponent 0.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> worst = max(nd.stability.startup_growth(nd.GHVB(3, 0.3), perturbed=1), key=lambda growth: growth.value)
+    >>> worst.step, worst.at, f"{float(worst.value):.3f}"
+    (5, -34/39, '1.549')
     """
 
     step: int
@@ -99,6 +106,17 @@ def startup(
     ValueError
         For an unknown start, fewer steps than `perturbed`, an `h` for a method that does not depend on it, or a method
         with noise or several fields.
+
+    Examples
+    --------
+    After an Euler step 1 + z, Adams-Bashforth 2 multiplies by 1 + 3z/2 and subtracts z/2:
+
+    >>> import numdiff as nd
+    >>> for power in nd.stability.startup(nd.AdamsBashforth(2), steps=2):
+    ...     print(power.as_expr())
+    1
+    z + 1
+    3*z**2/2 + 2*z + 1
     """
     if not isinstance(method, Method):
         raise TypeError(f"method must be a method such as nd.AdamsBashforth(3), got {method!r}; a tableau has no start")
@@ -126,6 +144,24 @@ def startup_growth(
     ------
     ValueError
         If a symbol is left, `h` is missing for an exponential method, or there is no bounded interval; as `startup`.
+
+    Parameters
+    ----------
+    method, start, steps, perturbed, h
+        As in `startup`; the parameters of the method are numbers.
+
+    Returns
+    -------
+    tuple of Growth
+
+    Examples
+    --------
+    The first step of heavy ball is a whole step of Euler, too long for the interval that momentum makes:
+
+    >>> import numdiff as nd
+    >>> method = nd.HeavyBall(nd.AdamsBashforth(2), 0.3)
+    >>> [round(float(g.value), 2) for g in nd.stability.startup_growth(method)]
+    [1.0, 4.67, 4.12, 4.2, 4.19]
     """
     free = {str(x) for p in internal(method, h=h) for x in p.free_symbols_in_domain}
     if free:
@@ -149,6 +185,24 @@ def internal(method: Any, *, h: Any = None) -> tuple[sp.Poly, ...]:
         A method, or a steady `Tableau`; its parameters may be symbols.
     h
         Step length of an exponential method; by default it stays the symbol ``h``.
+
+    Returns
+    -------
+    tuple of Poly
+        In z, one a stage.
+
+    Raises
+    ------
+    TypeError
+        If `method` has no steady tableau.
+    ValueError
+        If `h` is given for a method that does not depend on it, or is not positive.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> [Q.as_expr() for Q in nd.stability.internal(nd.Heun())]
+    [z/2 + 1/2, 1/2]
     """
     tableau = one_field(method, h)
     field, matrices = over_field(tableau)

@@ -50,6 +50,15 @@ def two_parameter_region(method: Any, ch: ArrayLike, dh: ArrayLike) -> NDArray[n
     ValueError
         For a method whose kernel exponent is 0, a `ch` of the wrong sign, values that are not finite, shapes that do
         not agree, or a symbol in the coefficients.
+
+    Examples
+    --------
+    Data prediction in log-SNR has c = -1. At a step of length 1 the model may pull outward, but not hard inward:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> nd.stability.two_parameter_region(nd.DPMSolverPP(2), -1.0, np.array([-3.0, -0.5, 1.0])).tolist()
+    [False, True, True]
     """
     c = getattr(method, "kernel", 0)
     if c == 0:

@@ -58,6 +58,16 @@ class ZeroStability:
         Those among them with a root on the circle besides 1.
     rho
         The characteristic polynomial, in factors.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> found = nd.stability.zero_stability(nd.GHVB(2, sp.Symbol("beta", positive=True)))
+    >>> found.rho
+    (zeta - 1)*(beta + zeta - 1)
+    >>> found.stable, found.weak
+    (Interval.Lopen(0, 2), {2})
     """
 
     symbol: sp.Symbol | None
@@ -78,6 +88,13 @@ class SafeRatio:
         A sentence: why it is infinite, or what happens at R.
     filter
         Above which ratio the velocity filter of GHVB settles, so that its steady weights exist; None without a filter.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> found = nd.stability.largest_safe_ratio(nd.GHVB(2, 0.5))
+    >>> found.ratio, found.filter           # any ratio; the velocities settle where steps shrink by less than 1/2
+    (oo, 1/2)
     """
 
     ratio: sp.Expr
@@ -100,6 +117,24 @@ def zero_stability(method: Any) -> ZeroStability:
         If `method` has no steady tableau.
     ValueError
         For two symbols, or coefficients that are not rational.
+
+    Returns
+    -------
+    ZeroStability
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> beta = sp.Symbol("beta", positive=True)
+    >>> nd.stability.zero_stability(nd.GHVB(3, beta)).stable
+    Interval.Lopen(0, 2)
+
+    The explicit two-step method of order 3 has the root -5, and no step length makes it useful:
+
+    >>> from numdiff.symbolic.polynomials import ZETA
+    >>> nd.stability.zero_stability(sp.Poly(ZETA**2 + 4 * ZETA - 5, ZETA)).stable
+    EmptySet
     """
     rho = method if isinstance(method, sp.Poly) else _rho(one_field(method))
     symbol = _only_symbol(rho)
@@ -128,6 +163,20 @@ def largest_safe_ratio(method: Any, symbol: sp.Symbol = RATIO) -> SafeRatio:
         If `method` has no steady tableau.
     ValueError
         If rho depends on `symbol` and on another symbol, or is not rational.
+
+    Examples
+    --------
+    Variable-step Adams methods are zero-stable whatever the steps; BDF2 up to 1 + sqrt(2):
+
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.polynomials import ZETA
+    >>> nd.stability.largest_safe_ratio(nd.AdamsBashforth(3)).ratio
+    oo
+    >>> r = sp.Symbol("r", positive=True)
+    >>> rho = sp.Poly((1 + 2 * r) * ZETA**2 - (1 + r) ** 2 * ZETA + r**2, ZETA)
+    >>> nd.stability.largest_safe_ratio(rho, r).ratio
+    1 + sqrt(2)
     """
     rho = method if isinstance(method, sp.Poly) else _rho(_on_ratio(method, symbol))
     if symbol not in rho.free_symbols:
