@@ -94,7 +94,11 @@ def public() -> dict[Page, dict[str, Any]]:
         found[page] = {}
         for name in sorted(getattr(module, "__all__", ()), key=str.lower):
             value = getattr(module, name)
-            if isinstance(value, ModuleType) or name == "__version__" or (shown_by_identity(value) and id(value) in seen):
+            if (
+                isinstance(value, ModuleType)
+                or name == "__version__"
+                or (shown_by_identity(value) and id(value) in seen)
+            ):
                 continue
             seen.add(id(value))
             found[page][name] = value

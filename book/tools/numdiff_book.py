@@ -1,8 +1,8 @@
 """The Sphinx extension of the book: what the site needs beside the pages, so that nothing is loaded from outside.
 
-Everything under ``book/_static`` loads on every page. What only some pages need is copied in when the build is finished:
-MathJax (from the package sphinx-mathjax-offline) to ``_static/vendor``, and ``explore/js`` and ``explore/data`` of the
-explorers beside their pages.
+Everything under ``book/_static`` loads on every page. What only some pages need is copied in when the build is
+finished: MathJax (from the package sphinx-mathjax-offline) to ``_static/vendor``, and ``explore/js`` and
+``explore/data`` of the explorers beside their pages.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ def origin(name: str) -> str:
     """Return a sentence that says what computed a stored result and the command that repeats it."""
     found = record(name)
     versions = ", ".join(f"{key} {value}" for key, value in found["environment"]["versions"].items())
-    return f"Computed in {found['seconds']:.0f} s on a {found['environment']['device']} ({versions}): `{found['command']}`"
+    where = f"on a {found['environment']['device']} ({versions})"
+    return f"Computed in {found['seconds']:.0f} s {where}: `{found['command']}`"
 
 
 def recompute(wanted: Iterable[str] | None = None) -> None:

@@ -22,13 +22,16 @@ class Table:
         Whether readers can sort and filter it.
     """
 
-    def __init__(self, rows: Iterable[Sequence[Any]], columns: Sequence[str], caption: str = "", *, tools: bool = False):
+    def __init__(
+        self, rows: Iterable[Sequence[Any]], columns: Sequence[str], caption: str = "", *, tools: bool = False
+    ):
         self.rows, self.columns, self.caption, self.tools = [list(row) for row in rows], list(columns), caption, tools
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"row {row} has {len(row)} cells for {len(self.columns)} columns")
 
     def _repr_html_(self) -> str:
+        """Return the table as HTML."""
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
         body = "".join(f"<tr>{''.join(f'<td>{cell(value)}</td>' for value in row)}</tr>" for row in self.rows)
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
@@ -40,6 +43,7 @@ class Table:
         )
 
     def __repr__(self) -> str:
+        """Return the table as plain text."""
         return "\n".join("\t".join(map(str, row)) for row in [self.columns, *self.rows])
 
 
