@@ -19,7 +19,7 @@ import numpy as np
 
 import numdiff as nd
 from numdiff import work_precision
-from numdiff.methods import FAMILIES
+from numdiff.methods import FAMILIES, MultistepSplitting, Strang
 from numdiff.study.mixtures import Problem, lay_out, problems
 
 NFES = (5, 8, 10, 15, 20, 30, 50)
@@ -32,7 +32,7 @@ Curves = dict[str, dict[str, dict[str, Any]]]
 
 def two_fields(method: nd.Method) -> bool:
     """Tell whether a method evaluates the condition apart from the model."""
-    return isinstance(method, nd.methods.MultistepSplitting | nd.methods.Strang)
+    return isinstance(method, MultistepSplitting | Strang)
 
 
 def measure(method: nd.Method) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from book.tools.pages import BOOK
 
-GENERATORS = ("architecture", "api", "gallery", "explorer", "playground", "certificates", "documents")
+GENERATORS = ("architecture", "api", "gallery", "explorer", "playground", "certificates")
 """Modules of `book.tools` whose ``write(book)`` makes pages or data."""
 
 

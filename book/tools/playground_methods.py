@@ -7,11 +7,27 @@ grids is left out there by `book.tools.playground`, which tries.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
+import numdiff as nd
 from numdiff.methods import FAMILIES, Method
 
-__all__ = ["GROUPS", "Offer", "offers"]
+__all__ = ["GROUPS", "STEPS", "Offer", "offers", "preset_of"]
+
+STEPS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 50)
+"""Numbers of steps on offer."""
+
+PRESETS = {
+    "ddim": "ddim",
+    "dpmpp_2_half": "dpmpp-2m",
+    "dpmpp_3": "dpmpp-3m",
+    "unipc_3": "unipc-3",
+    "ghvb_2_4-5": "ghvb-2",
+    "hb_2_data-log-snr": "hb-dpmpp-2",
+    "heun": "heun",
+}
+"""Members whose optimized steps ship with numdiff: key here, name of the preset."""
 
 
 def _orders(*orders: int, **options: Any) -> list[dict[str, Any]]:
@@ -114,8 +130,6 @@ class Offer:
 
     def method(self) -> Method:
         """Build the method."""
-        from fractions import Fraction
-
         exact = {k: Fraction(v) if k == "beta" else v for k, v in self.options.items()}
         return FAMILIES[self.family].build(**exact)
 
@@ -137,3 +151,12 @@ def offers() -> list[Offer]:
         for family, members in families.items()
         for options in members
     ]
+
+
+def preset_of(offer: Offer, steps: int) -> nd.optimize.TimeSteps | None:
+    """Return the optimized steps of a member that ship with numdiff, None where there are none."""
+    name = PRESETS.get(offer.key)
+    known = {(family, method): numbers for family, method, numbers in nd.optimize.presets()}
+    if name is None or steps not in known["vp-linear", name]:
+        return None
+    return nd.optimize.preset("vp-linear", steps, name)

@@ -1,4 +1,4 @@
-"""Not written yet."""
+"""The gallery."""
 
 from pathlib import Path
 

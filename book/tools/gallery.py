@@ -1,7 +1,0 @@
-"""Not written yet."""
-
-from pathlib import Path
-
-
-def write(book: Path) -> None:
-    """Write nothing yet."""

@@ -1,0 +1,112 @@
+"""Schemes as compact data for ``playground-core.js``: programs of tableaus with their zeros dropped.
+
+A tableau is a pattern and numbers. A pattern names the values that each row of it sums, y_0 .. y_{r-1}, F_0 ..
+F_{s-1}, n_0 .. n_{q-1} as in `numdiff.tableau.Plan`: k stands for the next number times value k, and -1 - k for value k
+itself. The numbers of all programs of a method follow one another as float64, little-endian, in base 64, so that they
+arrive without rounding. A level is the number of a node of the grid, or -1 - k for level k of the method's own.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numdiff.level import Level
+from numdiff.methods import Scheme
+from numdiff.tableau import Row, Tableau
+
+__all__ = ["Archive", "base64_of", "numbers_of"]
+
+Pattern = dict[str, Any]
+
+
+def base64_of(values: Iterable[float]) -> str:
+    """Return doubles in base 64."""
+    return base64.b64encode(np.asarray(list(values), dtype="<f8").tobytes()).decode()
+
+
+def numbers_of(level: Level) -> tuple[float, ...]:
+    """Return time, alpha, sigma and the two derivatives of a level."""
+    return tuple(float(x) for x in (level.time, level.alpha, level.sigma, level.d_alpha, level.d_sigma))
+
+
+class Archive:
+    """Collects the programs of one method.
+
+    Attributes
+    ----------
+    patterns
+        The distinct patterns.
+    numbers
+        The coefficients of all programs.
+    levels
+        Levels that are not nodes of a common grid.
+    """
+
+    def __init__(self) -> None:
+        self.patterns: list[Pattern] = []
+        self.numbers: list[float] = []
+        self.levels: list[tuple[float, ...]] = []
+        self._known: dict[str, int] = {}
+        self._own: dict[tuple[float, ...], int] = {}
+
+    def add(self, scheme: Scheme, nodes: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+        """Store a scheme; return its entry: prediction, patterns, levels and where its numbers begin.
+
+        Parameters
+        ----------
+        scheme
+            What is stored.
+        nodes
+            The nodes of the common grid, as `numbers_of` gives them; empty where the grid is the method's own.
+        """
+        numbered = {node: i for i, node in enumerate(nodes)}
+        begin, levels = len(self.numbers), []
+        for tableau in scheme:
+            places = (*tableau.levels, tableau.target)
+            levels += [None if level is None else self._place(numbers_of(level), numbered) for level in places]
+        return {
+            "f": str(scheme.prediction),
+            "p": [self._pattern(tableau) for tableau in scheme],
+            "l": levels,
+            "n": begin,
+            "s": self._place(numbers_of(scheme.levels[0]), numbered),
+        }
+
+    def _place(self, level: tuple[float, ...], numbered: dict[tuple[float, ...], int]) -> int:
+        if level in numbered:
+            return numbered[level]
+        if level not in self._own:
+            self._own[level] = len(self.levels)
+            self.levels.append(level)
+        return -1 - self._own[level]
+
+    def _pattern(self, tableau: Tableau) -> int:
+        if tableau.a or tableau.b:
+            raise ValueError(f"{tableau!r} has biases, which the playground does not know")
+        plan = tableau.plan
+        pattern = {
+            "r": tableau.registers,
+            "q": tableau.noises,
+            "s": [self._row(row) for row in plan.stages],
+            "o": [self._row(row) for row in plan.outputs],
+            "t": [int(tag == "condition") for tag in tableau.tags],
+        }
+        key = repr(pattern)
+        if key not in self._known:
+            self._known[key] = len(self.patterns)
+            self.patterns.append(pattern)
+        return self._known[key]
+
+    def _row(self, row: Row) -> list[int]:
+        units = [float(c) == 1.0 for _, c in row]
+        self.numbers += [float(c) for (_, c), unit in zip(row, units, strict=True) if not unit]
+        return [-1 - i if unit else i for (i, _), unit in zip(row, units, strict=True)]
+
+    def document(self) -> dict[str, Any]:
+        """Return what the programs share."""
+        flat = [x for level in self.levels for x in level]
+        return {"patterns": self.patterns, "numbers": base64_of(self.numbers), "levels": base64_of(flat)}
