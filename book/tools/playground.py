@@ -36,6 +36,9 @@ GRIDS = {
     "optimized": "optimized for the method",
 }
 
+MOST = 120
+"""Most evaluations of a program on offer, so that all of them together stay within some megabytes."""
+
 Component = tuple[float, float, float, float, float, float]
 
 
@@ -119,13 +122,19 @@ def script(offer: Offer) -> str:
         for schedule, name, steps in layouts():
             key = f"{schedule}/{name}/{steps}"
             try:
-                laid = scheme(offer, schedule, name, steps)
+                laid = _affordable(scheme(offer, schedule, name, steps))
             except ValueError as error:
                 missing[key] = str(error)
                 continue
             programs[key] = archive.add(laid, () if name == "optimized" else _nodes(schedule, name, steps))
     document = {"programs": programs, "missing": missing, **archive.document()}
     return f"numdiffPlayground.register({json.dumps(offer.key)}, {_compact(document)});\n"
+
+
+def _affordable(laid: Scheme) -> Scheme:
+    if laid.nfe > MOST:
+        raise ValueError(f"{laid.steps} steps take {laid.nfe} evaluations; programs of more than {MOST} are not stored")
+    return laid
 
 
 @cache

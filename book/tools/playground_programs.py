@@ -3,13 +3,17 @@
 A tableau is a pattern and numbers. A pattern names the values that each row of it sums, y_0 .. y_{r-1}, F_0 ..
 F_{s-1}, n_0 .. n_{q-1} as in `numdiff.tableau.Plan`: k stands for the next number times value k, and -1 - k for value k
 itself. The numbers of all programs of a method follow one another as float64, little-endian, in base 64, so that they
-arrive without rounding. A level is the number of a node of the grid, or -1 - k for level k of the method's own.
+arrive without rounding. A level is the number of a node of the grid, or -1 - k for level k of the method's own; a
+program that evaluates all stages of its tableau n at node n and arrives at node n + 1 has no list of them. Levels of
+the method's own are (alpha, sigma), or (alpha, sigma, d alpha/dt, d sigma/dt) where it combines velocities of a
+schedule on which those derivatives are not -1 and 1.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -29,8 +33,13 @@ def base64_of(values: Iterable[float]) -> str:
 
 
 def numbers_of(level: Level) -> tuple[float, ...]:
-    """Return time, alpha, sigma and the two derivatives of a level."""
-    return tuple(float(x) for x in (level.time, level.alpha, level.sigma, level.d_alpha, level.d_sigma))
+    """Return alpha, sigma and their derivatives at a level."""
+    return tuple(float(x) for x in (level.alpha, level.sigma, level.d_alpha, level.d_sigma))
+
+
+def runs(values: Iterable[int]) -> list[int]:
+    """Return values and how often each comes in succession, one after the other."""
+    return [x for value, group in groupby(values) for x in (value, len(list(group)))]
 
 
 class Archive:
@@ -44,12 +53,15 @@ class Archive:
         The coefficients of all programs.
     levels
         Levels that are not nodes of a common grid.
+    wide
+        Whether derivatives belong to them.
     """
 
     def __init__(self) -> None:
         self.patterns: list[Pattern] = []
         self.numbers: list[float] = []
         self.levels: list[tuple[float, ...]] = []
+        self.wide = False
         self._known: dict[str, int] = {}
         self._own: dict[tuple[float, ...], int] = {}
 
@@ -64,17 +76,14 @@ class Archive:
             The nodes of the common grid, as `numbers_of` gives them; empty where the grid is the method's own.
         """
         numbered = {node: i for i, node in enumerate(nodes)}
-        begin, levels = len(self.numbers), []
-        for tableau in scheme:
+        begin, levels, usual = len(self.numbers), [], []
+        for n, tableau in enumerate(scheme):
             places = (*tableau.levels, tableau.target)
             levels += [None if level is None else self._place(numbers_of(level), numbered) for level in places]
-        return {
-            "f": str(scheme.prediction),
-            "p": [self._pattern(tableau) for tableau in scheme],
-            "l": levels,
-            "n": begin,
-            "s": self._place(numbers_of(scheme.levels[0]), numbered),
-        }
+            usual += [*(n for _ in tableau.levels), n + 1]
+        self.wide |= scheme.prediction == "velocity" and any(x.d_alpha != -1 for x in scheme.levels)
+        entry = {"f": scheme.prediction, "p": runs(self._pattern(tableau) for tableau in scheme), "n": begin}
+        return entry if levels == usual else entry | {"l": levels}
 
     def _place(self, level: tuple[float, ...], numbered: dict[tuple[float, ...], int]) -> int:
         if level in numbered:
@@ -108,5 +117,11 @@ class Archive:
 
     def document(self) -> dict[str, Any]:
         """Return what the programs share."""
-        flat = [x for level in self.levels for x in level]
-        return {"patterns": self.patterns, "numbers": base64_of(self.numbers), "levels": base64_of(flat)}
+        width = 4 if self.wide else 2
+        flat = [x for level in self.levels for x in level[:width]]
+        return {
+            "patterns": self.patterns,
+            "numbers": base64_of(self.numbers),
+            "levels": base64_of(flat),
+            "width": width,
+        }

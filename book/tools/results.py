@@ -10,6 +10,7 @@ A computation is a module of `book.computed` with a function ``compute() -> dict
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import sys
 import time
@@ -58,6 +59,7 @@ def recompute(wanted: Iterable[str] | None = None) -> None:
         start = time.perf_counter()
         values = import_module(f"book.computed.{name}").compute()
         document = {
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "command": f"python -m book.tools.results {name}",
             "seconds": round(time.perf_counter() - start, 1),
             "environment": provenance.environment(),

@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 
+from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.symbolic import latex
 from numdiff.symbolic.polynomials import to_sympy
 from numdiff.symbolic.readable import readable
@@ -127,19 +128,26 @@ def _terms(terms: Iterable[tuple[sp.Expr, str]]) -> str:
         if sp.Add.make_args(readable(x))[1:]:
             factor = rf"\left({factor}\right)"
         sign = "" if not text else " " if factor.startswith("-") else " + "
-        text += f"{sign}{factor} {name}"
-    return text.strip()
+        text += f"{sign}{factor} {name}" if factor else f"{sign}{name}"
+    return text
 
 
 def butcher(method: Any) -> str:
     """Return the array of a Runge-Kutta method, classical or exponential, as LaTeX."""
     table = exact_method(method).coefficients()
-    A, b = (table.A, table.b) if hasattr(table, "A") else table.weights(to_sympy(method.kernel * H))
-    rows = [
-        [to_sympy(c), *(x if j < i else "" for j, x in enumerate(row))] for i, (c, row) in enumerate(zip(table.c, A))
-    ]
+    exponential = isinstance(table, ExponentialButcher)
+    A, b = table.weights(to_sympy(method.kernel * H)) if exponential else (table.A, table.b)
+    rows = [[c, *(x if j < i else "" for j, x in enumerate(_padded(row, len(b))))] for i, (c, row) in _rows(table.c, A)]
     rows.append(["", *b])
     lines = [" & ".join("" if x == "" else latex.math(readable(to_sympy(x))) for x in row) for row in rows]
     lines[-1] = rf"\hline {lines[-1]}"
     columns = "c" * len(b)
     return rf"\begin{{array}}{{c|{columns}}} " + r" \\ ".join(lines) + r" \end{array}"
+
+
+def _rows(c: Row, A: Sequence[Row]) -> Iterable[tuple[int, tuple[sp.Expr, Row]]]:
+    return enumerate(zip(c, A, strict=True))
+
+
+def _padded(row: Row, length: int) -> list[Any]:
+    return [*row, *[""] * (length - len(row))]

@@ -1,0 +1,166 @@
+"""The three figures of a method: its stability region, its spectral response, and what its error costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from contourpy import FillType, contour_generator
+
+import numdiff as nd
+from book.tools.gallery.drawing import Axis, Plot, Point
+from numdiff.study.regions import fitted, plane
+from numdiff.symbolic.steady import depends_on, steady
+
+STEP = 1.0
+"""Step length in log-SNR of exponential methods: ten steps from log-SNR -5 to 5 have it."""
+
+POINTS = 161
+"""Points a side of a region's sample."""
+
+SCALES = np.logspace(-2, 2, 121)
+"""Standard deviations of the Gaussian data."""
+
+RUNS = (5, 10, 20)
+"""Steps of the spectral figure."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A sampled stability region.
+
+    Parameters
+    ----------
+    extent
+        Left, right, bottom and top of the rectangle.
+    outlines
+        Closed curves around it and its holes.
+    share
+        How much of the rectangle belongs to it.
+    real, imaginary
+        The stability intervals' ends, at `STEP` for exponential methods.
+    """
+
+    extent: tuple[float, float, float, float]
+    outlines: list[list[Point]]
+    share: float
+    real: float
+    imaginary: float
+
+
+def fixed(method: Any) -> Any:
+    """Return the steady step of a method, in floats and at `STEP` where it depends on the length of the step."""
+    tableau = steady(method)
+    return (steady(method, STEP) if depends_on(tableau, nd.symbolic.steady.H) else tableau).to_float()
+
+
+def growth(tableau: Any, z: Any) -> Any:
+    """Return the largest modulus of the step's eigenvalues on f = z Y, for an array of z."""
+    A, U, B, V = (np.array(getattr(tableau, name), float).reshape(shape) for name, shape in _shapes(tableau))
+    inverse = np.linalg.inv(np.eye(len(A)) - z[..., None, None] * A)
+    return np.abs(np.linalg.eigvals(V + z[..., None, None] * (B @ inverse @ U))).max(axis=-1)
+
+
+def _shapes(tableau: Any) -> list[tuple[str, tuple[int, int]]]:
+    s, r = len(tableau.A), len(tableau.V)
+    return [("A", (s, s)), ("U", (s, r)), ("B", (r, s)), ("V", (r, r))]
+
+
+def region(method: Any) -> Region:
+    """Sample the stability region of a method; raise ``ValueError`` with the reason where it has none."""
+    from numdiff.properties import stability
+
+    nd.stability.polynomial(method)  # the reason of a method without one names it
+    tableau = fixed(method)
+    real, imaginary = (float(end(tableau)) for end in (stability.real_interval, stability.imaginary_interval))
+    extent = fitted(tableau, real)
+    z = plane(extent, POINTS)
+    half = growth(tableau, z[POINTS // 2 :])
+    values = np.concatenate([half[:0:-1], half])
+    filled = contour_generator(z.real, z.imag, values, fill_type=FillType.OuterOffset).filled(0, 1 + 1e-7)
+    outlines = [
+        [tuple(point) for point in points[a:b].tolist()]
+        for points, offsets in zip(*filled, strict=True)
+        for a, b in zip(offsets[:-1], offsets[1:], strict=True)
+    ]
+    return Region(extent, outlines, float((values <= 1 + 1e-7).mean()), real, imaginary)
+
+
+def region_plot(found: Region, width: float = 400, height: float = 300) -> Plot:
+    """Return a region as a plot with equal scales on both axes."""
+    left, right, bottom, top = found.extent
+    unit = min(width / (right - left), height / (top - bottom))
+    plot = Plot(Axis(left, right, "Re z"), Axis(bottom, top, "Im z"), unit * (right - left), unit * (top - bottom))
+    plot.area(found.outlines)
+    plot.rule([(left, 0), (right, 0)], "nd-axis")
+    plot.rule([(0, bottom), (0, top)], "nd-axis")
+    if 0 < found.real < 1e6:
+        plot.rule([(-found.real, 0), (0, 0)], "nd-interval")
+    if 0 < found.imaginary < 1e6:
+        plot.rule([(0, -found.imaginary), (0, found.imaginary)], "nd-interval")
+    return plot
+
+
+def thumbnail(found: Region) -> str:
+    """Return a region as a small picture without text; what it shows is said beside it."""
+    left, right, bottom, top = found.extent
+    unit = min(96 / (right - left), 72 / (top - bottom))
+
+    def at(point: Point) -> str:
+        return f"{48 + unit * (point[0] - (left + right) / 2):.1f} {36 - unit * (point[1] - (bottom + top) / 2):.1f}"
+
+    path = "".join(f"M{'L'.join(at(point) for point in outline[::2])}Z" for outline in found.outlines)
+    axes = f"M{at((left, 0))}L{at((right, 0))}M{at((0, bottom))}L{at((0, top))}"
+    return (
+        '<svg class="nd-thumb" aria-hidden="true" viewBox="0 0 96 72" width="96" height="72">'
+        f'<path class="nd-area" fill-rule="evenodd" d="{path}"/><path class="nd-axis" d="{axes}"/></svg>'
+    )
+
+
+def spectral(method: Any) -> dict[int, list[Point]]:
+    """Return, by number of steps, (s, standard deviation over the exact one); ``ValueError`` with the reason else."""
+    schedule = nd.schedules.VPLinear()
+    found = {}
+    for steps in RUNS:
+        scheme = method.discretize(schedule, nd.grids.uniform_log_snr(schedule, steps))
+        response = nd.spectral.response(scheme, SCALES)
+        deviation = np.hypot(response.gain * response.scales[0], np.sqrt(response.noise_variance))
+        found[steps] = list(zip(SCALES.tolist(), (deviation / response.scales[-1]).tolist(), strict=True))
+    return found
+
+
+def spectral_plot(found: Mapping[int, list[Point]]) -> Plot:
+    """Return the spectral response as a plot, cut at three times the exact deviation."""
+    top = min(3.0, max(1.25, 1.05 * max(y for points in found.values() for _, y in points)))
+    plot = Plot(
+        Axis(float(SCALES[0]), float(SCALES[-1]), "standard deviation s of the data", log=True),
+        Axis(0.0, top, "generated / exact"),
+    )
+    plot.rule([(float(SCALES[0]), 1.0), (float(SCALES[-1]), 1.0)])
+    for index, (steps, points) in enumerate(found.items()):
+        plot.line([(x, min(y, 10.0)) for x, y in points], index, f"{steps} steps")
+    return plot
+
+
+def best(curves: Mapping[str, Mapping[str, float]]) -> list[tuple[int, float, str]]:
+    """Return (evaluations, error, grid) with the grid that serves best for each number of evaluations."""
+    numbers = sorted({int(number) for curve in curves.values() for number in curve})
+    found = []
+    for number in numbers:
+        error, grid = min((curve[str(number)], grid) for grid, curve in curves.items() if str(number) in curve)
+        found.append((number, error, grid))
+    return found
+
+
+def work_precision_plot(name: str, curves: Mapping[str, Any], label: str) -> Plot:
+    """Return a family's errors against evaluations, with those of DDIM."""
+    rows = {key: best(curves[key]) for key in dict.fromkeys((name, "ddim"))}
+    values = [error for row in rows.values() for _, error, _ in row if error < 1e3]
+    low, high = min(values) / 1.5, max(values) * 1.5
+    plot = Plot(Axis(4, 60, "model evaluations", log=True), Axis(low, high, label, log=True))
+    for index, (key, row) in enumerate(rows.items()):
+        points = [(float(n), min(error, 10 * high)) for n, error, _ in row]
+        plot.line(points, 3 if key == "ddim" and name != "ddim" else index, key, marks=True)
+    return plot
