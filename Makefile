@@ -41,9 +41,11 @@ test-slow: $(STAMP)  ## the tests that take minutes
 doctest: $(STAMP)  ## the examples of the public objects
 	$(PYTEST) --doctest-modules numdiff
 
-lint: $(STAMP)  ## ruff: rules and formatting
+lint: $(STAMP)  ## ruff, and the schemas of the workflows and of CITATION.cff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 
 types: $(STAMP)  ## mypy
 	$(BIN)/mypy

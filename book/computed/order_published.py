@@ -20,12 +20,12 @@ STEPS = (24, 32, 48, 64, 96, 128, 192)
 
 
 def compute() -> dict[str, Any]:
-    """Return verdicts, causes, and the slope of every experiment, by sampler."""
+    """Return verdicts, causes, and slope and 95 % interval of every experiment, by sampler."""
     return {name: _digest(certify(resolve(spec), claim, steps=STEPS)) for name, (spec, claim) in SAMPLERS.items()}
 
 
 def _digest(found: Certificate) -> dict[str, Any]:
-    slopes = {one.name: _number(one.slope) for one in found.experiments}
+    slopes = {one.name: [_number(x) for x in (one.slope, *one.estimate.interval)] for one in found.experiments}
     return {
         "subject": found.subject,
         "claim": found.claim,

@@ -83,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     root = str(BOOK.parent)  # the notebooks import book.tools; kernels start in the folder of their page
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # tqdm misses widgets, which no page has
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two kernels share the processors already
     if chosen.full:
         from book.tools.results import recompute
