@@ -12,16 +12,19 @@ from contourpy import FillType, contour_generator
 import numdiff as nd
 from book.tools.gallery.drawing import Axis, Plot, Point
 from numdiff.study.regions import fitted, plane
-from numdiff.symbolic.steady import depends_on, steady
+from numdiff.symbolic.steady import H, depends_on, one_field, steady
 
 STEP = 1.0
 """Step length in log-SNR of exponential methods: ten steps from log-SNR -5 to 5 have it."""
 
-POINTS = 161
+POINTS = 121
 """Points a side of a region's sample."""
 
 SCALES = np.logspace(-2, 2, 121)
 """Standard deviations of the Gaussian data."""
+
+BOUND = 1 + 1e-7
+"""Largest modulus of an eigenvalue that counts as bounded, with room for rounding."""
 
 RUNS = (5, 10, 20)
 """Steps of the spectral figure."""
@@ -41,6 +44,8 @@ class Region:
         How much of the rectangle belongs to it.
     real, imaginary
         The stability intervals' ends, at `STEP` for exponential methods.
+    h
+        The step length, None where it is a factor of z only.
     """
 
     extent: tuple[float, float, float, float]
@@ -48,12 +53,7 @@ class Region:
     share: float
     real: float
     imaginary: float
-
-
-def fixed(method: Any) -> Any:
-    """Return the steady step of a method, in floats and at `STEP` where it depends on the length of the step."""
-    tableau = steady(method)
-    return (steady(method, STEP) if depends_on(tableau, nd.symbolic.steady.H) else tableau).to_float()
+    h: float | None
 
 
 def growth(tableau: Any, z: Any) -> Any:
@@ -72,20 +72,39 @@ def region(method: Any) -> Region:
     """Sample the stability region of a method; raise ``ValueError`` with the reason where it has none."""
     from numdiff.properties import stability
 
-    nd.stability.polynomial(method)  # the reason of a method without one names it
-    tableau = fixed(method)
-    real, imaginary = (float(end(tableau)) for end in (stability.real_interval, stability.imaginary_interval))
-    extent = fitted(tableau, real)
+    exact = one_field(method)
+    h = STEP if depends_on(exact, H) else None
+    tableau = (exact if h is None else steady(method, h)).to_float()
+    ends = [end(method if h is None else tableau) for end in (stability.real_interval, stability.imaginary_interval)]
+    real, imaginary = map(float, ends)
+    extent = _extent(tableau, real)
     z = plane(extent, POINTS)
     half = growth(tableau, z[POINTS // 2 :])
     values = np.concatenate([half[:0:-1], half])
-    filled = contour_generator(z.real, z.imag, values, fill_type=FillType.OuterOffset).filled(0, 1 + 1e-7)
-    outlines = [
+    return Region(extent, _outlines(z, values), float((values <= BOUND).mean()), real, imaginary, h)
+
+
+def _extent(tableau: Any, real: float) -> tuple[float, float, float, float]:
+    """Return a rectangle around the region; next to 0 where it begins there, else around all of it."""
+    if real > 0:
+        return fitted(tableau, real)
+    z = plane((-4.0, 2.0, -3.0, 3.0), POINTS)
+    inside = z[growth(tableau, z) <= BOUND]
+    if inside.real.size == 0 or np.ptp(inside.real) < 0.1:
+        return -1.5, 1.5, -1.5, 1.5
+    left, right = min(inside.real.min(), 0.0), max(inside.real.max(), 0.0)
+    pad, top = 0.15 * (right - left), 1.15 * inside.imag.max()
+    return left - pad, right + pad, -top, top
+
+
+def _outlines(z: Any, values: Any) -> list[list[Point]]:
+    """Return closed curves around the points where values are at most 1, and around holes."""
+    filled = contour_generator(z.real, z.imag, values, fill_type=FillType.OuterOffset).filled(0, BOUND)
+    return [
         [tuple(point) for point in points[a:b].tolist()]
         for points, offsets in zip(*filled, strict=True)
         for a, b in zip(offsets[:-1], offsets[1:], strict=True)
     ]
-    return Region(extent, outlines, float((values <= 1 + 1e-7).mean()), real, imaginary)
 
 
 def region_plot(found: Region, width: float = 400, height: float = 300) -> Plot:

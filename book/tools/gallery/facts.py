@@ -1,0 +1,205 @@
+"""What a gallery page says about a method, derived from its tableau: text, LaTeX and pictures as plain data.
+
+Deriving everything takes half a minute, so it is kept in ``book/_build/cache`` under a hash of the source that it
+depends on: numdiff's, and this package's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+
+import numdiff as nd
+from book.tools.gallery import figures, formula
+from book.tools.pages import BOOK, write
+from book.tools.show import Raw, Table
+from numdiff.answers import Answer, ask
+from numdiff.answers.prose import typeset
+from numdiff.answers.render import show
+from numdiff.answers.summary import derive
+from numdiff.methods import FAMILIES
+from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
+from numdiff.methods.runge_kutta import RungeKutta
+from numdiff.methods.single_step import SingleStep
+from numdiff.symbolic import latex
+
+BETA = sp.Symbol("beta", positive=True)
+DAMPED = ("hb", "nt", "ghvb", "filtered-adams")
+"""Families whose damping may be a symbol."""
+
+Facts = dict[str, Any]
+
+
+def all_facts() -> dict[str, Facts]:
+    """Return the facts of every family of the registry, from the cache where nothing has changed."""
+    path = BOOK / "_build" / "cache" / f"gallery-{fingerprint()}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    found = {name: facts(name) for name in FAMILIES}
+    for old in path.parent.glob("gallery-*.json"):
+        old.unlink(missing_ok=True)
+    write(path, json.dumps(found))
+    return found
+
+
+def fingerprint() -> str:
+    """Return a hash of the source that facts are derived by, and of the names of the families."""
+    digest = hashlib.sha256(" ".join(FAMILIES).encode())
+    for folder in (Path(nd.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def facts(name: str) -> Facts:
+    """Return everything about a family's member that is derived."""
+    method = FAMILIES[name].member()
+    found: Facts = {
+        "coefficients": _answer(method, "coefficients"),
+        "leading": _answer(method, "leading-error"),
+        "diffusion": _answer(method, "diffusion-interval"),
+        "beta": _answer(_damped(name), "coefficients") if name in DAMPED else "",
+        "formula": _told(lambda: formula.align(method)),
+        "array": formula.butcher(method) if isinstance(method, RungeKutta | ExponentialRungeKutta | SingleStep) else "",
+        **_theory(method),
+        **_for_every_beta(name),
+        **_region(method),
+    }
+    spectral = _told(lambda: figures.spectral_plot(figures.spectral(method)).svg(_spectral_alt(method), f"{name}-s"))
+    return {**found, "spectral": spectral}
+
+
+def _told(question: Callable[[], Any]) -> dict[str, Any]:
+    """Return the value of a question, or the reason why there is none."""
+    try:
+        return {"value": question(), "why": ""}
+    except ValueError as error:
+        return {"value": None, "why": sentence(str(error))}
+
+
+def sentence(text: str) -> str:
+    """Return a reason without what only concerns somebody who programs."""
+    text = re.split(r"; (?:use|give|choose|narrow|drop|see) ", text)[0].replace("['', 'condition']", "model and condition")
+    return text.replace("'', 'condition'", "model and condition").rstrip(".")
+
+
+def value(x: Any, why: str = "", number: float | None = None) -> dict[str, Any]:
+    """Return an exact value as LaTeX and number, or why there is none."""
+    if x is None:
+        return {"latex": "", "number": number, "why": sentence(why)}
+    exact = sp.sympify(x)
+    known = float(exact) if number is None and exact.is_number else number
+    return {"latex": show(x, latex.names([x])).latex, "number": known, "why": "", **_definitions([x])}
+
+
+def _definitions(values: list[Any]) -> dict[str, Any]:
+    return {"definitions": [(show(equation).latex, words) for equation, words in latex.definitions(values)]}
+
+
+def _theory(method: Any) -> Facts:
+    """Return order, error constant and intervals."""
+    try:
+        found = derive(method)
+    except ValueError as error:
+        missing = value(None, str(error))
+        return {"order": missing, "constant": missing, "real": missing, "imaginary": missing}
+    notes = dict(note.partition(": ")[::2] for note in found.notes)
+    lines = {"constant": "error constant", "real": "real interval", "imaginary": "imaginary interval"}
+    values = (found.error_constant, found.real, found.imaginary)
+    return {
+        "order": value(found.order, number=found.order) | {"certified": found.certified},
+        **{key: value(x, notes.get(what, "")) for (key, what), x in zip(lines.items(), values, strict=True)},
+    }
+
+
+def _damped(name: str) -> Any:
+    return FAMILIES[name].build(**{**FAMILIES[name].example, "beta": BETA})
+
+
+def _for_every_beta(name: str) -> Facts:
+    """Return the intervals and the error constant with the damping as a symbol."""
+    if name not in DAMPED:
+        return {}
+    method = _damped(name)
+    questions = {
+        "error constant": nd.order.error_constant,
+        "real interval": nd.stability.real_interval,
+        "imaginary interval": nd.stability.imaginary_interval,
+    }
+    return {"for every beta": {what: value(**_asked(question, method)) for what, question in questions.items()}}
+
+
+def _asked(question: Callable[[Any], Any], method: Any) -> dict[str, Any]:
+    told = _told(lambda: question(method))
+    return {"x": told["value"], "why": told["why"]}
+
+
+def _region(method: Any) -> Facts:
+    """Return the stability region as a figure and as a thumbnail, with its intervals."""
+    try:
+        found = figures.region(method)
+    except ValueError as error:
+        return {"region": {"value": None, "why": sentence(str(error))}, "thumbnail": ""}
+    alt = (
+        f"Stability region of {method.name}: real interval to {-found.real:.3g}, imaginary interval to "
+        f"{found.imaginary:.3g} on either side"
+    )
+    plot = figures.region_plot(found).svg(alt, "region")
+    numbers = {"share": found.share, "real": found.real, "imaginary": found.imaginary, "h": found.h}
+    return {"region": {"value": plot, "why": "", **numbers}, "thumbnail": figures.thumbnail(found)}
+
+
+def _spectral_alt(method: Any) -> str:
+    runs = ", ".join(map(str, figures.RUNS))
+    return f"Standard deviation that {method.name} gives Gaussian data over the exact one, for runs of {runs} steps"
+
+
+# --- answers as tables ------------------------------------------------------------------------------------------------
+
+
+def _answer(method: Any, topic: str) -> str:
+    """Return an answer as HTML, or the reason why there is none as a sentence."""
+    try:
+        return answer_html(ask(method, topic))
+    except ValueError as error:
+        return f"<p>{typed(sentence(str(error)))}.</p>"
+
+
+def answer_html(answer: Answer) -> str:
+    """Return an answer as a table with its notes below."""
+    values = [line.value for line in answer.lines]
+    names = latex.names(values)
+    noted = any(line.note for line in answer.lines)
+    rows = [
+        (Raw(typed(line.label)), Raw(shown(line.value, names)), *((Raw(typed(line.note)),) if noted else ()))
+        for line in answer.lines
+    ]
+    columns = ["quantity", "value", "note"][: 3 if noted else 2]
+    notes = [typed(note) for note in answer.notes]
+    notes += [f"{span(show(equation).latex)}; {typed(words)}." for equation, words in latex.definitions(values)]
+    items = "".join(f"<li>{note}</li>" for note in notes)
+    return Table(rows, columns, answer.title)._repr_html_() + (f"<ul>{items}</ul>" if notes else "")
+
+
+def shown(x: Any, names: Any = None) -> str:
+    """Return a value of an answer as HTML."""
+    found = show(x, names)
+    return span(found.latex) if found.latex else typed(found.text)
+
+
+def span(code: str | None) -> str:
+    """Return LaTeX as MathJax finds it in HTML."""
+    return rf'<span class="math notranslate nohighlight">\({escape(code or "", quote=False)}\)</span>'
+
+
+def typed(text: str) -> str:
+    """Return a sentence as HTML with its mathematics typeset."""
+    body = typeset(text, lambda part: escape(part, quote=False).replace("$", "&#36;"))
+    return re.sub(r"\$(.+?)\$", lambda found: span(found[1]), body)
