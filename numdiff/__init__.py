@@ -106,15 +106,15 @@ from numdiff.tableau import Tableau
 
 __version__ = "0.1.0"
 
-#: Noise prediction in sigma/alpha, kernel exponent 0: DDIM, PLMS, LMS, DEIS's rho-AB.
+#: Noise prediction in sigma/alpha with kernel exponent 0, as DDIM, PLMS, LMS and DEIS's rho-AB have it.
 NOISE_RATIO = formulations.NOISE_RATIO
-#: Noise prediction in log-SNR, kernel exponent +1: DPM-Solver.
+#: Noise prediction in log-SNR with kernel exponent +1, as DPM-Solver has it.
 NOISE_LOG_SNR = formulations.NOISE_LOG_SNR
-#: Data prediction in log-SNR, kernel exponent -1: DPM-Solver++, UniPC, SA-Solver.
+#: Data prediction in log-SNR with kernel exponent -1, as DPM-Solver++, UniPC and SA-Solver have it.
 DATA_LOG_SNR = formulations.DATA_LOG_SNR
-#: Data prediction in alpha/sigma, kernel exponent 0.
+#: Data prediction in alpha/sigma with kernel exponent 0.
 DATA_RATIO = formulations.DATA_RATIO
-#: The velocity dx/dt in time: flow matching, and any plain ODE.
+#: The velocity dx/dt in time, for flow matching and any plain ODE.
 VELOCITY_TIME = formulations.VELOCITY_TIME
 
 _LAZY = {

@@ -259,3 +259,30 @@ class Check:
                     raise ValueError(message)
         if self.finite and not _has_no_values(x) and not _finite(x):
             raise ValueError(self._overflow("after the last step"))
+
+
+def given_samples(scheme: Scheme, x: Any, words: Words, finite: bool) -> tuple[Array, ...]:
+    """Return the samples that a run starts from, in the order of its levels, checked."""
+    given = x if isinstance(x, tuple) else (x,)
+    number = scheme.method.samples
+    if isinstance(x, tuple) and len(x) != number:
+        state = f"{number} samples at the first {number} levels of the run" if number > 1 else "one sample, an array"
+        raise ValueError(f"{scheme.method} starts from {state}; got a tuple of {len(x)}")
+    if len(given) > scheme.steps:
+        raise ValueError(f"{len(given)} samples leave {scheme.method} no step to make on a grid of {scheme.steps}")
+    for one in given:
+        check_state(one, words, finite)
+    for one in given[1:]:
+        if type(one) is not type(given[0]) or (one.shape, one.dtype) != (given[0].shape, given[0].dtype):
+            shapes = ", ".join(f"{tuple(y.shape)} {y.dtype}" for y in given)
+            raise ValueError(f"the samples of the tuple must be alike: one type, shape and dtype; got {shapes}")
+    return given
+
+
+def check_functions(scheme: Scheme, **functions: Any) -> None:
+    """Raise unless what a driver calls can be called, and an exact start has its solution."""
+    for name, function in functions.items():
+        if function is not None:
+            check_callable(function, name)
+    if scheme.exact_starts and functions["exact"] is None:
+        raise ValueError('start="exact" needs exact=, a function that returns the exact sample at a level')

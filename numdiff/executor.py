@@ -1,8 +1,8 @@
 """Running a program of tableaus: one step, the ask/tell machine over many, and the loop that most users want.
 
-A step is linear algebra on external values: `_stage` and `_outputs` are the only places where a tableau meets an array,
-and `stages` makes a step of them. They run on NumPy arrays, torch tensors and SymPy numbers alike, and on f = z Y a
-step is the matrix V + z B (I - z A)^-1 U.
+A step is linear algebra on external values: `stage` and `outputs` of `numdiff.executor_steps` are the only places where
+a tableau meets an array, and `stages` makes a step of them. They run on NumPy arrays, torch tensors and SymPy numbers
+alike, and on f = z Y a step is the matrix V + z B (I - z A)^-1 U.
 
 `Machine` turns a program around: it *asks* for the model at (x, level) and is *told* the answer, so that whoever owns
 the loop (a sampling function, a pipeline, a test) can drive it. A program may have tableaus with no evaluation or with
@@ -18,180 +18,14 @@ the program for it before the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from numdiff.elementary import is_zero, kind
-from numdiff.executor_native import Native, dtype_of, has_tensor, native
+from numdiff.executor_native import Native, dtype_of, native
+from numdiff.executor_steps import Array, combiner, combiner_of, edit, outputs, stage, stages, step
 from numdiff.level import Level
-from numdiff.tableau import Row, Tableau
 
 __all__ = ["Machine", "Native", "Question", "combiner", "native", "stages", "step"]
-
-Array = Any
-Combine = Callable[[Row, Sequence[Any]], Array]
-Request = tuple[Array, int]
-Answer = tuple[Array, Array | None]
-
-
-def _combine_any(row: Row, values: Sequence[Any]) -> Array:
-    """Sum coefficient * value with operators only: SymPy numbers, and tensors whose coefficients carry gradients."""
-    (i, c), *rest = row
-    out = values[i] if type(c) in (int, float) and c == 1 else values[i] * c
-    for i, c in rest:
-        out = out + values[i] * c
-    return out
-
-
-def _combine_numpy(row: Row, values: Sequence[Any]) -> Array:
-    i, c = row[0]
-    first = values[i] if type(c) in (int, float) and c == 1 else values[i] * c  # a coefficient may be an array
-    if len(row) == 1:
-        return first
-    j, d = row[1]
-    out = values[j] * d
-    out += first
-    for i, c in row[2:]:
-        out += values[i] * c
-    return out
-
-
-def _combine_torch(row: Row, values: Sequence[Any]) -> Array:
-    i, c = row[0]
-    if type(c) is not float or c != 1.0:
-        out, rest = values[i].mul(c), row[1:]
-    elif len(row) == 1:
-        return values[i]
-    else:
-        j, d = row[1]
-        out, rest = values[i].add(values[j], alpha=d), row[2:]
-    for i, c in rest:
-        out.add_(values[i], alpha=c)
-    return out
-
-
-def combiner(x: Any, tableaus: Iterable[Tableau] = ()) -> Combine:
-    """Return the routine that forms linear combinations of values like `x`.
-
-    Parameters
-    ----------
-    x
-        A value: a NumPy array, a torch tensor, or a number of any kind.
-    tableaus
-        The tableaus whose rows are to be combined; a tensor among their coefficients is multiplied by operators.
-
-    Returns
-    -------
-    callable
-        ``combine(row, values)``, where `row` has terms (number of the value, coefficient).
-    """
-    return _combiner(x, any(has_tensor((*t.plan.stages, *t.plan.outputs)) for t in tableaus))
-
-
-def _combiner(x: Any, generic: bool) -> Combine:
-    which = kind(x)
-    if which == "torch" and not generic:
-        return _combine_torch
-    return _combine_numpy if which == "numpy" else _combine_any
-
-
-def stages(
-    tableau: Tableau, y: Sequence[Any], noise: Sequence[Any] = (), combine: Combine = _combine_any
-) -> Generator[Request, Answer, list[Any]]:
-    """Make one step: yield (Y_i, i) for each stage, be sent (F_i, edited Y_i or None), return the new y.
-
-    Parameters
-    ----------
-    tableau
-        The step.
-    y
-        The r external values.
-    noise
-        One array per noise column.
-    combine
-        What forms the sums, from `combiner`.
-
-    Returns
-    -------
-    generator
-        It yields requests, is sent answers, and returns the new external values.
-
-    Raises
-    ------
-    ValueError
-        For another number of external values or noises than the tableau has.
-    """
-    r, plan = tableau.registers, tableau.plan
-    if len(y) != r:
-        raise ValueError(f"the tableau has {r} registers, but the state has {len(y)}; a program keeps their number")
-    values = [*y, *(None,) * tableau.stages, *noise]
-    for i, row in enumerate(plan.stages):
-        Y = _stage(tableau, i, row, values, combine)
-        F, edited = yield Y, i
-        if edited is not None:
-            _edit(tableau, i, values, Y, edited)
-        values[r + i] = F
-    return _outputs(tableau, plan.outputs, values, combine)
-
-
-def _stage(tableau: Tableau, i: int, row: Row | int, values: Sequence[Any], combine: Combine) -> Array:
-    """Return Y_i; a row that is a number is the pointer move from that value."""
-    Y = values[row] if type(row) is int else combine(row, values) if row else None  # type: ignore[arg-type]
-    if tableau.a:
-        Y = _biased(Y, tableau.a[i], values[0])
-    if Y is None:
-        raise ValueError(f"stage {i} of the tableau reads nothing; give its row of U, A or a an entry")
-    return Y
-
-
-def _outputs(tableau: Tableau, rows: Sequence[Row | int], values: Sequence[Any], combine: Combine) -> list[Any]:
-    """Return the new y; a register whose row reads nothing is its bias, or stays unset."""
-    new = [values[row] if type(row) is int else combine(row, values) if row else None for row in rows]  # type: ignore[arg-type]
-    return [_biased(x, b, values[0]) for x, b in zip(new, tableau.b, strict=True)] if tableau.b else new
-
-
-def _edit(tableau: Tableau, i: int, values: list[Any], Y: Array, edited: Array) -> None:
-    """Move the sample so that stage i, which was Y, is what the driver made of it."""
-    values[0] = edited if Y is values[0] else values[0] + (edited - Y) / tableau.U[i][0]
-
-
-def _biased(value: Array | None, bias: Any, like: Array) -> Array | None:
-    """Add a bias; a row that reads nothing is its bias alone, and without one stays unset."""
-    if is_zero(bias):
-        return value
-    return bias + (0.0 * like if value is None else value)
-
-
-def step(
-    tableau: Tableau, y: Sequence[Any], f: Callable[[Array, Level | None], Array], noise: Sequence[Any] = ()
-) -> list[Any]:
-    """Return the external values after one step of `tableau` with the field f(Y, level).
-
-    Parameters
-    ----------
-    tableau
-        The step.
-    y
-        The r external values.
-    f
-        The field; the level is None for a steady tableau.
-    noise
-        One array per noise column.
-
-    Raises
-    ------
-    ValueError
-        For another number of external values or noises than the tableau has.
-    """
-    if len(noise) != tableau.noises:
-        raise ValueError(f"noise must have {tableau.noises} arrays like y[0], one for each column, got {len(noise)}")
-    run = stages(tableau, y, noise, combiner(y[0], [tableau]))
-    try:
-        Y, i = next(run)
-        while True:
-            Y, i = run.send((f(Y, tableau.levels[i]), None))
-    except StopIteration as stop:
-        return list(stop.value)
 
 
 class Question(NamedTuple):
@@ -207,6 +41,18 @@ class Question(NamedTuple):
         The field; "" is the model.
     index
         The number of the tableau.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.executor import native
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DDIM().discretize(schedule, [1.0, 0.5, 0.001])
+    >>> program = tuple(native(scheme, "noise", scheme.prediction))
+    >>> question = nd.Machine(program, np.ones(2)).ask()
+    >>> question.level.model_time, question.tag, question.index
+    (1.0, '', 0)
     """
 
     x: Array
@@ -253,6 +99,23 @@ class Machine:
     ------
     ValueError
         If the tableaus differ in their number of registers, or one has noise and `noise` is missing.
+
+    Examples
+    --------
+    The loop of ``nd.sample``, with the loop in the caller's hands:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> from numdiff.executor import native
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.DPMSolverPP(2).discretize(schedule, nd.grids.uniform_log_snr(schedule, 10))
+    >>> machine = nd.Machine(tuple(native(scheme, "noise", scheme.prediction)), np.ones(2))
+    >>> while (question := machine.ask()) is not None:
+    ...     machine.tell(np.tanh(question.x))
+
+    >>> x = nd.sample(scheme, lambda x, t: np.tanh(x), np.ones(2), prediction="noise")
+    >>> machine.finished, bool((machine.sample == x).all())
+    (10, True)
     """
 
     def __init__(
@@ -266,7 +129,7 @@ class Machine:
     ) -> None:
         self._program = program
         generic = any(entry.has_tensor for entry in program)
-        self._combine, self._like = _combiner(x, generic), None if generic else dtype_of(x)
+        self._combine, self._like = combiner_of(x, generic), None if generic else dtype_of(x)
         self._noise, self._copies = noise, copies
         self._registers: list[Any] = [x, *earlier, *(None,) * (program[0].tableau.registers - 1 - len(earlier))]
         self.finished = len(earlier)
@@ -309,7 +172,7 @@ class Machine:
         elif self._copies:
             F = F.clone() if hasattr(F, "clone") else F.copy()
         if Y is not None:
-            _edit(flat.tableau, i, values, question.x, Y)
+            edit(flat.tableau, i, values, question.x, Y)
         values[flat.registers + i] = F
         self.passed = []
         if i + 1 < len(flat.stages):
@@ -337,14 +200,14 @@ class Machine:
     def _ask(self, i: int) -> None:
         """Make the question of stage i."""
         flat = self._flat
-        Y = _stage(flat.tableau, i, flat.stages[i], self._values, self._combine)
+        Y = stage(flat.tableau, i, flat.stages[i], self._values, self._combine)
         level, tag = flat.asks[i]
         self._stage, self.question = i, _question(Y, level, tag, self.finished)
 
     def _finish(self) -> None:
         """End the tableau."""
         flat = self._flat
-        self._registers = registers = _outputs(flat.tableau, flat.outputs, self._values, self._combine)
+        self._registers = registers = outputs(flat.tableau, flat.outputs, self._values, self._combine)
         self.passed.append((self.finished, registers[0]))
         self.finished += 1
 

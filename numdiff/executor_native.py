@@ -29,6 +29,8 @@ from numdiff.elementary import Number, is_zero, kind
 from numdiff.parameterizations import Prediction, coefficients, get
 from numdiff.tableau import Row, Tableau
 
+__all__ = ["Native", "native"]
+
 LARGEST = 16.0
 """Largest coefficient beside an evaluation's 1 in a register kept in its units: float16 has room for that much more."""
 
@@ -60,6 +62,18 @@ class Native:
         The rewritten step.
     held
         How stage i keeps what it is told, as a row of terms over (m_i, Y_i); None keeps m_i itself.
+
+    Examples
+    --------
+    The history of DPM-Solver++ keeps data, so a noise prediction is converted when it comes:
+
+    >>> import numdiff as nd
+    >>> from numdiff.executor import native
+    >>> schedule = nd.schedules.Flow()
+    >>> scheme = nd.DPMSolverPP(2).discretize(schedule, [0.5, 0.25, 0.1])
+    >>> first, last = native(scheme, "noise", scheme.prediction)
+    >>> first.held  # kept is eps - 2 x at t = 1/2, minus the data
+    (((0, 1.0), (1, -2.0)),)
     """
 
     tableau: Tableau
@@ -79,7 +93,7 @@ class Native:
 
     @cached_property
     def has_tensor(self) -> bool:
-        """Whether a coefficient is a tensor: it carries a gradient, or differs between the samples of a batch."""
+        """Whether a coefficient is a tensor, which carries a gradient, or differs between the samples of a batch."""
         plan = self.tableau.plan
         return has_tensor((*plan.stages, *plan.outputs, *filter(None, self.held)))
 
@@ -164,6 +178,17 @@ def native(tableaus: Iterable[Tableau], source: str | Prediction, target: str | 
     ------
     ValueError
         If the conversion does not exist at some level (see `numdiff.parameterizations`).
+
+    Examples
+    --------
+    A step of one evaluation takes the network's own output, here the velocity, and needs no conversion in the run:
+
+    >>> import numdiff as nd
+    >>> from numdiff.executor import native
+    >>> scheme = nd.DDIM("data/log-snr").discretize(nd.schedules.Flow(), [0.5, 0.25])
+    >>> (entry,) = native(scheme, "velocity", scheme.prediction)
+    >>> entry.tableau.B, entry.held
+    (((-0.25,),), (None,))
     """
     scale: list[Number] | None = None
     same = get(source) == get(target)

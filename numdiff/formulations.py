@@ -73,6 +73,17 @@ class Span:
         Standard deviation of the noise that the step adds.
     clock
         The Brownian times between which that noise is the increment, scaled; None where there is none.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> start, end = schedule.level(0.5), schedule.level(0.4)
+    >>> span = nd.DATA_LOG_SNR.span(start, end, order=2)
+    >>> round(span.xi - end.sigma / start.sigma, 12), span.max_order
+    (0.0, 2)
+    >>> round(span.xi * start.alpha + span.moments[0] - end.alpha, 12)  # constant data predictions are kept exactly
+    0.0
     """
 
     xi: Number
@@ -91,7 +102,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Formulation:
-    """One row of the table above; compare with ``==``, look up by name with `get`.
+    """What is interpolated, in which variable, with which kernel; compare with ``==``, look up by name with `get`.
 
     Parameters
     ----------
@@ -103,6 +114,20 @@ class Formulation:
         The integration variable s: "rho", "log-snr", "inverse-rho" or "time".
     c
         Kernel exponent.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for formulation in nd.formulations.FORMULATIONS.values():
+    ...     print(f"{formulation.name:15} {formulation.variable:12} c = {formulation.c}")
+    noise/ratio     rho          c = 0
+    noise/log-snr   log-snr      c = 1
+    data/log-snr    log-snr      c = -1
+    data/ratio      inverse-rho  c = 0
+    velocity/time   time         c = 0
+
+    >>> nd.AdamsBashforth(2, "data/log-snr") == nd.AdamsBashforth(2, nd.DATA_LOG_SNR)
+    True
     """
 
     name: str
@@ -142,7 +167,8 @@ class Formulation:
         Raises
         ------
         ValueError
-            If the scaled sample does not exist at `start` (see the ends, above), or a velocity's step has no end.
+            If the scaled sample does not exist at `start` (alpha = 0 for noise, sigma = 0 for data),
+            or a velocity's step has no end.
         """
         (a_s, b_s), (a_t, b_t) = self.scales(start), self.scales(end)
         if vanishes(a_s):
@@ -192,15 +218,15 @@ class Formulation:
         return f"formulation {self.name} cannot start at {zero} = 0 (time {level.time}); {remedy}"
 
 
-#: Noise prediction in sigma/alpha, kernel exponent 0: DDIM, PLMS, LMS, DEIS's rho-AB.
+#: Noise prediction in sigma/alpha with kernel exponent 0, as DDIM, PLMS, LMS and DEIS's rho-AB have it.
 NOISE_RATIO = Formulation("noise/ratio", "noise", "rho", 0)
-#: Noise prediction in log-SNR, kernel exponent +1: DPM-Solver.
+#: Noise prediction in log-SNR with kernel exponent +1, as DPM-Solver has it.
 NOISE_LOG_SNR = Formulation("noise/log-snr", "noise", "log-snr", 1)
-#: Data prediction in log-SNR, kernel exponent -1: DPM-Solver++, UniPC, SA-Solver.
+#: Data prediction in log-SNR with kernel exponent -1, as DPM-Solver++, UniPC and SA-Solver have it.
 DATA_LOG_SNR = Formulation("data/log-snr", "data", "log-snr", -1)
-#: Data prediction in alpha/sigma, kernel exponent 0.
+#: Data prediction in alpha/sigma with kernel exponent 0.
 DATA_RATIO = Formulation("data/ratio", "data", "inverse-rho", 0)
-#: The velocity dx/dt in time: flow matching, and any plain ODE.
+#: The velocity dx/dt in time, for flow matching and any plain ODE.
 VELOCITY_TIME = Formulation("velocity/time", "velocity", "time", 0)
 
 #: The five formulations by name.
@@ -224,6 +250,16 @@ def get(formulation: str | Formulation) -> Formulation:
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.formulations.get("noise/ratio") is nd.NOISE_RATIO
+    True
+    >>> nd.formulations.get("data/logsnr")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown formulation 'data/logsnr'; did you mean 'data/log-snr'? ...
     """
     if isinstance(formulation, Formulation):
         return formulation

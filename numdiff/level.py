@@ -20,6 +20,8 @@ from typing import Any
 
 from numdiff.elementary import Number, log, vanishes
 
+__all__ = ["Level"]
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -35,6 +37,17 @@ class Level:
         What the network receives as its time argument.
     d_alpha, d_sigma
         Derivatives with respect to t, or None where the schedule has none.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> level = nd.schedules.VPLinear().level(0.5)
+    >>> level.model_time, round(level.alpha**2 + level.sigma**2, 12)
+    (0.5, 1.0)
+    >>> round(level.rho, 3), round(level.inverse_rho, 3), round(level.log_snr, 3)
+    (3.413, 0.293, -1.228)
+    >>> nd.Level(0.0, 1.0, 0.0, 0).log_snr  # the clean end
+    inf
     """
 
     time: Number

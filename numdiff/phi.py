@@ -45,6 +45,8 @@ from numpy.typing import NDArray
 
 from numdiff.elementary import Number, kind
 
+__all__ = ["HIGHEST", "phi", "phis"]
+
 HIGHEST = 12
 """Largest order in floating point; exact, mpmath and SymPy arguments take any."""
 
@@ -89,6 +91,17 @@ def phi(k: int, z: Number) -> Number:
         If `k` is negative or above `HIGHEST`.
     TypeError
         If `k` is no integer or `z` is no real number in at most double precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numdiff.phi import phi
+    >>> phi(3, 0)  # 1/3!, exact
+    Fraction(1, 6)
+    >>> f"{phi(2, -1e-9):.15f}"  # no cancellation near 0, where (e^z - 1 - z)/z^2 has none of its digits left
+    '0.499999999833333'
+    >>> phi(1, np.array([-1.0, 0.0])).round(6).tolist()
+    [0.632121, 1.0]
     """
     k, which = _order("k", k), kind(z)
     if which == "sympy":
@@ -121,6 +134,14 @@ def phis(count: int, z: Number) -> list[Number]:
     ------
     ValueError, TypeError
         As for `phi`.
+
+    Examples
+    --------
+    >>> from numdiff.phi import phi, phis
+    >>> phis(4, 0.5) == [phi(k, 0.5) for k in range(4)]
+    True
+    >>> [round(value, 4) for value in phis(4, 0.5)]
+    [1.6487, 1.2974, 0.5949, 0.1898]
     """
     count, which = _order("count", count), kind(z)
     if which in ("sympy", "mpmath") or (which == "exact" and z == 0) or count == 0:

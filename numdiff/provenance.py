@@ -30,6 +30,14 @@ def versions(packages: Iterable[str] = LIBRARIES) -> dict[str, str]:
     -------
     dict
         (name: version), all text.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.provenance import versions
+    >>> found = versions(["numpy", "a-package-that-is-not-installed"])
+    >>> sorted(found), found["numdiff"] == nd.__version__
+    (['numdiff', 'numpy', 'python'], True)
     """
     import numdiff
 
@@ -54,6 +62,12 @@ def device(where: Any = "cpu") -> str:
     -------
     str
         The device in words, which name neither the machine nor its user.
+
+    Examples
+    --------
+    >>> from numdiff.provenance import device
+    >>> device("cpu").endswith(" CPU")
+    True
     """
     kind = getattr(where, "type", str(where).partition(":")[0])
     if kind == "cpu":
@@ -79,6 +93,12 @@ def environment(where: Any = "cpu", packages: Iterable[str] = LIBRARIES) -> dict
     -------
     dict
         ``threads`` where torch is among the packages, ``cuda`` where torch has it.
+
+    Examples
+    --------
+    >>> from numdiff.provenance import environment
+    >>> sorted(environment(packages=["numpy"]))
+    ['device', 'versions']
     """
     named = versions(packages)
     found: dict[str, Any] = {"device": device(where), "versions": named}

@@ -25,6 +25,8 @@ from typing import Any
 from numdiff.elementary import Number, differentiable, is_zero, kind, product
 from numdiff.level import Level
 
+__all__ = ["Plan", "Tableau", "one_stage", "to_float"]
+
 MATRICES = ("A", "U", "B", "V", "Na", "Nb")
 
 Matrix = Sequence[Sequence[Number]]
@@ -42,6 +44,17 @@ class Plan:
 
     Values are numbered y_0 .. y_{r-1}, F_0 .. F_{s-1}, n_0 .. n_{q-1}; a row with the single coefficient 1 is a
     pointer move.
+
+    Parameters
+    ----------
+    stages, outputs
+        For each row its terms (number of the value, coefficient), a coefficient 1 first.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.AdamsBashforth(2).steady().to_float().plan.outputs  # x+ = x + 3/2 F - 1/2 y_1, y_1+ = F
+    (((0, 1.0), (1, -0.5), (2, 1.5)), ((2, 1.0),))
     """
 
     stages: tuple[Row, ...]
@@ -74,6 +87,22 @@ class Tableau:
     ------
     ValueError
         If shapes disagree or A is not strictly lower triangular.
+
+    Examples
+    --------
+    Heun's method on y' = z y multiplies by V + z B (I - z A)^-1 U, which is 1 + z + z^2/2:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> half = Fraction(1, 2)
+    >>> heun = nd.Tableau(A=((0, 0), (1, 0)), U=((1,), (1,)), B=((half, half),), V=((1,),))
+    >>> z = Fraction(1, 10)
+    >>> nd.step(heun, [1], lambda Y, level: z * Y) == [1 + z + z**2 / 2]
+    True
+    >>> nd.Tableau(A=((1,),), U=((1,),), B=((1,),), V=((1,),))
+    Traceback (most recent call last):
+        ...
+    ValueError: A must be strictly lower triangular: numdiff's methods are explicit
     """
 
     A: Matrix
@@ -194,7 +223,25 @@ _ARGUMENTS = tuple(f.name for f in fields(Tableau) if f.init)
 
 
 def to_float(x: Number) -> Number:
-    """Return `x` as a Python float (never a NumPy scalar, which would promote a float32 state)."""
+    """Return `x` as a Python float (never a NumPy scalar, which would promote a float32 state).
+
+    Parameters
+    ----------
+    x
+        An exact number, a float, a NumPy scalar, a SymPy number or a tensor.
+
+    Returns
+    -------
+    float
+        The number; a tensor that carries a gradient, and an array with a shape, as they are.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.tableau import to_float
+    >>> to_float(Fraction(3, 2))
+    1.5
+    """
     if type(x) is float:
         return x
     if type(x) is int:
@@ -232,6 +279,24 @@ def one_stage(
         Coefficients (F, y_0, ..., y_{r-1}) of the new sample.
     new
         Coefficients (F, y_0, ..., y_{r-1}) of the new first memory register y_1; y_j moves to y_{j+1} for j >= 1.
+    level
+        Where the evaluation happens; None for a steady step.
+    target
+        The level of the sample after the step; None for a steady one.
+
+    Returns
+    -------
+    Tableau
+        With one stage and as many registers as `sample` has coefficients beside that of F.
+
+    Examples
+    --------
+    Adams-Bashforth of order 2, whose one memory register is the last evaluation:
+
+    >>> from fractions import Fraction
+    >>> from numdiff.tableau import one_stage
+    >>> one_stage([Fraction(3, 2), 1, Fraction(-1, 2)], [1, 0, 0]).to_float()
+    Tableau(A=((0.0,),), U=((1.0, 0.0),), B=((1.5,), (1.0,)), V=((1.0, -0.5), (0.0, 0.0)))
     """
     r = len(sample) - 1
     shift = [[1 if j == i - 1 else 0 for j in range(r)] for i in range(2, r)]

@@ -42,8 +42,8 @@ BETA = sp.Symbol("beta", positive=True)
 ORDERS = range(1, 6)
 """Orders that are offered, where a family has them."""
 
-OPEN = 3
-"""Highest order of predictor-correctors whose damping and step length are both symbols: the next one takes seconds."""
+CORRECTED, OPEN = 4, 3
+"""Highest orders of predictor-correctors that are offered, and with the damping as a symbol: the next take seconds."""
 
 RULES = ("exact", "half", "bh1", "bh2", "3m", "3m-heun", "dpmsolver", "taylor", "published", "sign")
 VARIED: dict[str, tuple[Any, ...]] = {
@@ -123,7 +123,8 @@ def _family(key: str, group: str, family: Family, found: Catalogue) -> dict[str,
 
 def _options(family: Family) -> Iterator[dict[str, Any]]:
     """Yield the options of the members that are offered: every order and kernel, other options one at a time."""
-    axes = {"order": ORDERS, "formulation": tuple(FORMULATIONS)}
+    orders = [k for k in ORDERS if k <= CORRECTED or not _corrects(family)]
+    axes = {"order": orders, "formulation": tuple(FORMULATIONS)}
     full = [(name, values) for name, values in axes.items() if name in family.options]
     varied = [{}, *({name: value} for name, values in VARIED.items() if name in family.options for value in values)]
     for options in varied:
@@ -133,7 +134,7 @@ def _options(family: Family) -> Iterator[dict[str, Any]]:
 
 def symbolic(family: Family, options: Mapping[str, Any]) -> Any:
     """Return the member with beta as a symbol, or None where the family has no such member or no steady step."""
-    opened = "beta" in family.options and options.get("order", 0) <= _highest(family)
+    opened = "beta" in family.options and (options.get("order", 0) <= OPEN or not _corrects(family))
     try:
         method = family.build(**{**options, **({"beta": BETA} if opened else {})})
         one_field(method)
@@ -142,9 +143,9 @@ def symbolic(family: Family, options: Mapping[str, Any]) -> Any:
     return method
 
 
-def _highest(family: Family) -> int:
-    """Return the highest order up to which beta is a symbol."""
-    return OPEN if "corrector" in family.options or "uncorrected" in family.options else max(ORDERS)
+def _corrects(family: Family) -> bool:
+    """Tell whether a family is one of predictor-correctors, whose coefficients are long."""
+    return "mode" in family.options
 
 
 def _repeats(family: Family, options: Mapping[str, Any], method: Any) -> bool:

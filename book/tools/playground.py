@@ -103,7 +103,8 @@ def scheme(offer: Offer, schedule: str, name: str, steps: int) -> Scheme:
         return preset.scheme()
     entry = _steps().get(offer.key, {}).get(str(steps))
     if entry is None:
-        raise ValueError(f"there are no optimized steps of {offer.method()} for {steps} steps")
+        why = stored("playground_steps")["refused"].get(offer.key, "the search was not run")
+        raise ValueError(f"there are no optimized steps of {offer.method()} for {steps} steps: {why}")
     inner = [chosen.time(float(x)) for x in entry["log_snr"].split()]
     orders = None if entry["orders"] is None else [int(x) for x in entry["orders"].split()]
     return offer.method().discretize(chosen, [chosen.T, *inner, chosen.t_end], orders=orders)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numdiff as nd
@@ -153,10 +154,15 @@ def offers() -> list[Offer]:
     ]
 
 
+@cache
+def _shipped() -> dict[str, tuple[int, ...]]:
+    """Return the numbers of steps for which presets ship, by name."""
+    return {method: numbers for family, method, numbers in nd.optimize.presets() if family == "vp-linear"}
+
+
 def preset_of(offer: Offer, steps: int) -> nd.optimize.TimeSteps | None:
     """Return the optimized steps of a member that ship with numdiff, None where there are none."""
     name = PRESETS.get(offer.key)
-    known = {(family, method): numbers for family, method, numbers in nd.optimize.presets()}
-    if name is None or steps not in known["vp-linear", name]:
+    if name is None or steps not in _shipped()[name]:
         return None
     return nd.optimize.preset("vp-linear", steps, name)

@@ -18,7 +18,8 @@ This is written for ComfyUI's interfaces as they are published (``comfy/samplers
 ``comfy/model_sampling.py``: ``sigmas`` and ``CONST``), and tested here with stand-ins for these few, since ComfyUI is
 no package that one can install. It is imported when a node runs, not before:
 
-    >>> sorted(nodes())
+    >>> from numdiff.adapters import comfyui
+    >>> sorted(comfyui.nodes())
     ['NumdiffSampler', 'NumdiffSigmas']
 """
 
@@ -35,6 +36,8 @@ from numdiff.adapters import kdiffusion, sigma_lists
 from numdiff.methods.registry import FAMILIES, find
 from numdiff.schedules import Discrete, Flow, Schedule
 
+__all__ = ["NumdiffSampler", "NumdiffSigmas", "display_names", "nodes", "register", "schedule_of"]
+
 OPTIMIZED = 100
 """Most steps that the node optimizes, which takes seconds; a thousand take far longer and gain nothing."""
 
@@ -43,12 +46,38 @@ NONE = 0
 
 
 def nodes() -> dict[str, type]:
-    """Return NODE_CLASS_MAPPINGS: the nodes' classes by name."""
+    """Return NODE_CLASS_MAPPINGS: the nodes' classes by name.
+
+    Returns
+    -------
+    dict
+        Classes by the names that workflows keep.
+
+    Examples
+    --------
+    >>> from numdiff.adapters import comfyui
+    >>> sorted(comfyui.nodes()) == sorted(comfyui.display_names())
+    True
+    >>> comfyui.nodes()["NumdiffSigmas"].RETURN_TYPES
+    ('SIGMAS',)
+    """
     return {"NumdiffSampler": NumdiffSampler, "NumdiffSigmas": NumdiffSigmas}
 
 
 def display_names() -> dict[str, str]:
-    """Return NODE_DISPLAY_NAME_MAPPINGS: what the nodes are called in ComfyUI's menus."""
+    """Return NODE_DISPLAY_NAME_MAPPINGS: what the nodes are called in ComfyUI's menus.
+
+    Returns
+    -------
+    dict
+        Text by the names of `nodes`.
+
+    Examples
+    --------
+    >>> from numdiff.adapters import comfyui
+    >>> comfyui.display_names()["NumdiffSampler"]
+    'numdiff sampler'
+    """
     return {"NumdiffSampler": "numdiff sampler", "NumdiffSigmas": "numdiff sigmas"}
 
 
@@ -71,6 +100,15 @@ def register(names: Any = kdiffusion.MENU) -> tuple[str, ...]:
         Outside ComfyUI.
     ValueError
         As `kdiffusion.register`.
+
+    Examples
+    --------
+    >>> from numdiff.adapters import comfyui
+    >>> try:
+    ...     comfyui.register(("ghvb2", "ab3"))
+    ... except ModuleNotFoundError as error:
+    ...     print(str(error).split(": ")[1].split(",")[0])
+    this runs inside ComfyUI
     """
     samplers = _comfy("comfy.samplers")
     menus = [samplers.KSampler.SAMPLERS, samplers.KSAMPLER_NAMES, samplers.SAMPLER_NAMES]
@@ -78,7 +116,20 @@ def register(names: Any = kdiffusion.MENU) -> tuple[str, ...]:
 
 
 class NumdiffSampler:
-    """A node that makes a SAMPLER of a method."""
+    """A node that makes a SAMPLER of a method.
+
+    Examples
+    --------
+    >>> from numdiff.adapters import comfyui
+    >>> widgets = comfyui.NumdiffSampler.INPUT_TYPES()["required"]
+    >>> sorted(widgets), "ghvb" in widgets["method"][0]
+    (['beta', 'method', 'order'], True)
+    >>> try:
+    ...     comfyui.NumdiffSampler().make("ddim", 3, 0.0)
+    ... except ValueError as error:
+    ...     print(error)
+    method ddim has no order; set order to 0
+    """
 
     RETURN_TYPES = ("SAMPLER",)
     FUNCTION = "make"
@@ -113,7 +164,19 @@ class NumdiffSampler:
 
 
 class NumdiffSigmas:
-    """A node that makes SIGMAS for a model."""
+    """A node that makes SIGMAS for a model.
+
+    Examples
+    --------
+    >>> import types
+    >>> import torch
+    >>> from numdiff.adapters import comfyui
+    >>> table = types.SimpleNamespace(sigmas=torch.linspace(0.03, 14.6, 1000))
+    >>> model = types.SimpleNamespace(get_model_object=lambda name: table)  # a stand-in for ComfyUI's MODEL
+    >>> (sigmas,) = comfyui.NumdiffSigmas().make(model, "karras", 4, 1.0)
+    >>> [f"{sigma:.2f}" for sigma in sigmas]
+    ['14.60', '3.18', '0.45', '0.03', '0.00']
+    """
 
     RETURN_TYPES = ("SIGMAS",)
     FUNCTION = "make"
@@ -165,10 +228,24 @@ def schedule_of(model_sampling: Any) -> Schedule:
     model_sampling
         What ``model.get_model_object("model_sampling")`` returns; its ``sigmas`` rise.
 
+    Returns
+    -------
+    Schedule
+        `numdiff.schedules.Discrete`, or `numdiff.schedules.Flow` for a class named CONST.
+
     Raises
     ------
     ValueError
         If it has no such table, or a flow's is no shift of straight lines.
+
+    Examples
+    --------
+    >>> import types
+    >>> import torch
+    >>> from numdiff.adapters import comfyui
+    >>> schedule = comfyui.schedule_of(types.SimpleNamespace(sigmas=torch.linspace(0.03, 14.6, 1000)))
+    >>> schedule.N, f"{float(schedule.level(schedule.T).rho):.1f}"
+    (1000, '14.6')
     """
     table = getattr(model_sampling, "sigmas", None)
     if table is None:

@@ -1,6 +1,6 @@
 r"""Every registered method as a function ``sample_*(model, x, sigmas, ...)``, for code made for k-diffusion's samplers.
 
-k-diffusion's samplers, and those of ComfyUI, AUTOMATIC1111's menus and many others after it, are functions
+k-diffusion's samplers, and those of ComfyUI, AUTOMATIC1111's menus and many others after it, are functions::
 
     sample(model, x, sigmas, extra_args=None, callback=None, disable=None) -> x
 
@@ -179,7 +179,7 @@ def register(
     module
         What gets the functions, ``sample_<prefix><name>``.
     names
-        As `sampler` takes them, without "sample_".
+        As `sampler` takes them, without ``sample_``.
     menus
         Lists of names to extend in place, such as ``comfy.samplers.KSampler.SAMPLERS``; what they hold is kept.
     prefix

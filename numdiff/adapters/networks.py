@@ -49,11 +49,16 @@ import torch
 
 from numdiff import grids, parameterizations, schedules
 from numdiff._names import suggest
-from numdiff.adapters.network import TIMES as TIMES
+from numdiff.adapters import network
 from numdiff.adapters.network import Network as Network
 from numdiff.adapters.network import Output
 from numdiff.level import Level
 from numdiff.schedules import Schedule
+
+__all__ = ["TIMES", "Network", "edm", "module", "sigmas"]
+
+#: What a network may be given as its time, by name, as functions of the level.
+TIMES = network.TIMES
 
 
 def module(

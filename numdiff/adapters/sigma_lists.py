@@ -37,6 +37,8 @@ from numdiff.grids.checks import count
 from numdiff.schedules import Schedule
 from numdiff.schedules.base import plain, positive, scalar
 
+__all__ = ["RULES", "sigmas"]
+
 Array = Any
 
 

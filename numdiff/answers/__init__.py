@@ -107,27 +107,27 @@ def topic(name: str) -> Topic:
     return TOPICS[name]
 
 
-def ask(method: Any, topic_: str, /, **setting: Any) -> Answer:
+def ask(method: Any, question: str, /, **setting: Any) -> Answer:
     """Return the answer to a question about a method.
 
     Parameters
     ----------
     method
         A method; parameters may be symbols.
-    topic_
+    question
         A name of `TOPICS`, such as "intervals".
     **setting
         The fields of `Setting` that matter to the question.
+
+    Returns
+    -------
+    Answer
 
     Raises
     ------
     ValueError
         For an unknown topic or field of the setting; where the question has no answer for this method, with the
         reason.
-
-    Returns
-    -------
-    Answer
 
     Examples
     --------
@@ -150,7 +150,7 @@ def ask(method: Any, topic_: str, /, **setting: Any) -> Answer:
     for name in setting:
         if name not in known:
             suggest(name, known, "setting")
-    asked, name = topic(topic_).load(), str(getattr(method, "name", method))
+    asked, name = topic(question).load(), str(getattr(method, "name", method))
     try:
         return asked(method, Setting(**setting))
     except ValueError as error:

@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from numdiff.certification.certificate import VERDICTS, Certificate, Experiment
+    from numdiff.certification.certificate import Certificate, Experiment
     from numdiff.certification.certifier import certify
     from numdiff.certification.documents import read, write
     from numdiff.certification.effective import explain
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from numdiff.certification.pages import markdown, overview
     from numdiff.certification.subject import NotASamplerError, Setting, Subject
     from numdiff.certification.table import certify_all, path_named
+
+#: Verdicts by name, and what they mean.
+VERDICTS: dict[str, str]
 
 _HOMES = {
     "VERDICTS": "certificate",

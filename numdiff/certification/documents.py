@@ -113,11 +113,6 @@ def opened(text: str) -> tuple[dict[str, Any], list[Certificate]]:
 def write(path: str | Path, certificates: Sequence[Certificate], conditions: Mapping[str, Any] | None = None) -> None:
     """Write certificates to a file, all or nothing.
 
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-
     Parameters
     ----------
     path
@@ -126,6 +121,11 @@ def write(path: str | Path, certificates: Sequence[Certificate], conditions: Map
         What `certify` returned, in any number.
     conditions
         Under which they were made, plain JSON data; `read` leaves them out.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
 
     Examples
     --------
@@ -145,13 +145,6 @@ def write(path: str | Path, certificates: Sequence[Certificate], conditions: Map
 def read(path: str | Path) -> list[Certificate]:
     """Return the certificates of a file.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    ValueError
-        If it is damaged or of another format; the message begins with the file's name.
-
     Parameters
     ----------
     path
@@ -160,6 +153,13 @@ def read(path: str | Path) -> list[Certificate]:
     Returns
     -------
     list of Certificate
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is damaged or of another format; the message begins with the file's name.
 
     Examples
     --------

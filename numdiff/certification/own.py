@@ -41,14 +41,14 @@ def of_method(
     options
         Of the method, where a name is given.
 
+    Returns
+    -------
+    Subject
+
     Raises
     ------
     ValueError, TypeError
         For unknown names and options.
-
-    Returns
-    -------
-    Subject
 
     Examples
     --------

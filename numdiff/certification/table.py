@@ -134,11 +134,6 @@ def certify_all(
 def path_named(name: str) -> paths.Path:
     """Return the path of that name: "toys", one toy equation ("riccati"), or the flow of a mixture ("two-modes").
 
-    Raises
-    ------
-    ValueError
-        For an unknown name, with the nearest known one.
-
     Parameters
     ----------
     name
@@ -147,6 +142,11 @@ def path_named(name: str) -> paths.Path:
     Returns
     -------
     Path
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest known one.
 
     Examples
     --------

@@ -188,6 +188,10 @@ def dominating(method: Method, *, order: int | None = None, parasitic: Any = MEM
     parasitic
         Bound on the roots of rho other than 1, so that the design does not remember for long.
 
+    Returns
+    -------
+    Design or None
+
     Raises
     ------
     ValueError
@@ -241,11 +245,6 @@ def order_conditions(method: Method, order: int) -> tuple[sp.Expr, ...]:
     Those that hold for all parameters are left out, so an empty tuple says that every member has that order, and a
     number other than 0 that none has.
 
-    Raises
-    ------
-    ValueError
-        For a method with several evaluations a step, or an order that is not positive.
-
     Parameters
     ----------
     method
@@ -256,6 +255,11 @@ def order_conditions(method: Method, order: int) -> tuple[sp.Expr, ...]:
     Returns
     -------
     tuple of Expr
+
+    Raises
+    ------
+    ValueError
+        For a method with several evaluations a step, or an order that is not positive.
 
     Examples
     --------
@@ -279,6 +283,13 @@ def order_conditions(method: Method, order: int) -> tuple[sp.Expr, ...]:
 @dataclass(frozen=True)
 class Tradeoff:
     """Error constant and real interval along a family: exact values, and arrays for plots.
+
+    Parameters
+    ----------
+    parameters
+        The values of the symbol.
+    error_constants, real_intervals
+        C and x* of the members, exact, in the same order.
 
     Examples
     --------
@@ -304,7 +315,7 @@ class Tradeoff:
         return first, second, third
 
     def front(self) -> tuple[int, ...]:
-        """Return the positions of the members that no other one dominates, by ascending |error constant|."""
+        """Return the positions of the members that no other one dominates, by ascending ``|error constant|``."""
         order = sorted(
             range(len(self.parameters)), key=lambda i: (abs(self.error_constants[i]), -self.real_intervals[i])
         )
@@ -327,14 +338,14 @@ def tradeoff(family: Method, values: Sequence[Any], *, domain: tuple[Any, Any] =
     domain
         Where the formulas hold, low < b <= high.
 
+    Returns
+    -------
+    Tradeoff
+
     Raises
     ------
     ValueError
         If the family has not exactly one symbol, or a value lies outside the domain.
-
-    Returns
-    -------
-    Tradeoff
 
     Examples
     --------

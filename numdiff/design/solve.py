@@ -148,6 +148,10 @@ def solve(
     domain
         Where the symbol varies, low < b <= high.
 
+    Returns
+    -------
+    Design
+
     Raises
     ------
     ValueError

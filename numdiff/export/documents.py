@@ -104,6 +104,10 @@ def from_json(text: str) -> Scheme:
         The document. It may come from anybody: nothing in it is evaluated, classes are looked up among the methods and
         schedules that are defined, and sizes are limited.
 
+    Returns
+    -------
+    Scheme
+
     Raises
     ------
     TypeError
@@ -112,10 +116,6 @@ def from_json(text: str) -> Scheme:
         If it is no such document: another format or version, an unknown class, a missing or unknown key, a malformed
         number, wrong shapes, parts that do not belong to one another. The message names the place, as in
         ``tableaus[3].B[0][1]``.
-
-    Returns
-    -------
-    Scheme
 
     Examples
     --------
@@ -159,17 +159,17 @@ def method_to_json(method: Method) -> str:
     method
         Any method; parameters may be symbols, or expressions, which are written for a reader and cannot be read back.
 
+    Returns
+    -------
+    str
+        A document that `method_from_json` reads back to an equal method.
+
     Raises
     ------
     TypeError
         If `method` is none.
     ValueError
         For a parameter that has no exact form as text.
-
-    Returns
-    -------
-    str
-        A document that `method_from_json` reads back to an equal method.
 
     Examples
     --------

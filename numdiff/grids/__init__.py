@@ -27,7 +27,7 @@ from numdiff.grids.given import from_sigmas, from_times, from_timesteps, subgrid
 from numdiff.grids.points import levels
 from numdiff.grids.spacing import karras, power, uniform_log_snr, uniform_t
 
-#: What the rules return: a float64 array of times of shape (N + 1,), or a list of N + 1 levels.
+#: What the rules return, a float64 array of times of shape (N + 1,) or a list of N + 1 levels.
 Grid = checks.Grid
 
 NAMED = {"uniform-t": uniform_t, "log-snr": uniform_log_snr, "quadratic": power, "karras": karras}
@@ -55,6 +55,15 @@ def named(name: str, schedule: Any, steps: int) -> Any:
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> sorted(nd.grids.NAMED)
+    ['karras', 'log-snr', 'quadratic', 'uniform-t']
+    >>> schedule = nd.schedules.EDM()
+    >>> nd.grids.named("karras", schedule, 4).round(3).tolist()
+    [80.0, 17.528, 2.515, 0.17, 0.002]
     """
     if name not in NAMED:
         suggest(name, NAMED, "grid")

@@ -12,6 +12,8 @@ import numpy as np
 from numdiff.level import Level
 from numdiff.schedules import Schedule
 
+__all__ = ["Grid"]
+
 Grid = np.ndarray | list[Level]
 """Strictly decreasing times, or levels where the clean end has no time."""
 

@@ -12,6 +12,8 @@ from numdiff.grids.checks import Grid, count, decreasing, finished, numbers
 from numdiff.schedules import Discrete, Schedule
 from numdiff.schedules.base import clamp, within
 
+__all__ = ["from_sigmas", "from_times", "from_timesteps", "subgrid"]
+
 
 def from_times(schedule: Schedule, times: Sequence[float] | np.ndarray, *, final_zero: bool = False) -> Grid:
     """Return the given times as a grid, checked: strictly decreasing and inside the schedule's range.
@@ -34,6 +36,17 @@ def from_times(schedule: Schedule, times: Sequence[float] | np.ndarray, *, final
     ------
     ValueError
         If the times do not fall strictly, leave [0, T], or are fewer than two in the end.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> nd.grids.from_times(schedule, [1.0, 0.6, 0.1], final_zero=True).tolist()
+    [1.0, 0.6, 0.1, 0.0]
+    >>> nd.grids.from_times(schedule, [1.0, 0.6, 0.6])
+    Traceback (most recent call last):
+        ...
+    ValueError: times must fall strictly, but times[1] = 0.6 and times[2] = 0.6; drop one of them or reverse the order
     """
     values = numbers(times, "times")
     schedule.alpha(values)
@@ -66,6 +79,18 @@ def from_sigmas(
     ------
     ValueError
         If the values do not fall strictly, are negative, or lie outside the schedule's range.
+
+    Examples
+    --------
+    The sigmas of k-diffusion for a VP model, and the timesteps that its network is given:
+
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Discrete.stable_diffusion()
+    >>> grid = nd.grids.from_sigmas(schedule, [14.6, 3.0, 0.5, 0.0])
+    >>> schedule.rho(grid).round(6).tolist()
+    [14.6, 3.0, 0.5, 0.0]
+    >>> schedule.model_time(grid).round(1).tolist()
+    [998.8, 673.2, 169.3, -1.0]
     """
     values = numbers(sigmas, "sigmas")
     if (values < 0).any() or np.isnan(values).any():
@@ -115,6 +140,14 @@ def from_timesteps(
         If the schedule is not `Discrete` or a timestep is not an integer.
     ValueError
         If the timesteps do not fall strictly or leave the table.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Discrete.ddpm_linear()
+    >>> grid = nd.grids.from_timesteps(schedule, [999, 749, 499, 249])
+    >>> grid.tolist()
+    [1.0, 0.75, 0.5, 0.25, 0.0]
     """
     if not isinstance(schedule, Discrete):
         raise TypeError(f"from_timesteps needs a Discrete schedule, not {schedule!r}; use from_times")
@@ -156,6 +189,14 @@ def subgrid(grid: Any, *, every: int | None = None, indices: Iterable[int] | Non
         For an index that is no integer.
     ValueError
         If not exactly one of `every` and `indices` is given, or they do not fit the grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> grid = np.linspace(1.0, 0.0, 5)
+    >>> nd.grids.subgrid(grid, every=2).tolist(), nd.grids.subgrid(grid, indices=[0, 3, -1]).tolist()
+    ([1.0, 0.5, 0.0], [1.0, 0.25, 0.0])
     """
     if (every is None) == (indices is None):
         raise ValueError("give exactly one of every and indices")

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from numdiff._names import suggest
 
+__all__ = ["BASE", "GRIDS", "PATTERNS", "PERIOD", "fractions"]
+
 PATTERNS = ("uniform", "alternating", "random", "refined")
 GRIDS = (*PATTERNS, "rho", "inverse-rho", "karras")
 """Grids of convergence tests by name: patterns in log-SNR, and equal steps in another variable."""
@@ -49,6 +51,13 @@ def fractions(pattern: str, steps: int, seed: int = 0) -> NDArray[np.float64]:
     ------
     ValueError
         For an unknown pattern, with the nearest known one, or fewer than one step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numdiff.grids.patterns import fractions
+    >>> np.diff(fractions("alternating", 4)).round(4).tolist()
+    [0.1667, 0.3333, 0.1667, 0.3333]
     """
     if pattern not in PATTERNS:
         suggest(pattern, PATTERNS, "grid")

@@ -13,6 +13,8 @@ from numdiff.level import Level
 from numdiff.schedules import Schedule
 from numdiff.schedules.base import plain, scalar
 
+__all__ = ["levels"]
+
 
 def levels(schedule: Schedule | None, grid: Any) -> tuple[Level, ...]:
     """Return the levels of a grid, checked.
@@ -39,6 +41,20 @@ def levels(schedule: Schedule | None, grid: Any) -> tuple[Level, ...]:
     ValueError
         If there are fewer than two points, or they are not one-dimensional, finite and strictly monotone:
         ``times must be strictly monotone, but t[3] = 0.2 and t[4] = 0.2; drop one of them``.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for level in nd.grids.levels(nd.schedules.EDM(), [80.0, 2.0, 0.0]):
+    ...     print(level.time, level.alpha, level.sigma)
+    80.0 1.0 80.0
+    2.0 1.0 2.0
+    0.0 1.0 0.0
+
+    >>> nd.grids.levels(None, [0.0, 0.5, 0.5])
+    Traceback (most recent call last):
+        ...
+    ValueError: times must be strictly monotone, but t[1] = 0.5 and t[2] = 0.5; drop one of them
     """
     entries = _entries(grid)
     if len(entries) < 2:

@@ -12,6 +12,8 @@ from numdiff.grids.checks import Grid, count, finished
 from numdiff.schedules import Schedule
 from numdiff.schedules.base import plain, positive, scalar
 
+__all__ = ["karras", "power", "uniform_log_snr", "uniform_t"]
+
 
 def uniform_t(
     schedule: Schedule,
@@ -46,6 +48,15 @@ def uniform_t(
         If `steps` is less than 1, or the ends are out of order or of the schedule's range.
     TypeError
         If `steps` is no integer or an end no number.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> nd.grids.uniform_t(schedule, 4, t_end=0.0).tolist()
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+    >>> nd.grids.uniform_t(schedule, 4, final_zero=True).round(3).tolist()
+    [1.0, 0.667, 0.334, 0.001, 0.0]
     """
     return _spaced(schedule, steps, t_start, t_end, final_zero, _identity, _identity)
 
@@ -63,20 +74,33 @@ def power(
 
     Parameters
     ----------
-    schedule, steps, t_start, t_end, final_zero
-        As in `uniform_t`.
+    schedule
+        The noise schedule.
+    steps
+        Number of steps, at least 1; the grid has ``steps + 1`` points.
+    t_start, t_end
+        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    final_zero
+        Whether the last step goes on from t_end to sigma = 0.
     exponent
         A positive number.
 
     Returns
     -------
     array or list of Level
-        As in `uniform_t`.
+        Float64 times of shape (steps + 1,), strictly falling, with both ends exactly as given; a list of as many levels
+        where sigma = 0 has no time.
 
     Raises
     ------
     ValueError
         As in `uniform_t`, and for an exponent that is not positive and finite.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.grids.power(nd.schedules.VPLinear(), 4, t_end=0.0).tolist()  # (n/4)^2
+    [1.0, 0.5625, 0.25, 0.0625, 0.0]
     """
     positive(exponent, "exponent")
     return _spaced(schedule, steps, t_start, t_end, final_zero, lambda t: t ** (1 / exponent), lambda u: u**exponent)
@@ -94,18 +118,34 @@ def uniform_log_snr(
 
     Parameters
     ----------
-    schedule, steps, t_start, t_end, final_zero
-        As in `uniform_t`.
+    schedule
+        The noise schedule.
+    steps
+        Number of steps, at least 1; the grid has ``steps + 1`` points.
+    t_start, t_end
+        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    final_zero
+        Whether the last step goes on from t_end to sigma = 0.
 
     Returns
     -------
     array or list of Level
-        As in `uniform_t`.
+        Float64 times of shape (steps + 1,), strictly falling, with both ends exactly as given; a list of as many levels
+        where sigma = 0 has no time.
 
     Raises
     ------
     ValueError
         As in `uniform_t`, and where the log-SNR is infinite at an end, with the remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> grid = nd.grids.uniform_log_snr(schedule, 10)
+    >>> np.diff(schedule.log_snr(grid)).round(3).tolist()
+    [0.958, 0.958, 0.958, 0.958, 0.958, 0.958, 0.958, 0.958, 0.958, 0.958]
     """
     to_log_snr = _finite_log_snr(schedule)
     return _spaced(schedule, steps, t_start, t_end, final_zero, to_log_snr, schedule.time)
@@ -124,15 +164,22 @@ def karras(
 
     Parameters
     ----------
-    schedule, steps, t_start, t_end, final_zero
-        As in `uniform_t`.
+    schedule
+        The noise schedule.
+    steps
+        Number of steps, at least 1; the grid has ``steps + 1`` points.
+    t_start, t_end
+        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    final_zero
+        Whether the last step goes on from t_end to sigma = 0.
     rho
         A positive number; 7 as published.
 
     Returns
     -------
     array or list of Level
-        As in `uniform_t`.
+        Float64 times of shape (steps + 1,), strictly falling, with both ends exactly as given; a list of as many levels
+        where sigma = 0 has no time.
 
     Raises
     ------
@@ -142,6 +189,14 @@ def karras(
     References
     ----------
     Karras, Aittala, Aila, Laine, Elucidating the design space, arXiv:2206.00364, equation 5.
+
+    Examples
+    --------
+    The noise levels of Karras et al. for 5 steps, the last one to 0:
+
+    >>> import numdiff as nd
+    >>> nd.grids.karras(nd.schedules.EDM(), 5, final_zero=True).round(3).tolist()
+    [80.0, 17.528, 2.515, 0.17, 0.002, 0.0]
     """
     positive(rho, "rho")
     to_log_snr = _finite_log_snr(schedule)

@@ -33,6 +33,11 @@ def artifact_magnitude(
     pool
         k: side of the square cells of the last two axes; 1 for no pooling.
 
+    Returns
+    -------
+    Array
+        Shape (n,), in standard deviations of the data; 0 where nothing lies beyond the threshold.
+
     Raises
     ------
     ValueError

@@ -7,8 +7,8 @@ A prediction m = a x_0 + b eps at x = alpha x_0 + sigma eps determines x_0, and 
 so that entries that c leaves alone keep their bits.
 
 Static thresholding clips x_0 to the range of the data. Dynamic thresholding (Saharia et al. 2022, arXiv:2205.11487,
-section 2.3) takes for each sample the p-th quantile s of |x_0| and, where s exceeds the range r of the data, clips to
-[-s, s] and divides by s/r: pixels that a strong guidance drove beyond the range are drawn inwards, and not saturated.
+section 2.3) takes for each sample the p-th quantile s of ``|x_0|`` and, where s exceeds the range r of the data, clips
+to [-s, s] and divides by s/r: pixels that a strong guidance drove beyond the range are drawn inwards, not saturated.
 """
 
 from __future__ import annotations

@@ -41,6 +41,8 @@ from numdiff.methods.multistep import AdamsType, Point
 from numdiff.phi import phi
 from numdiff.weights import MAX_ORDER, interpolatory
 
+__all__ = ["AdamsBashforth"]
+
 WEIGHTS = ("variable", "uniform")
 RULES = ("exact", "half", "bh1", "3m", "3m-heun")
 HALVED = ("3m", "3m-heun")
@@ -68,7 +70,8 @@ class AdamsBashforth(AdamsType):
     weights
         "variable" for formula (*) on the true nodes, "uniform" for nodes spaced by the present step.
     rule
-        "exact", or one of the published substitutions in the table above, all with ``order=2``.
+        "exact", or a published substitution, all with ``order=2``: "half" (2M "midpoint" of DPM-Solver(++), UniPC's
+        "bh2"), "bh1" (UniPC's "bh1"), "3m" and "3m-heun" (3M of DPM-Solver(++), which combines three evaluations).
 
     Raises
     ------
@@ -84,6 +87,18 @@ class AdamsBashforth(AdamsType):
     ----------
     Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.1 and III.5; Hochbruck and Ostermann,
     Exponential multistep methods of Adams-type, BIT 51 (2011).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.AdamsBashforth(3).coefficients())
+    23/12 -4/3 5/12
+    >>> print(*nd.AdamsBashforth(2).coefficients(ratios=[2]))  # after a step of half the length
+    2 -1
+    >>> nd.order.error_constant(nd.AdamsBashforth(3)), nd.stability.real_interval(nd.AdamsBashforth(3))
+    (3/8, 6/11)
+    >>> nd.AdamsBashforth(2, "data/log-snr").coefficients()  # DPM-Solver++ 2M without its substitution
+    (h*phi(1, -h) + h*phi(2, -h), -h*phi(2, -h))
     """
 
     order: int

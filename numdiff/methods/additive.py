@@ -22,10 +22,31 @@ from typing import Any
 
 from numdiff.methods.butcher import Butcher
 
+__all__ = ["Additive"]
+
 
 @dataclass(frozen=True)
 class Additive:
-    """An exact Runge-Kutta array of two fields: A (s x s), b (s), the fractions c of the step where its stages are."""
+    """An exact Runge-Kutta array of two fields: A (s x s), b (s), the fractions c of the step where its stages are.
+
+    Parameters
+    ----------
+    A
+        The s rows of s Fractions, strictly lower triangular.
+    b
+        The s weights.
+    c
+        Where in the step the stages are.
+    tags
+        The field that each stage evaluates.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> array = nd.Strang().coefficients()
+    >>> print(array.tags, *array.c)
+    ('condition', 'condition', '', '', 'condition', 'condition') 0 1/4 0 1/2 1/2 3/4
+    """
 
     A: tuple[tuple[Fraction, ...], ...]
     b: tuple[Fraction, ...]

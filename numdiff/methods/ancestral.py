@@ -47,6 +47,8 @@ from numdiff.methods.published.single_step import DPM2, DPMSolverSingle
 from numdiff.sde import Eta
 from numdiff.tableau import Tableau
 
+__all__ = ["Ancestral", "DPM2Ancestral", "DPMSolverPP2SAncestral", "EulerAncestral"]
+
 RULES = ("variance", "flow")
 
 
@@ -70,7 +72,8 @@ class Ancestral(OverOneStep):
     noise_factor
         Factor of the noise, at least 0; 1 is right and other values change the distribution for good ("s_noise").
     rule
-        "variance" as above, or "flow", on flow schedules.
+        "variance", the formulas shown, or "flow", on flow schedules: sigma_down = sigma_t (1 - eta + eta
+        sigma_t/sigma_s), with the noise that then restores rho_t.
 
     Raises
     ------
@@ -86,6 +89,18 @@ class Ancestral(OverOneStep):
     ----------
     Crowson, k-diffusion, sample_euler_ancestral and others; Song, Meng, Ermon, Denoising diffusion implicit models,
     arXiv:2010.02502, section 4.1.
+
+    Examples
+    --------
+    The noise of each step:
+
+    >>> import numdiff as nd
+    >>> schedule, grid = nd.schedules.VPLinear(), [1.0, 0.5, 0.001]
+    >>> for eta in (0.5, 1):
+    ...     scheme = nd.Ancestral(nd.Heun(), eta).discretize(schedule, grid)
+    ...     print(eta, [round(tableau.Nb[0][0], 3) for tableau in scheme])
+    0.5 [0.48, 0.005]
+    1 [0.959, 0.01]
     """
 
     base: Method
@@ -104,13 +119,13 @@ class Ancestral(OverOneStep):
 
     @property
     def kernel(self) -> Number:
-        """Kernel exponent of a steady step: 1 + eta^2 times the base's for data, where eta is 0 or 1."""
+        """Kernel exponent of a steady step, 1 + eta^2 times the base's for data, where eta is 0 or 1."""
         scaled = self.formulation is not None and self.formulation.prediction == "data"
         return self.base.kernel * (1 + self.eta**2 if scaled else 1)
 
     @property
     def stochastic(self) -> bool:
-        """Whether a run adds noise: unless eta is 0."""
+        """Whether a run adds noise, which it does unless eta is 0."""
         return not vanishes(self.eta)
 
     @property
@@ -191,6 +206,10 @@ def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "va
     eta, noise_factor, rule
         As in `Ancestral`; "flow" is Euler ancestral as used for rectified flows.
 
+    Returns
+    -------
+    Ancestral
+
     Raises
     ------
     ValueError, TypeError
@@ -204,6 +223,17 @@ def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "va
     ----------
     Crowson, k-diffusion, sample_euler_ancestral; diffusers, EulerAncestralDiscreteScheduler; as DDIM with eta Song,
     Meng, Ermon, Denoising diffusion implicit models, arXiv:2010.02502, section 4.1.
+
+    Examples
+    --------
+    At eta = 1 it is DDPM's posterior, step by step:
+
+    >>> import numdiff as nd
+    >>> schedule, grid = nd.schedules.VPLinear(), [1.0, 0.5, 0.001]
+    >>> for method in (nd.EulerAncestral(), nd.DDPM()):
+    ...     print([round(tableau.Nb[0][0], 9) for tableau in method.discretize(schedule, grid)])
+    [0.959412795, 0.010485367]
+    [0.959412795, 0.010485367]
     """
     return Ancestral(AdamsBashforth(1), eta, noise_factor, rule)
 
@@ -223,6 +253,10 @@ def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
     eta, noise_factor
         As in `Ancestral`.
 
+    Returns
+    -------
+    Ancestral
+
     Raises
     ------
     ValueError, TypeError
@@ -237,6 +271,15 @@ def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
     ----------
     Crowson, k-diffusion, sample_dpm_2_ancestral; diffusers, KDPM2AncestralDiscreteScheduler; the solver is DPM-Solver-2
     of Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.DPM2Ancestral()
+    >>> method.order, method.weak_order, method.nfe(10)
+    (2, 1, 20)
+    >>> nd.DPM2Ancestral(0).stochastic
+    False
     """
     return Ancestral(DPM2(), eta, noise_factor)
 
@@ -259,6 +302,10 @@ def DPMSolverPP2SAncestral(eta: Number = 1, *, rule: str = "dpmsolver", noise_fa
     rule
         "dpmsolver", the midpoint form as published, or "exact", of stiff order 2.
 
+    Returns
+    -------
+    Ancestral
+
     Raises
     ------
     ValueError, TypeError
@@ -273,5 +320,14 @@ def DPMSolverPP2SAncestral(eta: Number = 1, *, rule: str = "dpmsolver", noise_fa
     ----------
     Crowson, k-diffusion, sample_dpmpp_2s_ancestral; the solver is 2S of Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++,
     arXiv:2211.01095.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.DPMSolverPP2SAncestral(0.5)
+    >>> print(method)
+    Ancestral(DPM-Solver-2S dpmsolver data/log-snr, eta=0.5)
+    >>> method.order, method.weak_order, method.nfe(10)
+    (2, 1, 20)
     """
     return Ancestral(DPMSolverSingle(2, rule=rule), eta, noise_factor)

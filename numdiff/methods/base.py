@@ -19,6 +19,8 @@ from numdiff.methods.scheme import Scheme
 from numdiff.schedules import Schedule
 from numdiff.tableau import Tableau
 
+__all__ = ["Method", "OneStep", "Transformed"]
+
 STARTS = ("lower", "runge-kutta", "exact")
 FINALS = (None, "limit", "denoise")
 
@@ -28,6 +30,15 @@ class Method(abc.ABC):
 
     Subclasses are frozen dataclasses with an ``order`` (their claim, with exact starts), a ``formulation`` (None:
     noise/ratio, or velocity/time on a flow schedule and for plain ODEs) and two routines: `steady` and `_program`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.DPMSolverPP(2)
+    >>> method.name, method.order, method.points, method.stages, method.nfe(20), method.stochastic
+    ('AB2 data/log-snr', 2, 2, 1, 20, False)
+    >>> print(method.formulation, "|", method.reference)
+    data/log-snr | Hairer, Norsett, Wanner, Solving ODEs I, III.5; Zhang and Chen, DEIS, 2023
     """
 
     reference: ClassVar[str] = ""
@@ -139,6 +150,17 @@ class Method(abc.ABC):
         ValueError
             For a grid that is not monotone, finite and of at least two points; for too few steps for the order; for a
             level at which the formulation does not exist; for unknown options, and orders that the method cannot have.
+
+        Examples
+        --------
+        >>> import numdiff as nd
+        >>> schedule = nd.schedules.VPLinear()
+        >>> nd.DPMSolverPP(3).discretize(schedule, nd.grids.uniform_log_snr(schedule, 10))
+        Scheme(AB3 data/log-snr, 10 steps from t = 1 to 0.001, nfe=10)
+        >>> nd.DPMSolverPP(3).discretize(schedule, [1.0, 0.5, 0.7])
+        Traceback (most recent call last):
+            ...
+        ValueError: times must be strictly monotone, but t[1] = 0.5 and t[2] = 0.7; drop one of them
         """
         if not (schedule is None or isinstance(schedule, Schedule)):
             raise TypeError(
@@ -248,11 +270,18 @@ class Method(abc.ABC):
 
 
 class OneStep(Method):
-    """A method without a memory: its state is the sample alone."""
+    """A method without a memory: its state is the sample alone.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.RK4().points, nd.RK4().nfe(10)
+    (1, 40)
+    """
 
     @property
     def points(self) -> int:
-        """1: a one-step method combines no past evaluations."""
+        """1, since a one-step method combines no past evaluations."""
         return 1
 
     def check_orders(self, orders: Any, steps: int) -> tuple[int, ...]:
@@ -261,7 +290,14 @@ class OneStep(Method):
 
 
 class Transformed(Method):
-    """A method made of another, its base: the formulation, the evaluations combined and the limit are the base's."""
+    """A method made of another, its base: the formulation, the evaluations combined and the limit are the base's.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.HeavyBall(nd.DPMSolverPP(2), beta=0.8).formulation
+    Formulation(name='data/log-snr', prediction='data', variable='log-snr', c=-1)
+    """
 
     base: Method
 

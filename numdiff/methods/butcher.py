@@ -25,6 +25,25 @@ from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any
 
+__all__ = [
+    "EULER",
+    "HEUN",
+    "HEUN3",
+    "KUTTA3",
+    "KUTTA38",
+    "MIDPOINT",
+    "RALSTON",
+    "RALSTON3",
+    "RK4",
+    "SSPRK3",
+    "SSPRK43",
+    "VAN_DER_HOUWEN3",
+    "Butcher",
+    "extrapolated",
+    "of_order",
+    "two_stage",
+]
+
 Q = Fraction
 
 
@@ -40,6 +59,15 @@ class Butcher:
         The s weights.
     order
         Its order, taken on trust here; ``nd.order.certified`` proves it.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> array = nd.RK4().coefficients()
+    >>> print(*array.b, "|", *array.c)
+    1/6 1/3 1/3 1/6 | 0 1/2 1/2 1
+    >>> array.order
+    4
     """
 
     A: tuple[tuple[Fraction, ...], ...]
@@ -69,7 +97,27 @@ def _square(rows: list[list[Fraction]]) -> tuple[tuple[Fraction, ...], ...]:
 
 
 def two_stage(theta: Fraction) -> Butcher:
-    """Return the second-order method with abscissa `theta`: 1/2 midpoint, 2/3 Ralston, 1 Heun."""
+    """Return the second-order method with abscissa `theta`: 1/2 midpoint, 2/3 Ralston, 1 Heun.
+
+    Parameters
+    ----------
+    theta
+        The second abscissa, a Fraction other than 0.
+
+    Returns
+    -------
+    Butcher
+        The array.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.methods.butcher import HEUN, two_stage
+    >>> two_stage(Fraction(1)) == HEUN
+    True
+    >>> print(*two_stage(Fraction(2, 3)).b)
+    1/4 3/4
+    """
     return Butcher(_square([[], [theta]]), (1 - 1 / (2 * theta), 1 / (2 * theta)), 2)
 
 
@@ -103,7 +151,25 @@ def neville(counts: list[int]) -> list[Fraction]:
 
 @cache
 def extrapolated(m: int) -> Butcher:
-    """Return the extrapolated midpoint method of order 2 m, with m (m + 1) - m + 1 stages."""
+    """Return the extrapolated midpoint method of order 2 m, with m (m + 1) - m + 1 stages.
+
+    Parameters
+    ----------
+    m
+        Half the order, at least 1.
+
+    Returns
+    -------
+    Butcher
+        The array, cached.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.methods.butcher import extrapolated
+    >>> nd.order.certified(nd.RungeKutta(extrapolated(2), "GBS4")), len(extrapolated(2).b)
+    (4, 5)
+    """
     counts = [2 * (j + 1) for j in range(m)]
     rows: list[list[Fraction]] = [[]]
     b = [Q(0)]
@@ -121,6 +187,23 @@ def extrapolated(m: int) -> Butcher:
 
 
 def of_order(order: int) -> Butcher:
-    """Return an explicit method of at least this order: classical up to 4, extrapolated above."""
+    """Return an explicit method of at least this order: classical up to 4, extrapolated above.
+
+    Parameters
+    ----------
+    order
+        At least 1.
+
+    Returns
+    -------
+    Butcher
+        The array; from order 5 on it has an even order.
+
+    Examples
+    --------
+    >>> from numdiff.methods.butcher import of_order
+    >>> [(order, len(of_order(order).b)) for order in (1, 2, 3, 4, 6, 8)]
+    [(1, 1), (2, 2), (3, 3), (4, 4), (6, 10), (8, 17)]
+    """
     classical = {1: EULER, 2: HEUN, 3: KUTTA3, 4: RK4}
     return classical[order] if order in classical else extrapolated((order + 1) // 2)

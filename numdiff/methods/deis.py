@@ -45,6 +45,8 @@ from numdiff.schedules.base import plain
 from numdiff.tableau import Tableau
 from numdiff.weights import MAX_ORDER, interpolatory
 
+__all__ = ["TimeAdams"]
+
 POINTS, PIECE = 24, 2.0
 POINTS_ON_TABLES = 4
 _START, _END = np.zeros(1), np.ones(1)
@@ -84,6 +86,22 @@ class TimeAdams(AdamsType):
     ----------
     Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, proposition 3.
     Code: qsh-zh/deis.
+
+    Examples
+    --------
+    For data of the standard normal distribution the noise prediction is sigma x, and the exact flow moves nothing:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> grid = nd.grids.power(schedule, 20)
+    >>> for k in (1, 2, 3):
+    ...     scheme = nd.TimeAdams(k).discretize(schedule, grid)
+    ...     x = nd.sample(scheme, lambda x, t: schedule.sigma(t) * x, np.ones(1), prediction="noise")
+    ...     print(f"{abs(x.item() - 1):.0e}")
+    7e-02
+    1e-02
+    4e-03
     """
 
     order: int = 4
@@ -107,7 +125,7 @@ class TimeAdams(AdamsType):
 
     @property
     def has_limit(self) -> bool:
-        """False: no quadrature here covers an infinite step, so runs to sigma = 0 end with a step of order 1."""
+        """False, since no quadrature here covers an infinite step, so runs to sigma = 0 end with a step of order 1."""
         return False
 
     def steady(self, h: Number | None = None, *, ratio: Number = 1) -> Tableau:

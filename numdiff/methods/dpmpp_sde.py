@@ -53,6 +53,8 @@ from numdiff.sde import StochasticFormulation, Tau, stochastic
 from numdiff.tableau import Tableau
 from numdiff.weights import exact, interpolatory
 
+__all__ = ["DPMSolverPPSDE", "SingleStepSDE"]
+
 RULES = ("half", "exact")
 PATHS = ("brownian", "rho", "independent")
 
@@ -79,7 +81,8 @@ class SingleStepSDE(OneStep):
     rule
         "half" as published, or "exact".
     path
-        How the two noises of a step depend on one another: "brownian", "rho" or "independent"; see the module.
+        How the two noises of a step depend on one another: "brownian", on the diffusion's own path, "rho", on a
+        path over sigma/alpha as in k-diffusion, or "independent".
     noise_factor
         Factor of the noise, at least 0; 1 is right and other values change the law for good ("s_noise").
 
@@ -95,6 +98,15 @@ class SingleStepSDE(OneStep):
     References
     ----------
     Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095; Crowson, k-diffusion, sample_dpmpp_sde.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> formulation = nd.stochastic("data/log-snr", eta=1)
+    >>> [nd.SingleStepSDE(formulation, path=path).weak_order for path in ("brownian", "rho", "independent")]
+    [2, 2, 1]
+    >>> nd.SingleStepSDE(formulation).coefficients()
+    (0, 2*h*phi(1, -2*h))
     """
 
     formulation: Formulation
@@ -123,7 +135,7 @@ class SingleStepSDE(OneStep):
 
     @property
     def has_limit(self) -> bool:
-        """False: the inner level of an infinitely long step is nowhere."""
+        """False, since the inner level of an infinitely long step is nowhere."""
         return False
 
     @property
@@ -234,6 +246,10 @@ def DPMSolverPPSDE(
     r, rule, path, noise_factor
         As in `SingleStepSDE`; k-diffusion's and diffusers' own form is ``path="rho"``.
 
+    Returns
+    -------
+    SingleStepSDE
+
     Raises
     ------
     ValueError, TypeError
@@ -248,5 +264,13 @@ def DPMSolverPPSDE(
     ----------
     Crowson, k-diffusion, sample_dpmpp_sde; diffusers, DPMSolverSDEScheduler; the solver is 2S of Lu, Zhou, Bao, Chen,
     Li, Zhu, DPM-Solver++, arXiv:2211.01095.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(nd.DPMSolverPPSDE(), "|", nd.DPMSolverPPSDE(path="rho"))
+    2S-SDE(data/log-snr eta=1) | 2S-SDE(data/log-snr eta=1, rho)
+    >>> nd.DPMSolverPPSDE().weak_order, nd.DPMSolverPPSDE(path="independent").weak_order
+    (2, 1)
     """
     return SingleStepSDE(stochastic(DATA_LOG_SNR, eta=eta), r, rule, path, noise_factor)

@@ -38,6 +38,22 @@ from numdiff.elementary import Number, kind
 from numdiff.phi import phis
 from numdiff.weights import lagrange
 
+__all__ = [
+    "END",
+    "ETD2RK",
+    "ETD3RK",
+    "ETD4RK",
+    "EULER",
+    "HOCHBRUCK_OSTERMANN4",
+    "KROGSTAD4",
+    "STREHMEL_WEINER4",
+    "ExponentialButcher",
+    "hochbruck_ostermann3",
+    "interpolating",
+    "three_stage",
+    "two_stage",
+]
+
 Q = Fraction
 END = -1
 """The node 1, where the step ends."""
@@ -68,6 +84,16 @@ class ExponentialButcher:
     ------
     ValueError
         For shapes that disagree or nodes out of range.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> table = nd.DPMSolverSingle(2).coefficients()
+    >>> print(*table.c)
+    0 1/2
+    >>> a, b = table.weights(-0.5)  # z = c h of a step of length 0.5 on data
+    >>> [round(w, 6) for w in b], round(sum(b), 6)  # they add up to phi_1(z)
+    ([-0.065307, 0.852245], 0.786939)
     """
 
     c: tuple[Number, ...]
@@ -137,7 +163,25 @@ def _plain(x: Number) -> Number:
 
 
 def interpolating(nodes: Sequence[Number]) -> tuple[Entry, ...]:
-    """Return b_j = int_0^1 e^{(1-u)z} l_j(u) du, j >= 2, for the Lagrange basis l_j on the nodes."""
+    """Return b_j = int_0^1 e^{(1-u)z} l_j(u) du, j >= 2, for the Lagrange basis l_j on the nodes.
+
+    Parameters
+    ----------
+    nodes
+        The s nodes, the first one 0.
+
+    Returns
+    -------
+    tuple
+        The entries b_2, ..., b_s, each a tuple of terms (q, k, l) as in `ExponentialButcher`.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.methods.exponential_butcher import interpolating
+    >>> interpolating((0, Fraction(1, 2)))  # b_2 = 2 phi_2(z), where z belongs to the end of the step
+    (((Fraction(2, 1), 2, -1),),)
+    """
     zero = 0 * nodes[-1]
     rows = lagrange([zero, *nodes[1:]])
     return tuple(tuple((factorial(m) * q, m + 1, END) for m, q in enumerate(row) if m) for row in rows[1:])
@@ -147,7 +191,28 @@ EULER = ExponentialButcher((0,), (), (), 1)
 
 
 def two_stage(c2: Number, rule: str = "exact") -> ExponentialButcher:
-    """Return the method of order 2 with second node `c2`: b_2 = phi_2/c_2, or phi_1/(2 c_2) for ``rule="half"``."""
+    """Return the method of order 2 with second node `c2`: b_2 = phi_2/c_2, or phi_1/(2 c_2) for ``rule="half"``.
+
+    Parameters
+    ----------
+    c2
+        The second node, in (0, 1], or a symbol.
+    rule
+        "exact" or "half".
+
+    Returns
+    -------
+    ExponentialButcher
+        The array.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> from numdiff.methods.exponential_butcher import two_stage
+    >>> two_stage(Fraction(1, 2)) == nd.RES(2).coefficients()
+    True
+    """
     b2 = (1 / c2, 2, END) if rule == "exact" else (1 / (2 * c2), 1, END)
     return ExponentialButcher((0, c2), ((),), ((b2,),), 2)
 
@@ -164,6 +229,23 @@ def three_stage(c2: Number, c3: Number, rule: str = "exact") -> ExponentialButch
         "taylor". "dpmsolver": the published default, a_32 = (c_3^2/c_2) phi_2(c_3 z) and b = (phi_1 - phi_2/c_3, 0,
         phi_2/c_3), order 3 for c_3 = 2/3 only. "half": diffusers' "midpoint", which has a_32 = c_3^2/(2 c_2)
         phi_1(c_3 z) instead. "taylor": b exact on quadratics without gamma, order 3 for c_3 = 2/3 only.
+
+    Returns
+    -------
+    ExponentialButcher
+        The array.
+
+    Raises
+    ------
+    ValueError
+        For equal nodes, or for rule "exact" c_2 = 2/3 where c_3 is another.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.methods.exponential_butcher import three_stage
+    >>> [three_stage(Fraction(1, 2), Fraction(3, 4), rule).order for rule in ("exact", "dpmsolver")]
+    [3, 2]
     """
     whole = (c3 * c3 / c2, 2, 2)
     third: Entry = (whole,)
@@ -183,6 +265,30 @@ def hochbruck_ostermann3(c2: Number, c3: Number, rule: str = "exact") -> Exponen
     """Return the method (5.8) of Hochbruck and Ostermann, b = (., gamma phi_2, phi_2)/(gamma c_2 + c_3).
 
     ``rule="published"`` has 3 c_3^3 for 3 c_3^2 in gamma, as widespread code for RES does: order 2 unless c_3 = 1.
+
+    Parameters
+    ----------
+    c2, c3
+        Nodes in (0, 1], or symbols.
+    rule
+        "exact" or "published".
+
+    Returns
+    -------
+    ExponentialButcher
+        The array.
+
+    Raises
+    ------
+    ValueError
+        For equal nodes, or c_2 = 2/3 where c_3 is another.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.methods.exponential_butcher import hochbruck_ostermann3
+    >>> [hochbruck_ostermann3(Fraction(1, 2), Fraction(3, 4), rule).order for rule in ("exact", "published")]
+    [3, 2]
     """
     if rule == "published":
         gamma = (3 * c3**3 - 2 * c3) / (c2 * _gap(c2, c3))

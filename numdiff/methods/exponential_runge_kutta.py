@@ -43,6 +43,8 @@ from numdiff.methods.multistep import first_order
 from numdiff.sde import StochasticFormulation, Tau, stochastic
 from numdiff.tableau import Tableau
 
+__all__ = ["KNOWN", "ExponentialRungeKutta"]
+
 KNOWN = {
     "ETD2RK": arrays.ETD2RK,
     "ETD3RK": arrays.ETD3RK,
@@ -108,6 +110,20 @@ class ExponentialRungeKutta(OneStep):
     StrehmelWeiner4: Strehmel and Weiner (1992); HochbruckOstermann4: Hochbruck and Ostermann, Explicit exponential
     Runge-Kutta methods, SIAM J. Numer. Anal. 43 (2005); with noise Gonzalez et al., SEEDS: exponential SDE solvers,
     arXiv:2305.14267.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.methods.exponential_runge_kutta import KNOWN
+    >>> for name, table in KNOWN.items():
+    ...     method = nd.ExponentialRungeKutta(table, name)
+    ...     print(name, method.order, method.stages)
+    ETD2RK 2 2
+    ETD3RK 3 3
+    ETD4RK 4 4
+    Krogstad4 4 4
+    StrehmelWeiner4 4 4
+    HochbruckOstermann4 4 5
     """
 
     table: ExponentialButcher
@@ -134,7 +150,7 @@ class ExponentialRungeKutta(OneStep):
 
     @property
     def weak_order(self) -> int | None:
-        """2 at most: higher orders ask for more of the path than its value at the nodes."""
+        """2 at most, since higher orders ask for more of the path than its value at the nodes."""
         return min(self.order, 2) if self.stochastic else None
 
     @property

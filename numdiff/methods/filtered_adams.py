@@ -42,6 +42,8 @@ from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import MAX_ORDER, exact, filtered, filtered_twice, recentre, steady_filter, to_float
 
+__all__ = ["FilteredAdams", "StretchedAdams"]
+
 
 @dataclass(frozen=True)
 class TwoTermState(FilterState):
@@ -97,6 +99,17 @@ class FilteredAdams(Multistep):
     ----------
     numdiff's own; gamma = 0 without C is GHVB: Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion
     sampling with momentum, ICLR 2024, arXiv:2307.11118.
+
+    Examples
+    --------
+    The error constant of a method with one velocity more is free:
+
+    >>> import numdiff as nd
+    >>> method = nd.FilteredAdams(2, 0.8, error=0.5)
+    >>> nd.order.certified(method), round(float(nd.order.error_constant(method)), 12), method.points
+    (2, 0.5, 3)
+    >>> nd.FilteredAdams(2, 0.8).coefficients() == nd.GHVB(2, 0.8).coefficients()
+    True
     """
 
     order: int
@@ -125,7 +138,14 @@ class FilteredAdams(Multistep):
 
     @classmethod
     def from_dampings(cls, order: int, beta_1: Any, beta_2: Any, **options: Any) -> FilteredAdams:
-        """Return the method with two velocity filters in a row, each of its own damping."""
+        """Return the method with two velocity filters in a row, each of its own damping.
+
+        Examples
+        --------
+        >>> import numdiff as nd
+        >>> print(nd.FilteredAdams.from_dampings(2, 0.5, 0.5))
+        FA2(0.25, momentum=0.25)
+        """
         first, second = exact(check_beta(beta_1)), exact(check_beta(beta_2))
         return cls(order, first * second, momentum=(1 - first) * (1 - second), **options)
 
@@ -142,7 +162,7 @@ class FilteredAdams(Multistep):
 
     @property
     def points(self) -> int:
-        """The velocities combined: one more than the order where the error constant is free."""
+        """The velocities combined, one more than the order where the error constant is free."""
         return self.order + (self.error is not None)
 
     @property
@@ -258,6 +278,10 @@ def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
     options
         ``formulation`` and ``weights`` of `FilteredAdams`.
 
+    Returns
+    -------
+    FilteredAdams
+
     Raises
     ------
     ValueError, TypeError
@@ -271,6 +295,18 @@ def StretchedAdams(real_interval: Any = 3, **options: Any) -> FilteredAdams:
     References
     ----------
     numdiff's own, a member of `FilteredAdams`.
+
+    Examples
+    --------
+    Order, interval and error constant; the second line has the error constant of AB2 and twice its interval:
+
+    >>> import numdiff as nd
+    >>> for x in (1, 2, 4):
+    ...     method = nd.StretchedAdams(x)
+    ...     print(nd.order.certified(method), nd.stability.real_interval(method), nd.order.error_constant(method))
+    2 1 11/48
+    2 2 5/12
+    2 4 7/6
     """
     x = exact(check_finite("real_interval", real_interval))
     if not is_symbolic(x) and not x > 0:

@@ -41,6 +41,8 @@ from numdiff.weights import (
     to_float,
 )
 
+__all__ = ["GHVB"]
+
 
 @dataclass(frozen=True)
 class FilterState:
@@ -103,6 +105,18 @@ class GHVB(Multistep):
     ----------
     Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion sampling with momentum, ICLR 2024,
     arXiv:2307.11118; the weights for unequal steps are numdiff's.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> beta = sp.Symbol("beta", positive=True)
+    >>> nd.GHVB(2, beta).coefficients()
+    ((beta + 2)/(2*beta), (beta - 2)/(2*beta))
+    >>> nd.stability.real_interval(nd.GHVB(2, 0.8)), nd.stability.real_interval(nd.AdamsBashforth(2))
+    (6/5, 1)
+    >>> nd.GHVB(2, 1).coefficients() == nd.AdamsBashforth(2).coefficients()
+    True
     """
 
     order: int
@@ -125,6 +139,12 @@ class GHVB(Multistep):
         """Return the method that the paper writes as one number, read as a decimal: 2.8 means beta = 4/5 exactly.
 
         Published weights unless told otherwise.
+
+        Examples
+        --------
+        >>> import numdiff as nd
+        >>> print(nd.GHVB.from_paper(2.8))
+        GHVB3(4/5) uniform
         """
         from fractions import Fraction
         from math import ceil

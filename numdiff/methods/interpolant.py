@@ -53,6 +53,8 @@ from numdiff.methods.multistep import first_order
 from numdiff.parameterizations import coefficients
 from numdiff.tableau import Tableau, one_stage
 
+__all__ = ["Interpolant", "SiT"]
+
 RULES = ("euler", "heun")
 DIFFUSIONS = ("constant", "sbdm", "sigma", "linear", "decreasing", "increasing-decreasing")
 LASTS = ("mean", "tweedie", "euler", None)
@@ -75,11 +77,14 @@ class Interpolant(OneStep):
     rule
         "euler", one evaluation a step, or "heun", two.
     diffusion
-        D(t), one of the table above.
+        D(t): "constant" (norm), "sbdm" (norm sigma^2 times the absolute value of d lambda/dt), "sigma" (norm sigma),
+        "linear" (norm r), "decreasing" ((1 - norm cos(pi r))^2/4) or "increasing-decreasing" (norm sin^2(pi r)), where
+        r is the time, 0 at the data and 1 at the noise.
     norm
         Its size, a number not negative; 0 leaves Euler's or Heun's method on the velocity (but for "decreasing").
     last
-        The step that arrives at sigma = 0, as above; other steps do not depend on it.
+        The step that arrives at sigma = 0, where the score is infinite: "mean", Euler's without noise; "tweedie", the
+        denoised estimate; "euler", Euler's step of the flow; None, Euler-Maruyama's own, which Heun lacks.
 
     Raises
     ------
@@ -94,6 +99,15 @@ class Interpolant(OneStep):
     References
     ----------
     Ma et al., SiT, arXiv:2401.08740; Albergo, Boffi, Vanden-Eijnden, Stochastic interpolants, arXiv:2303.08797.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule, method = nd.schedules.Flow(), nd.Interpolant(diffusion="sigma")
+    >>> [method.half_squared(schedule.level(t)) for t in (1.0, 0.5, 0.0)]  # D(t)
+    [1.0, 0.5, 0.0]
+    >>> method.weak_order, nd.Interpolant("heun", norm=0).stochastic
+    (1, False)
     """
 
     rule: str = "euler"
@@ -256,6 +270,10 @@ def SiT(rule: str = "euler", diffusion: str = "sbdm", *, norm: Number = 1, last:
     rule, diffusion, norm, last
         As in `Interpolant`.
 
+    Returns
+    -------
+    Interpolant
+
     Raises
     ------
     ValueError, TypeError
@@ -270,5 +288,16 @@ def SiT(rule: str = "euler", diffusion: str = "sbdm", *, norm: Number = 1, last:
     ----------
     Ma et al., SiT, arXiv:2401.08740; Albergo, Boffi, Vanden-Eijnden, Stochastic interpolants, arXiv:2303.08797. Code:
     willisma/SiT, transport.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Flow()
+    >>> grid = np.append(np.linspace(0.99, 0.04, 25), 0.0)  # the published last step
+    >>> scheme = nd.SiT(diffusion="sigma").discretize(schedule, grid)
+    >>> x = nd.sample(scheme, lambda x, t: x, np.ones(2), prediction="velocity", noise=nd.noise.Seeded(1))
+    >>> scheme.nfe, x.shape
+    (25, (2,))
     """
     return Interpolant(rule, diffusion, norm, last)

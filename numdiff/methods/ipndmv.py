@@ -57,6 +57,21 @@ class IPNDMV(AdamsType):
     ----------
     Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, appendix H. Code:
     diff-sampler and ComfyUI, sample_ipndm_v.
+
+    Examples
+    --------
+    Two points are variable-step Adams on any grid, three on equal steps only:
+
+    >>> import numdiff as nd
+    >>> for points, ratios in ((2, [2]), (3, [1, 1]), (3, [2, 2])):
+    ...     published, exact = (m.coefficients(ratios=ratios) for m in (nd.IPNDMV(points), nd.LMS(points)))
+    ...     print(points, ratios, published == exact)
+    2 [2] True
+    3 [1, 1] True
+    3 [2, 2] False
+
+    >>> nd.order.certified(nd.IPNDMV(4)), nd.order.certified(nd.LMS(4))
+    (3, 4)
     """
 
     points: int = 4
@@ -69,7 +84,7 @@ class IPNDMV(AdamsType):
 
     @property
     def order(self) -> int:  # type: ignore[override]
-        """As proved on equal steps: k, but 3 for four points."""
+        """As proved on equal steps, k, but 3 for four points."""
         return min(self.points, 3)
 
     @property

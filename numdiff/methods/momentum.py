@@ -27,6 +27,8 @@ from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import Multistep, Point
 from numdiff.tableau import Tableau
 
+__all__ = ["HeavyBall", "Momentum", "Nesterov"]
+
 
 def with_velocity(base: Tableau, beta: Number, sample: tuple[Number, Number], first: bool) -> Tableau:
     """Return `base` with a velocity as its last register.
@@ -61,6 +63,14 @@ class Momentum(Transformed, Multistep):
     ------
     ValueError, TypeError
         For a beta out of range, or a base that is not a multistep method.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for cls in (nd.HeavyBall, nd.Nesterov):
+    ...     print(cls.short, cls(nd.PLMS(2), beta=1).order, cls(nd.PLMS(2), beta=0.8).order)
+    HB 2 1
+    NT 2 1
     """
 
     base: Multistep
@@ -151,6 +161,16 @@ class HeavyBall(Momentum):
     ----------
     Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion sampling with momentum, ICLR 2024,
     arXiv:2307.11118; Polyak, USSR Comput. Math. Math. Phys. 4 (1964).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> base = nd.AdamsBashforth(2)
+    >>> method = nd.HeavyBall(base, beta=0.8)
+    >>> nd.stability.real_interval(base), nd.stability.real_interval(method)
+    (1, 3/2)
+    >>> nd.order.certified(base), nd.order.certified(method)
+    (2, 1)
     """
 
     short: ClassVar[str] = "HB"
@@ -191,6 +211,18 @@ class Nesterov(Momentum):
     ----------
     Wizadwongsa, Chinchuthakun, Khungurn, Raj, Suwajanakorn, Diffusion sampling with momentum, ICLR 2024,
     arXiv:2307.11118; Nesterov, Soviet Math. Dokl. 27 (1983).
+
+    Examples
+    --------
+    Order, error constant and real stability interval of a base, the heavy ball and Nesterov's momentum on it:
+
+    >>> import numdiff as nd
+    >>> base = nd.AdamsBashforth(2)
+    >>> for m in (base, nd.HeavyBall(base, beta=0.8), nd.Nesterov(base, beta=0.8)):
+    ...     print(m, nd.order.certified(m), nd.order.error_constant(m), nd.stability.real_interval(m))
+    AB2 2 5/12 1
+    HB(AB2, 0.8) 1 1/4 3/2
+    NT(AB2, 0.8) 1 1/20 15/14
     """
 
     short: ClassVar[str] = "NT"

@@ -32,6 +32,8 @@ from numdiff.methods.layout import Layout, ratio_of
 from numdiff.tableau import Tableau, one_stage
 from numdiff.weights import exact, tidy
 
+__all__ = ["AdamsType", "Multistep", "Point"]
+
 
 def positive_ratio(ratio: Number, name: str) -> Number:
     """Return a step ratio h_n/h_{n-1}, refusing what cannot be one.
@@ -82,6 +84,15 @@ class Point:
         Whether the memory is empty (or holds nothing that may be interpolated).
     momentum
         False in a step that must return the denoised estimate.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> point = nd.AdamsBashforth(3).point(ratios=[2, 1])  # a step twice as long as those before
+    >>> print(*point.nodes)  # in units of the present step
+    0 -1/2 -1
+    >>> point.order
+    3
     """
 
     span: Span
@@ -92,7 +103,16 @@ class Point:
 
 
 class Multistep(Method):
-    """A method with one evaluation a step and a memory."""
+    """A method with one evaluation a step and a memory.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.AdamsBashforth(2).registers, nd.GHVB(3, 0.8).registers
+    (2, 3)
+    >>> print(*nd.AdamsBashforth(2).coefficients(ratios=[2]))
+    2 -1
+    """
 
     @property
     @abc.abstractmethod
@@ -183,7 +203,15 @@ class Multistep(Method):
 
 
 class AdamsType(Multistep):
-    """x+ = xi x + kappa sum_j omega_j F_j: a multistep method that remembers the sample and past evaluations alone."""
+    """x+ = xi x + kappa sum_j omega_j F_j: a multistep method that remembers the sample and past evaluations alone.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> tableau = nd.AdamsBashforth(3).steady()
+    >>> print(*tableau.V[0], "|", *tableau.B[0])  # of the sample and the past evaluations, and of the new one
+    1 -4/3 5/12 | 23/12
+    """
 
     @property
     def registers(self) -> int:

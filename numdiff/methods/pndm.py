@@ -93,15 +93,16 @@ class PseudoNumerical(AdamsType):
 
         x_{n+1} = T_{n->n+1}(x_n, sum_{j<m} b_j e_{n-j}),    m <= k, as many as there are
 
-    where T is the transfer of the module, e_{n-j} are the noise predictions, newest first, and b_j the m Adams weights
-    of equal steps.
+    where T is DDIM's step with one prediction, e_{n-j} are the noise predictions, newest first, and b_j the m Adams
+    weights of equal steps.
 
     Parameters
     ----------
     points
         k, from 1 to 8: the number of evaluations combined; 4 as published.
     warmup
-        The first steps, as in the table above: "heun", "runge-kutta" or "lower".
+        The first steps: "heun", one pseudo-Heun step; "runge-kutta", k - 1 pseudo-Runge-Kutta steps of four
+        evaluations; "lower", lower orders.
     combine
         "noise", or "v" to mix v predictions as published for networks that predict v.
 
@@ -124,6 +125,14 @@ class PseudoNumerical(AdamsType):
     ----------
     Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778, algorithms 1 and
     2.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> [nd.PseudoNumerical(4, warmup).nfe(20) for warmup in ("heun", "runge-kutta", "lower")]
+    [21, 29, 20]
+    >>> nd.PseudoNumerical(4, combine="v").order  # as published for networks that predict v
+    1
     """
 
     points: int = 4
@@ -277,6 +286,10 @@ def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> Pse
     warmup, combine
         As in `PseudoNumerical`.
 
+    Returns
+    -------
+    PseudoNumerical
+
     Raises
     ------
     ValueError, TypeError
@@ -292,6 +305,14 @@ def PNDM(order: int = 4, *, warmup: str = "heun", combine: str = "noise") -> Pse
     ----------
     Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778, algorithm 2.
     Code: diffusers, PNDMScheduler with skip_prk_steps.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Discrete.stable_diffusion()
+    >>> grid = nd.grids.from_timesteps(schedule, range(981, 0, -20), final="first-entry")
+    >>> nd.PNDM().discretize(schedule, grid).nfe  # diffusers' 51 evaluations for 50 steps
+    51
     """
     return PseudoNumerical(order, warmup, combine)
 
@@ -316,6 +337,10 @@ def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
     combine
         As in `PseudoNumerical`.
 
+    Returns
+    -------
+    PseudoNumerical
+
     Raises
     ------
     ValueError, TypeError
@@ -331,5 +356,11 @@ def FPNDM(order: int = 4, *, combine: str = "noise") -> PseudoNumerical:
     ----------
     Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778, algorithm 1.
     Code: diffusers, PNDMScheduler without skip_prk_steps.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.FPNDM().nfe(50), nd.FPNDM().warm_steps
+    (59, 3)
     """
     return PseudoNumerical(order, "runge-kutta", combine)

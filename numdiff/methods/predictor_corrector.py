@@ -51,6 +51,8 @@ from numdiff.phi import phi
 from numdiff.tableau import Tableau
 from numdiff.weights import MAX_ORDER, exact, interpolatory, tidy
 
+__all__ = ["PredictorCorrector"]
+
 RULES = ("exact", "bh1", "bh2")
 MODES = ("PEC", "PECE")
 MOMENTA = ("repaired", "published", "nesterov")
@@ -101,12 +103,23 @@ class PredictorCorrector(Method):
 
     Notes
     -----
-    Order min(p + 1, c); 1 stage; N evaluations for N steps. With exact starts; 1 with momentum. See the module.
+    Order min(p + 1, c); 1 stage; N evaluations for N steps. With exact starts; 1 with momentum.
 
     References
     ----------
     Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.1; Zhao, Bai, Rao, Zhou, Lu, UniPC,
     arXiv:2302.04867.
+
+    Examples
+    --------
+    Adams-Bashforth of order 2 and Adams-Moulton with three points, of order 3:
+
+    >>> import numdiff as nd
+    >>> method = nd.PredictorCorrector(2)
+    >>> print(*method.coefficients().predictor, "|", *method.coefficients().corrector)
+    3/2 -1/2 | 5/12 2/3 -1/12
+    >>> nd.order.certified(method), method.nfe(10), nd.PredictorCorrector(2, mode="PECE").nfe(10)
+    (3, 10, 19)
     """
 
     memory: int

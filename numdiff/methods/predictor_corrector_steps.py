@@ -53,7 +53,7 @@ class Weights:
 
     @property
     def b(self) -> tuple[Number, ...]:
-        """The weights of the new sample: the corrector's, if there is one."""
+        """The weights of the new sample, the corrector's, if there is one."""
         return self.corrector or self.predictor
 
 

@@ -31,6 +31,8 @@ from numdiff.methods.layout import Layout
 from numdiff.methods.multistep import first_order, runge_kutta, steady_runge_kutta
 from numdiff.tableau import Tableau
 
+__all__ = ["KNOWN", "RungeKutta"]
+
 KNOWN = {
     "Euler": butcher.EULER,
     "Midpoint": butcher.MIDPOINT,
@@ -82,6 +84,17 @@ class RungeKutta(OneStep):
     ----------
     Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1; Karras, Aittala, Aila, Laine, Elucidating
     the design space, arXiv:2206.00364, algorithm 1.
+
+    Examples
+    --------
+    An array of one's own:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> from numdiff.methods import butcher
+    >>> method = nd.RungeKutta(butcher.two_stage(Fraction(3, 4)), "theta = 3/4")
+    >>> print(method, nd.order.certified(method), *method.coefficients().b)
+    theta = 3/4 2 1/3 2/3
     """
 
     butcher: Butcher

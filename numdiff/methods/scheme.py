@@ -13,6 +13,8 @@ from numdiff.tableau import Tableau
 if TYPE_CHECKING:
     from numdiff.methods.base import Method
 
+__all__ = ["Scheme"]
+
 
 @dataclass(frozen=True, eq=False)
 class Scheme:
@@ -34,6 +36,18 @@ class Scheme:
         How many nodes after the first the driver must supply the exact sample at (``start="exact"``).
     options
         The keyword arguments of `discretize`, to lay the same method out on another grid.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.AdamsBashforth(2).discretize(schedule, nd.grids.uniform_t(schedule, 4))
+    >>> scheme
+    Scheme(AB2, 4 steps from t = 1 to 0.001, nfe=4)
+    >>> scheme.nfe, scheme.steps, scheme.prediction
+    (4, 4, 'noise')
+    >>> [tableau.stages for tableau in scheme]
+    [1, 1, 1, 1]
     """
 
     tableaus: tuple[Tableau, ...]

@@ -47,6 +47,8 @@ from numdiff.methods.multistep import first_order
 from numdiff.methods.published.single_step import single_step_table
 from numdiff.tableau import Tableau
 
+__all__ = ["SingleStep", "order_list"]
+
 TAILS = ("official", "diffusers", "full")
 
 
@@ -60,12 +62,26 @@ def order_list(order: int, intervals: int, tail: str = "official") -> tuple[int,
     intervals
         N, the number of evaluations.
     tail
-        "official" as above; "diffusers", which ends an even list of order 2 with 1, 1; "full" without lowering.
+        "official", steps of the full order and then what is left, at order 3 always a lower one; "diffusers", which
+        ends an even list of order 2 with 1, 1; "full" without lowering.
+
+    Returns
+    -------
+    tuple of int
+        The orders, which add up to `intervals`.
 
     Raises
     ------
     ValueError
         For an unknown tail, or "full" where `order` does not divide N.
+
+    Examples
+    --------
+    >>> from numdiff.methods.single_step import order_list
+    >>> [order_list(3, N) for N in (6, 7, 8)]
+    [(3, 2, 1), (3, 3, 1), (3, 3, 2)]
+    >>> order_list(2, 6, "diffusers")
+    (2, 2, 1, 1)
     """
     choice("tail", tail, TAILS)
     whole, rest = divmod(intervals, order)
@@ -123,6 +139,17 @@ class SingleStep(Method):
     ----------
     Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927, algorithm 3 and appendix D.3; Lu, Zhou, Bao, Chen, Li,
     Zhu, DPM-Solver++, arXiv:2211.01095. Code: LuChengTHU/dpm-solver; diffusers, DPMSolverSinglestepScheduler.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.methods.single_step import order_list
+    >>> order_list(3, 10)  # ten evaluations: the orders, and the grid intervals, of the steps
+    (3, 3, 3, 1)
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.SingleStep(3).discretize(schedule, nd.grids.uniform_log_snr(schedule, 10))
+    >>> scheme.nfe, [tableau.stages for tableau in scheme]
+    (10, [3, 3, 3, 1])
     """
 
     order: int = 3
@@ -154,7 +181,7 @@ class SingleStep(Method):
 
     @property
     def points(self) -> int:
-        """1: nothing is remembered from step to step."""
+        """1, since nothing is remembered from step to step."""
         return 1
 
     def check_orders(self, orders: Any, steps: int) -> tuple[int, ...]:

@@ -97,6 +97,13 @@ class MultistepSplitting(Transformed, Splitting):
     ----------
     Wizadwongsa and Suwajanakorn, Accelerating guided diffusion sampling with splitting numerical methods, ICLR 2023,
     arXiv:2301.11558.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.MultistepSplitting(nd.GHVB(2, 0.8), "both", "end")
+    >>> print(method, method.evaluations)  # of the model and of the condition, in a step
+    STSP(GHVB2(0.8)) {'condition': 2, '': 1}
     """
 
     base: Multistep
@@ -196,6 +203,10 @@ def LTSP(
     base
         Another multistep method for the model, which replaces the first three arguments.
 
+    Returns
+    -------
+    MultistepSplitting
+
     Raises
     ------
     ValueError, TypeError
@@ -210,6 +221,19 @@ def LTSP(
     ----------
     Wizadwongsa and Suwajanakorn, Accelerating guided diffusion sampling with splitting numerical methods, ICLR 2023,
     arXiv:2301.11558.
+
+    Examples
+    --------
+    Ten evaluations of the model and ten of the condition:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.LTSP(2).discretize(schedule, nd.grids.uniform_t(schedule, 10))
+    >>> fields = {"condition": lambda x, t: 0.5 * (x - 1.0)}
+    >>> x = nd.sample(scheme, lambda x, t: np.tanh(x), np.zeros(3), prediction="noise", fields=fields)
+    >>> scheme.nfe, x.shape
+    (20, (3,))
     """
     return MultistepSplitting(base or AdamsBashforth(order, formulation, weights), condition, at)  # type: ignore[arg-type]
 
@@ -238,6 +262,10 @@ def STSP(
     at
         Level of the second half: "end", or "start".
 
+    Returns
+    -------
+    MultistepSplitting
+
     Raises
     ------
     ValueError, TypeError
@@ -252,5 +280,15 @@ def STSP(
     ----------
     Wizadwongsa and Suwajanakorn, Accelerating guided diffusion sampling with splitting numerical methods, ICLR 2023,
     arXiv:2301.11558.
+
+    Examples
+    --------
+    Its history is that of both fields, so its order is 1; ``Strang`` remembers nothing and has order 2:
+
+    >>> import numdiff as nd
+    >>> for method in (nd.STSP(2), nd.Strang()):
+    ...     print(method, method.order, method.evaluations)
+    STSP(AB2) 1 {'condition': 2, '': 1}
+    Strang(midpoint) 2 {'condition': 4, '': 2}
     """
     return MultistepSplitting(base or AdamsBashforth(order, formulation, weights), "both", at)  # type: ignore[arg-type]

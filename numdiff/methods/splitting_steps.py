@@ -11,6 +11,8 @@ from numdiff.methods.base import Method
 from numdiff.methods.layout import Layout
 from numdiff.tableau import Tableau
 
+__all__ = ["CONDITION", "Splitting"]
+
 CONDITION = "condition"
 """The tag of the second field."""
 
@@ -18,7 +20,14 @@ REFERENCE = "Wizadwongsa, Suwajanakorn, Splitting Numerical Methods for guided d
 
 
 class Splitting(Method):
-    """A method that evaluates the model and, apart from it, the field tagged "condition"."""
+    """A method that evaluates the model and, apart from it, the field tagged "condition".
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.LTSP(4).evaluations, nd.STSP(4).evaluations
+    ({'': 1, 'condition': 1}, {'condition': 2, '': 1})
+    """
 
     reference: ClassVar[str] = REFERENCE
 

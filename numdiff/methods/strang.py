@@ -57,6 +57,14 @@ class Strang(OneStep, Splitting):
     References
     ----------
     Strang, SIAM J. Numer. Anal. 5 (1968); Hairer, Lubich, Wanner, Geometric numerical integration, II.5.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.Strang().evaluations
+    {'condition': 4, '': 2}
+    >>> print(*nd.Strang().coefficients().c)  # where in a step its stages are
+    0 1/4 0 1/2 1/2 3/4
     """
 
     butcher: Butcher = arrays.MIDPOINT

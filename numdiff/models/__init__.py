@@ -17,13 +17,16 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("numdiff.models needs torch and safetensors; pip install 'numdiff[torch]'") from error
 
-from numdiff.models import metrics
+from numdiff.models import metrics, store
 from numdiff.models.classifier import Classifier, DigitsClassifier
 from numdiff.models.conditioning import ClassConditional, Conditioned
 from numdiff.models.denoiser import Denoiser
 from numdiff.models.metrics import feature_statistics, frechet_distance, nearest_distance
-from numdiff.models.store import ARCHITECTURES, WeightsError, load, save
+from numdiff.models.store import WeightsError, load, save
 from numdiff.models.unet import UNetDenoiser
+
+#: The architectures that `load` knows, by name.
+ARCHITECTURES = store.ARCHITECTURES
 
 __all__ = [
     "ARCHITECTURES",

@@ -99,7 +99,7 @@ class Classifier(nn.Module):
         self.register_buffer("covariance", torch.zeros(config.width, config.width, dtype=torch.float64))
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the penultimate layer, shape (n, width), of images of shape (n, *shape)."""
+        """Return the penultimate layer, shape (n, width), of images of shape ``(n, *shape)``."""
         if tuple(x.shape[1:]) != self.shape:
             wanted = ", ".join(map(str, self.shape))
             row = ", one flattened image a row" if self.config.flat else ""
@@ -108,7 +108,7 @@ class Classifier(nn.Module):
         return self.penultimate(self.convolutions(x.reshape(-1, 1, *self.config.image_shape)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits, shape (n, classes), of images of shape (n, *shape)."""
+        """Return the logits, shape (n, classes), of images of shape ``(n, *shape)``."""
         return self.head(self.features(x))
 
     def predict(self, x: Tensor) -> Tensor:

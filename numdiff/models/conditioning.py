@@ -184,7 +184,7 @@ class Conditioned:
         Parameters
         ----------
         x
-            Samples, shape (n, *shape); n must be the number of labels, where they are more than one.
+            Samples, shape ``(n, *shape)``; n must be the number of labels, where they are more than one.
         t
             Model time, a float, or a tensor (through which gradients flow) of one time or one for each sample.
 

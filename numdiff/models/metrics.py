@@ -18,6 +18,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = ["feature_statistics", "frechet_distance", "nearest_distance"]
+
 FloatArray = NDArray[np.float64]
 
 

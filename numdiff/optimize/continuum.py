@@ -55,7 +55,7 @@ class Limit:
     residuals
         int rho^{-k} a_m dlambda, shape (modes,): N^k times the errors of N steps.
     bound
-        What |residuals| of no density falls below.
+        What ``|residuals|`` of no density falls below.
     """
 
     log_snr: Array
@@ -65,7 +65,7 @@ class Limit:
 
     @property
     def value(self) -> float:
-        """|residuals|."""
+        """``|residuals|``."""
         return float(np.linalg.norm(self.residuals))
 
     def steps(self, count: int) -> Array:
@@ -125,8 +125,8 @@ def limit_density(
 ) -> Limit:
     """Return the density of steps that minimises the errors (1) of many steps.
 
-    The problem is convex in w, so that a stationary log-density is a global minimum: quasi-Newton (L-BFGS) on log |r|^2
-    finds one, and (2) in the direction of its r bounds all others.
+    The problem is convex in w, so that a stationary log-density is a global minimum: quasi-Newton (L-BFGS) on
+    ``log |r|^2`` finds one, and (2) in the direction of its r bounds all others.
 
     Parameters
     ----------

@@ -6,12 +6,12 @@ the axes; colours and labels can be overridden by keywords. Nothing touches pypl
 `figure` makes one with several axes, `save` writes one in several formats.
 """
 
-from numdiff.plotting import interactive
+from numdiff.plotting import interactive, style
 from numdiff.plotting.certificates import certificate_plot
 from numdiff.plotting.images import image_grid
 from numdiff.plotting.lines import curves, error_against_nfe, order_plot
 from numdiff.plotting.planes import boundary_locus, order_star, plane_regions, stability_region, stability_regions
-from numdiff.plotting.style import COLOURS, LINES, MARKERS, figure, new_axes, save, share, style_of
+from numdiff.plotting.style import figure, new_axes, save, share, style_of
 from numdiff.plotting.timesteps import (
     error_bands,
     error_per_mode,
@@ -21,6 +21,13 @@ from numdiff.plotting.timesteps import (
     step_density,
 )
 from numdiff.plotting.work_precision import work_precision
+
+#: Colours of the curves: Okabe and Ito, the darker ones first; yellow is last, since thin yellow lines are hard to see.
+COLOURS = style.COLOURS
+#: Line styles of the curves, in the order of `COLOURS`.
+LINES = style.LINES
+#: Markers of the curves, one letter each, in the order of `COLOURS`.
+MARKERS = style.MARKERS
 
 __all__ = [
     "COLOURS",

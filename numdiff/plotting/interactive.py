@@ -18,6 +18,8 @@ from numdiff.plotting.lines import FEW, spread
 from numdiff.plotting.style import COLOURS
 from numdiff.plotting.work_precision import ALONE, FLOOR, places_of
 
+__all__ = ["work_precision", "write_html"]
+
 if TYPE_CHECKING:
     from numdiff.work_precision import Diagram, Record
 

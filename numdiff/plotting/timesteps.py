@@ -128,7 +128,7 @@ def error_per_mode(
     logx: bool = True,
     **style: Any,
 ) -> Axes:
-    """Draw the predicted error of each mode: |error| against its scale, doubly logarithmic.
+    """Draw the predicted error of each mode: its size against its scale, doubly logarithmic.
 
     Parameters
     ----------

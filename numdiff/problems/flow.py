@@ -65,10 +65,10 @@ class Reference(NamedTuple):
     >>> import numdiff as nd
     >>> mixture = nd.problems.GaussianMixture([0.4, 0.6], [[-1.0], [1.0]], [0.25, 0.09])
     >>> schedule = nd.schedules.VPLinear()
-    >>> found = mixture.flow(schedule, np.array([[-0.5], [0.5]]), 1.0, 0.1)    # a Reference
+    >>> found = mixture.flow(schedule, np.array([[-0.5], [0.5]]), 1.0, 0.3, rtol=1e-9)     # a Reference
     >>> found.x.shape, found.error.shape, bool(found.error.max() < 1e-9)
     ((2, 1), (2,), True)
-    >>> back = mixture.flow(schedule, found.x, 0.1, 1.0)
+    >>> back = mixture.flow(schedule, found.x, 0.3, 1.0, rtol=1e-9)
     >>> back.x.round(9).ravel().tolist()
     [-0.5, 0.5]
     """

@@ -34,7 +34,7 @@ class LinearSystem:
         State at t_span[0], shape (n,).
     t_span
         First and last time.
-    name, description
+    name, description, tags
         For tables and plots.
 
     Raises

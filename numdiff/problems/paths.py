@@ -35,6 +35,8 @@ from numdiff.level import Level
 from numdiff.parameterizations import get
 from numdiff.problems.ode import ODE, odes
 
+__all__ = ["RAMP", "REST", "SMOOTH", "Clock", "Path", "joined", "of_mixture", "of_ode", "toys"]
+
 Array = NDArray[np.float64]
 
 REST = 0.15
@@ -228,6 +230,14 @@ def of_ode(ode: ODE, span: tuple[float, float] = (-1.0, 3.0)) -> Path:
     ------
     ValueError
         If the span is not two finite numbers, the second of them larger.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.problems import paths
+    >>> path = paths.of_ode(nd.problems.odes()["chirp"], span=(-2.0, 4.0))
+    >>> path.exact(4.0).shape, path.error < 1e-13
+    ((1, 3), True)
     """
     first, last = _checked(span)
     begin, speed = ode.t_span[0], (ode.t_span[1] - ode.t_span[0]) / (last - first)
@@ -252,10 +262,29 @@ def joined(name: str, paths: Sequence[Path]) -> Path:
 
     An error constant that happens to vanish in one of them does not vanish in all.
 
+    Parameters
+    ----------
+    name
+        What reports call it.
+    paths
+        The paths, at least one.
+
+    Returns
+    -------
+    Path
+
     Raises
     ------
     ValueError
         If the spans or the numbers of points differ.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.problems import paths
+    >>> odes = nd.problems.odes()
+    >>> paths.joined("both", [paths.of_ode(odes["riccati"]), paths.of_ode(odes["chirp"])]).exact(0.0).shape
+    (1, 4)
     """
     spans = {path.span for path in paths}
     widths = [path.exact(path.span[0]).shape for path in paths]
@@ -278,6 +307,12 @@ def toys(span: tuple[float, float] = (-1.0, 3.0)) -> Path:
 
     Two points of four coordinates, the equations of the second in reverse order: a sampler that mixes up its points, or
     has an eye for the first one only, does not follow both.
+
+    Examples
+    --------
+    >>> from numdiff.problems import paths
+    >>> paths.toys().exact(3.0).shape
+    (2, 4)
     """
     found = odes()
     names = ("reciprocal", "logistic", "riccati", "bernoulli")
@@ -314,6 +349,14 @@ def of_mixture(
     ------
     ValueError
         If the span is not two numbers, the first finite and the second larger.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.problems import paths
+    >>> path = paths.of_mixture("modes", nd.problems.mixtures()["two-modes"], span=(-1.0, 1.0), points=3)
+    >>> path.exact(1.0).shape, path.error < 1e-9
+    ((3, 1), True)
     """
     first, last = _checked(span, open_end=True)
     x = mixture.sample_level(points, _level(first), seed)

@@ -18,6 +18,8 @@ from numdiff.symbolic import latex
 from numdiff.symbolic.polynomials import to_sympy
 from numdiff.symbolic.steady import H, depends_on, exact_method, steady
 
+__all__ = ["SchemeRow", "scheme_table", "to_latex", "to_markdown"]
+
 HEADINGS = ("scheme", "weights", "order", "error constant", "real interval")
 
 
@@ -37,6 +39,14 @@ class SchemeRow:
         C_{p+1}/sigma(1), or None.
     real_interval
         x* of the interval (-x*, 0), or None.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.properties.schemes import scheme_table
+    >>> (row,) = scheme_table([nd.GHVB(2, 0.8)])
+    >>> row.order, row.coefficients, row.error_constant, row.real_interval
+    (2, (7/4, -3/4), 13/24, 6/5)
     """
 
     name: str
@@ -59,22 +69,52 @@ def scheme_table(methods: Iterable[Any]) -> list[SchemeRow]:
     methods
         Methods; their dampings may be symbols, floats are read as the decimals they print as.
 
+    Returns
+    -------
+    list of SchemeRow
+
     Raises
     ------
     TypeError
         If something in `methods` is no method.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.properties.schemes import scheme_table
+    >>> for row in scheme_table([nd.AdamsBashforth(2), nd.Heun()]):
+    ...     print(row.name, row.order, row.error_constant, row.real_interval)
+    AB2 2 5/12 1
+    Heun 2 None 2
     """
     return [_row(method) for method in methods]
 
 
 def to_markdown(rows: Sequence[SchemeRow]) -> str:
-    """Return the table in Markdown, formulas between dollar signs."""
+    r"""Return the table in Markdown, formulas between dollar signs.
+
+    Parameters
+    ----------
+    rows
+        From `scheme_table`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.properties.schemes import scheme_table, to_markdown
+    >>> print(to_markdown(scheme_table([nd.AdamsBashforth(1)])).splitlines()[2])
+    | AB1 | $1$ | $1$ | $\frac{1}{2}$ | $2$ |
+    """
     lines = [HEADINGS, ("---",) * len(HEADINGS), *((row.name, *map(_dollars, row.cells())) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def to_latex(rows: Sequence[SchemeRow], *, document: bool = False) -> str:
-    """Return the table as a LaTeX ``tabular`` for the booktabs and amsmath packages.
+    r"""Return the table as a LaTeX ``tabular`` for the booktabs and amsmath packages.
 
     Parameters
     ----------
@@ -82,6 +122,17 @@ def to_latex(rows: Sequence[SchemeRow], *, document: bool = False) -> str:
         From `scheme_table`.
     document
         Whether to wrap it in a document that compiles by itself.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.properties.schemes import scheme_table, to_latex
+    >>> print(to_latex(scheme_table([nd.AdamsBashforth(1)])).splitlines()[4])
+    AB1 & $1$ & $1$ & $\frac{1}{2}$ & $2$ \\
     """
     body = [" & ".join((latex.text(row.name), *map(_dollars, row.cells()))) + r" \\" for row in rows]
     lines = [r"\begin{tabular}{llrll}", r"\toprule", " & ".join(HEADINGS) + r" \\", r"\midrule", *body]

@@ -36,6 +36,12 @@ def names() -> tuple[str, ...]:
     -------
     tuple of str
         The names.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.schedules.names()
+    ('vp-linear', 'sub-vp', 'cosine', 've', 'edm', 'flow', 'ddpm-linear', 'stable-diffusion', 'discrete')
     """
     return tuple(_REGISTRY)
 
@@ -60,6 +66,14 @@ def get(name: str | Schedule, **options: Any) -> Schedule:
     ValueError
         If the name is unknown; the message gives the nearest known one. "discrete" needs ``betas`` or
         ``alphas_cumprod``.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.schedules.get("flow", shift=3.0)
+    Flow(shift=3.0, t_end=0.001, time_scale=1.0)
+    >>> nd.schedules.get("stable-diffusion").N
+    1000
     """
     if isinstance(name, Schedule) and not options:
         return name

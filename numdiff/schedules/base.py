@@ -32,6 +32,8 @@ import numpy as np
 from numdiff.elementary import Number, exp, expm1, kind, log, log1p, sqrt
 from numdiff.level import Level
 
+__all__ = ["Schedule"]
+
 _SLACK = 1e-9
 """How far beyond the ends, relative to 1 + |lambda|, a log-SNR may lie by rounding and still count as the end."""
 
@@ -128,6 +130,22 @@ class Schedule(ABC):
     Times may be Python floats (which give Python floats), numpy arrays or torch tensors, elementwise and in the dtype
     they come in. Gradients flow through tensors; at an end with infinite log-SNR they are infinite or NaN. A time that
     is NaN or outside [0, T] is a ValueError.
+
+    Examples
+    --------
+    What every schedule offers:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> schedule.alpha(np.array([0.0, 0.5, 1.0])).round(4).tolist()
+    [1.0, 0.2812, 0.0066]
+    >>> round(schedule.time(schedule.log_snr(0.3)), 12)
+    0.3
+    >>> schedule.alpha(2.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: t = 2.0 lies outside [0.0, 1.0], the range of the schedule
     """
 
     name: str

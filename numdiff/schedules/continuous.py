@@ -48,6 +48,8 @@ from numdiff.schedules.base import (
     within,
 )
 
+__all__ = ["EDM", "VE", "Cosine", "SubVP", "VPLinear"]
+
 
 class Continuous(Schedule):
     """A schedule given by a formula, whose network is given a multiple of the time."""
@@ -114,9 +116,24 @@ class VPLinear(_LinearBeta):
     time_scale
         The network is given ``time_scale * t``.
 
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive and finite, or `t_end` is not in [0, T) or has an infinite log-SNR.
+
     Notes
     -----
     sigma ~ sqrt(beta_min t) near t = 0, so `d_sigma` is +inf at t = 0.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> for t in (0.0, 0.5, 1.0):
+    ...     print(round(schedule.alpha(t), 4), round(schedule.sigma(t), 4), round(schedule.log_snr(t), 2))
+    1.0 0.0 inf
+    0.2812 0.9597 -1.23
+    0.0066 1.0 -5.02
     """
 
     beta_min: float = 0.1
@@ -149,6 +166,18 @@ class SubVP(_LinearBeta):
     ----------
     beta_min, beta_max, T, t_end, time_scale
         As in `VPLinear`.
+
+    Raises
+    ------
+    ValueError
+        As `VPLinear`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.SubVP()
+    >>> round(schedule.sigma(0.5) - (1 - schedule.alpha(0.5) ** 2), 12)
+    0.0
     """
 
     beta_min: float = 0.1
@@ -191,9 +220,23 @@ class Cosine(Continuous):
     time_scale
         The network is given ``time_scale * t``.
 
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive and finite, `t_end` is not in [0, T) or has an infinite log-SNR, or T is above 1.
+
     Notes
     -----
     `d_sigma` is +inf at t = 0.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Cosine()
+    >>> [round(schedule.log_snr(t), 2) for t in (0.001, 0.25, 0.5, 0.75)]
+    [5.05, 0.86, -0.01, -0.89]
+    >>> nd.schedules.Cosine(T=1.0).alpha(1.0)  # zero terminal SNR
+    0.0
     """
 
     s: float = 0.008
@@ -251,6 +294,17 @@ class VE(Continuous):
         Default last time of a sampling grid; the schedule never reaches sigma = 0, see ``final_zero`` of the grids.
     time_scale
         The network is given ``time_scale * t``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive and finite, or `sigma_min` is not below `sigma_max`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> [round(nd.schedules.VE().sigma(t), 4) for t in (0.0, 0.5, 1.0)]
+    [0.01, 0.7071, 50.0]
     """
 
     sigma_min: float = 0.01
@@ -302,6 +356,18 @@ class EDM(Continuous):
         Smallest noise scale before the clean end.
     time_scale
         The network is given ``time_scale * sigma``; a network that wants log(sigma)/4 takes the logarithm itself.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive and finite, or `t_end` is not in [0, T) or has an infinite log-SNR.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.EDM()
+    >>> schedule.sigma(2.0), schedule.rho(2.0), round(schedule.time(-0.5), 4)
+    (2.0, 2.0, 1.6487)
     """
 
     T: float = 80.0

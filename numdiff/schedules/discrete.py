@@ -27,6 +27,8 @@ import numpy as np
 from numdiff.elementary import Number, exp, expm1, kind, log, sqrt
 from numdiff.schedules.base import Schedule, clamp, from_log_alpha, log_alpha_of, real, within
 
+__all__ = ["Discrete"]
+
 _SNAP = 1e-9
 """Distance, in table entries, within which a model time is an integer blurred by rounding: networks index with it."""
 
@@ -85,10 +87,25 @@ class Discrete(Schedule):
     name
         The schedule's name.
 
+    Raises
+    ------
+    ValueError
+        If not exactly one of the tables is given, or its values are out of range or order.
+
     Notes
     -----
     The pieces have corners, so there are no derivatives: `d_alpha` and `d_sigma` raise ValueError. `t_end` is 1/N, the
     first entry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Discrete(betas=np.linspace(1e-4, 0.02, 1000))
+    >>> schedule.N, schedule.model_time(1.0), schedule.from_model_time(0)
+    (1000, 999.0, 0.001)
+    >>> schedule.alphas_cumprod == nd.schedules.Discrete.ddpm_linear().alphas_cumprod
+    True
     """
 
     alphas_cumprod: tuple[float, ...]
@@ -111,12 +128,28 @@ class Discrete(Schedule):
 
     @classmethod
     def ddpm_linear(cls, N: int = 1000) -> Discrete:
-        """Return the table of Ho et al.: beta linear from 1e-4 to 0.02."""
+        """Return the table of Ho et al.: beta linear from 1e-4 to 0.02.
+
+        Examples
+        --------
+        >>> import numdiff as nd
+        >>> schedule = nd.schedules.Discrete.ddpm_linear()
+        >>> round(schedule.log_snr(schedule.t_end), 3), round(schedule.log_snr(1.0), 3)
+        (4.605, -5.059)
+        """
         return cls(betas=np.linspace(1e-4, 0.02, N), name="ddpm-linear")
 
     @classmethod
     def stable_diffusion(cls, N: int = 1000) -> Discrete:
-        """Return Stable Diffusion's table: sqrt(beta) linear from sqrt(0.00085) to sqrt(0.012)."""
+        """Return Stable Diffusion's table: sqrt(beta) linear from sqrt(0.00085) to sqrt(0.012).
+
+        Examples
+        --------
+        >>> import numdiff as nd
+        >>> schedule = nd.schedules.Discrete.stable_diffusion()
+        >>> round(schedule.rho(1.0), 4)  # the largest "sigma" of k-diffusion
+        14.6146
+        """
         return cls(betas=np.linspace(0.00085**0.5, 0.012**0.5, N) ** 2, name="stable-diffusion")
 
     def __repr__(self) -> str:
@@ -135,7 +168,7 @@ class Discrete(Schedule):
 
     @property
     def has_derivatives(self) -> bool:
-        """False: log alpha has a corner at every entry."""
+        """False, since log alpha has a corner at every entry."""
         return False
 
     def from_model_time(self, m: Number) -> Number:
@@ -177,7 +210,7 @@ class Discrete(Schedule):
 
     @cached_property
     def corners(self) -> np.ndarray:
-        """The log-SNR of the entries with alpha > 0, rising: log alpha has corners there."""
+        """The log-SNR of the entries with alpha > 0, rising, where log alpha has corners there."""
         abar = np.array([x for x in reversed(self.alphas_cumprod) if x > 0])
         return 0.5 * (np.log(abar) - np.log1p(-abar))
 

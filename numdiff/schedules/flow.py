@@ -15,6 +15,8 @@ from numdiff.level import Level
 from numdiff.schedules.base import scalar
 from numdiff.schedules.continuous import Continuous
 
+__all__ = ["Flow"]
+
 
 @dataclass(frozen=True)
 class Flow(Continuous):
@@ -29,11 +31,25 @@ class Flow(Continuous):
     time_scale
         The network is given ``time_scale * t'``, the shifted time, which is sigma.
 
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive and finite, or `t_end` is not in [0, 1) or has an infinite log-SNR.
+
     Notes
     -----
     alpha = 0 at t = 1, where lambda = -inf. The shift places the levels and does not change the flow: a `Level` has the
     clock t' with dx/dt' = eps - x_0, which is what networks predict and what "velocity" means in a run. `d_alpha` and
     `d_sigma` are derivatives with respect to the t that they are given.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for shift in (1.0, 3.0):
+    ...     schedule = nd.schedules.Flow(shift)
+    ...     print(schedule.alpha(0.5), schedule.sigma(0.5), round(schedule.log_snr(0.5), 4))
+    0.5 0.5 0.0
+    0.25 0.75 -1.0986
     """
 
     shift: float = 1.0

@@ -57,7 +57,7 @@ __all__ = ["Eta", "StochasticFormulation", "Tau", "stochastic"]
 
 @dataclass(frozen=True)
 class StochasticFormulation(Formulation):
-    """A row of the table above, of the probability-flow ODE `base` and a noise level; make one with `stochastic`.
+    """The probability-flow ODE `base` with a noise level; make one with `stochastic`.
 
     Parameters
     ----------
@@ -67,6 +67,17 @@ class StochasticFormulation(Formulation):
         The formulation of the probability-flow ODE.
     level
         The noise level, a `Tau` or an `Eta`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> formulation = nd.stochastic("data/log-snr", tau=1)
+    >>> print(formulation, formulation.c, formulation.weak_order)
+    data/log-snr tau=1 -2 2
+    >>> schedule = nd.schedules.VPLinear()
+    >>> span = formulation.span(schedule.level(0.5), schedule.level(0.4), order=1)
+    >>> round(span.noise, 3)  # the standard deviation of what the step adds
+    0.721
     """
 
     name: str = field(compare=False)  # a noise level of 1 and one of 1.0 are equal and print differently
@@ -75,7 +86,7 @@ class StochasticFormulation(Formulation):
 
     @property
     def stochastic(self) -> bool:
-        """Whether steps add noise: not where the level is 0 throughout."""
+        """Whether steps add noise, which they do not where the level is 0 throughout."""
         return not (self.level.constant is not None and vanishes(self.level.constant))
 
     @property
@@ -177,6 +188,16 @@ def stochastic(
     ------
     ValueError, TypeError
         For other formulations, both levels at once, or a level out of range.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.AdamsBashforth(2, nd.stochastic("data/log-snr", tau=1)) == nd.SDEDPMSolverPP(2)
+    True
+    >>> nd.stochastic("data/log-snr", tau=0) is nd.DATA_LOG_SNR
+    True
+    >>> nd.PredictorCorrector(2, nd.stochastic(tau=0.5)).weak_order
+    2
     """
     base = get(formulation)
     if base not in (DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO):

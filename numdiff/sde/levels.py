@@ -89,6 +89,19 @@ class Tau:
     ------
     ValueError, TypeError
         For a negative or infinite value, an empty window or an unknown option.
+
+    Examples
+    --------
+    Noise in the middle of the run only, as in SA-Solver's published window:
+
+    >>> import numdiff as nd
+    >>> tau = nd.Tau(1, 0.3, 0.7)
+    >>> schedule = nd.schedules.VPLinear()
+    >>> scheme = nd.SASolver(2, tau=tau).discretize(schedule, nd.grids.uniform_t(schedule, 5))
+    >>> [round(float(t.target.time), 1) for t in scheme if t.noises]  # where the steps with noise end
+    [0.6, 0.4]
+    >>> print(tau)
+    tau=1 on time [0.3, 0.7]
     """
 
     value: Number = 1  # or a function of one
@@ -178,6 +191,16 @@ class Eta:
     ------
     ValueError, TypeError
         For a value out of range, or another variance.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.VPLinear()
+    >>> start, end = schedule.level(0.5), schedule.level(0.4)
+    >>> [round(float(nd.Eta(eta).squared(start, end)), 3) for eta in (0, 0.5, 1)]  # tau^2 of this step
+    [0.0, 0.169, 1.0]
+    >>> nd.AdamsBashforth(1, nd.stochastic(eta=nd.Eta(1))) == nd.DDIM(eta=1)
+    True
     """
 
     value: Number = 1
@@ -198,7 +221,7 @@ class Eta:
 
     @property
     def constant(self) -> Number | None:
-        """tau^2 where it does not depend on the step: at eta = 0 and 1, unless a gradient is wanted there."""
+        """tau^2 where it does not depend on the step, at eta = 0 and 1, unless a gradient is wanted there."""
         varies = kind(self.value) == "torch" and not vanishes(self.value)  # a tensor here carries a gradient
         return self.value**2 if self.value in (0, 1) and not varies else None
 

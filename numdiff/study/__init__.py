@@ -10,8 +10,14 @@ Importing this package imports NumPy only.
 
 from __future__ import annotations
 
+from numdiff.study import settings
 from numdiff.study.runner import Stage, StageError, run, stages
-from numdiff.study.settings import FAST, FULL, Settings, Spec
+from numdiff.study.settings import Settings, Spec
 from numdiff.study.store import StoreError
+
+#: The study.
+FULL = settings.FULL
+#: The same in seconds, for continuous integration.
+FAST = settings.FAST
 
 __all__ = ["FAST", "FULL", "Settings", "Spec", "Stage", "StageError", "StoreError", "run", "stages"]

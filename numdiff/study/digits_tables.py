@@ -84,7 +84,7 @@ def errors(runs: list[Row], grid: str, nfe: Iterable[int], caption: str) -> Tabl
     >>> from numdiff.study import summaries
     >>> run = {"method": "DDIM", "grid": "log-snr", "nfe": 5, "diverged": False, "rmse": 0.4, "median": 0.2}
     >>> runs = [run, {**run, "method": "2M", "rmse": 0.3}]
-    >>> print(summaries.errors(runs, "log-snr", (5,), "Errors").markdown())
+    >>> print(summaries.errors(runs, "log-snr", (5,), "Errors").markdown().rstrip())
     Errors
     <BLANKLINE>
     | method | 5 evaluations RMSE | 5 evaluations median |

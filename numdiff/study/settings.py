@@ -264,6 +264,7 @@ class Settings:
     digits: DigitsSettings = field(default_factory=DigitsSettings)
 
 
+#: The study.
 FULL = Settings()
 
 
@@ -295,4 +296,5 @@ def _fast() -> Settings:
     )
 
 
+#: The same in seconds, for continuous integration.
 FAST = _fast()

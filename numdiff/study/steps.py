@@ -143,7 +143,7 @@ class Case:
 
 
 def _scaled(weights: Any, means: Any, variances: Any, scale: float = 1.0, basis: Any = None) -> Quick:
-    """Return a mixture of mean zero whose coordinates have the variance `scale`^2 on average."""
+    """Return a mixture of mean zero whose coordinates have the variance ``scale^2`` on average."""
     w, mu = np.asarray(weights, dtype=float), np.asarray(means, dtype=float)
     w, v = w / w.sum(), np.broadcast_to(np.asarray(variances, dtype=float).T, mu.T.shape).T
     mu = mu - w @ mu

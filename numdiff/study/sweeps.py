@@ -1,5 +1,7 @@
 """Sweeps of experiments: one function, many settings, one file each, on whatever computes.
 
+::
+
     from numdiff.study import sweeps
 
     def error(method, steps):
@@ -14,7 +16,7 @@ all or nothing. The same call goes on where an interrupted one stopped: what is 
 failed is tried again.
 
 **Where it runs** is joblib's business. ``jobs=4`` takes four processes of this machine (loky). A cluster is chosen
-outside, so that the experiment does not know about it:
+outside, so that the experiment does not know about it::
 
     from dask.distributed import Client
     with Client("tcp://scheduler:8786"), joblib.parallel_config(backend="dask"):
@@ -50,6 +52,8 @@ from numdiff._files import write_atomically
 from numdiff.study import sweep_names
 from numdiff.study.store import digest
 from numdiff.study.sweep_calls import ClusterError, Outcome, outcomes, plain
+
+__all__ = ["SweepError", "run"]
 
 FORMAT, VERSION = "numdiff sweep", 1
 

@@ -154,6 +154,11 @@ def significant(value: float, digits: int = 3) -> str:
     digits
         How many digits.
 
+    Returns
+    -------
+    str
+        For a table.
+
     Examples
     --------
     >>> from numdiff.study.summaries import significant

@@ -1,6 +1,12 @@
 """What needs SymPy: stability polynomials, closed-form intervals, order conditions, LaTeX.
 
-The modules load on first use, since `numdiff.phi` reaches into this package from the numerical core.
+- a method as exact numbers: `steady`, `polynomials`, `phi`, `closed_forms`, `limits`, `derivations`;
+- stability: `intervals`, `rootcondition`;
+- order: `multistep`, `trees`, `bseries`, `bicoloured`, `stiff`, `transients`, `variable_order`;
+- in writing: `differentials`, `latex`.
+
+The modules load on first use, since `numdiff.phi` reaches into this package from the numerical core. Most questions
+about a method have a function in `numdiff.stability`, `numdiff.order` or `numdiff.design`, which choose among these.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@ r"""Bicoloured rooted trees and the classical order conditions of exponential ge
 
 For X' = L X + f(X), L a matrix, the Taylor expansion of a solution in powers of h runs over rooted trees whose vertices
 are f or L. An L-vertex is linear: it has at most one branch, and as a leaf it stands for L X. The coefficients of a
-method are power series in the step, M(hL) = sum_k M_k (hL)^k, so a series X -> sum_t h^|t|/sigma(t) a(t) F(t)(X) is
-pushed through it by peeling L-vertices off the root. With L^k t the tree t under a chain of k L-vertices, tau a tree
+method are power series in the step, M(hL) = sum_k M_k (hL)^k, so a series ``X -> sum_t h^|t|/sigma(t) a(t) F(t)(X)``
+is pushed through it by peeling L-vertices off the root. With L^k t the tree t under a chain of k L-vertices, tau a tree
 with root f or the empty one, and (eta D)(tau) the product of eta over the branches of tau (0 for the empty one),
 
     eta_i(L^k tau)    = sum_j A_k,ij (eta D)_j(tau) + sum_{l<=k} sum_j U_{k-l},ij xi_j(L^l tau)
@@ -21,13 +21,11 @@ Sources: Berland, Owren, Skaflestad, SIAM J. Numer. Anal. 43 (2005), 1715-1727; 
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import cache
-from itertools import combinations_with_replacement
 from typing import Any
 
 from sympy.polys.matrices import DomainMatrix
 
+from numdiff.symbolic.bicoloured_trees import Tree, cuts, density, order_of, trees
 from numdiff.symbolic.polynomials import to_sympy
 from numdiff.symbolic.stiff import Defects, Exponentials, classical_bounds
 from numdiff.tableau import Tableau
@@ -44,9 +42,6 @@ __all__ = [
     "trees",
 ]
 
-Tree = tuple[bool, tuple[Any, ...]]
-"""Whether the root is L, and the sorted tuple of the branches."""
-
 MAX_ORDER = 6
 """Highest order that is examined: 421 trees with six vertices."""
 
@@ -56,73 +51,29 @@ HIGHEST = 9
 Rows = list[list[Any]]
 
 
-@cache
-def trees(order: int) -> tuple[Tree, ...]:
-    """Return every bicoloured tree with `order` vertices.
-
-    Raises
-    ------
-    ValueError
-        For an order below 1.
-    """
-    if order < 1:
-        raise ValueError(f"order must be at least 1, got {order}; a tree has a root")
-    linear = [(True, (t,)) for t in trees(order - 1)] if order > 1 else [(True, ())]
-    return (*((False, forest) for forest in _forests(order - 1, order - 1)), *linear)
-
-
-@cache
-def _forests(size: int, largest: int) -> tuple[tuple[Tree, ...], ...]:
-    """Return every sorted tuple of trees with `size` vertices in all and none above `largest`."""
-    if size == 0:
-        return ((),)
-    found = []
-    for first in range(1, min(size, largest) + 1):  # the largest tree, and how many there are of its size
-        for count in range(1, size // first + 1):
-            for chosen in combinations_with_replacement(trees(first), count):
-                found += [tuple(sorted((*chosen, *rest))) for rest in _forests(size - count * first, first - 1)]
-    return tuple(found)
-
-
-@cache
-def order_of(tree: Tree) -> int:
-    """Return the number of vertices."""
-    return 1 + sum(map(order_of, tree[1]))
-
-
-@cache
-def density(tree: Tree) -> int:
-    """Return gamma(t) = |t| prod gamma(branches)."""
-    result = order_of(tree)
-    for branch in tree[1]:
-        result *= density(branch)
-    return result
-
-
-@cache
-def cuts(tree: Tree) -> tuple[tuple[Tree, int, int], ...]:
-    """Return (s, n, d) over the subtrees s with the root: n ways to cut down to s, each with prod E(cut off) = 1/d.
-
-    An L-vertex that loses its branch then stands for L X, as an L-leaf does.
-    """
-    found: Counter[tuple[tuple[Tree, ...], int]] = Counter({((), 1): 1})
-    for branch in tree[1]:
-        grown: Counter[tuple[tuple[Tree, ...], int]] = Counter()
-        for (kept, d), n in found.items():
-            grown[kept, d * density(branch)] += n
-            for sub, m, e in cuts(branch):
-                grown[tuple(sorted((*kept, sub))), d * e] += n * m
-        found = grown
-    return tuple(((tree[0], kept), n, d) for (kept, d), n in found.items())
-
-
 def exponential_stage_order(tableau: Tableau) -> int:
     """Return the classical order of an exponential tableau, by its defects where they decide it and by trees elsewhere.
+
+    Parameters
+    ----------
+    tableau
+        As in `exponential_tree_order`.
+
+    Returns
+    -------
+    int
 
     Raises
     ------
     ValueError
         As `exponential_tree_order`; also if the order is `MAX_ORDER` at least and trees would have to decide beyond.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import bicoloured
+    >>> bicoloured.exponential_stage_order(nd.DPMSolverPP(3).steady())
+    3
     """
     try:
         low, high = classical_bounds(Defects(tableau), HIGHEST)
@@ -146,10 +97,21 @@ def exponential_tree_order(tableau: Tableau, highest: int = MAX_ORDER) -> int:
     highest
         Order at which to stop looking.
 
+    Returns
+    -------
+    int
+
     Raises
     ------
     ValueError
         If the method does not reproduce constants, is not zero-stable, or has coefficients that blow up as h -> 0.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import bicoloured
+    >>> bicoloured.exponential_tree_order(nd.DPMSolverPP(2, rule="half").steady(), 4)
+    2
     """
     expansion = ExponentialExpansion(tableau, highest)
     for p in range(1, highest + 1):
@@ -161,10 +123,25 @@ def exponential_tree_order(tableau: Tableau, highest: int = MAX_ORDER) -> int:
 class ExponentialExpansion:
     """The series of stages and registers of one exponential tableau, grown tree by tree.
 
+    Parameters
+    ----------
+    tableau
+        As in `exponential_tree_order`.
+    highest
+        Power of hL up to which coefficients are expanded.
+
     Attributes
     ----------
     field
         SymPy domain that holds every number: rational functions of the parameters.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import bicoloured
+    >>> expansion = bicoloured.ExponentialExpansion(nd.DPMSolverPP(1).steady(), 2)
+    >>> [[bool(expansion.defect(tree)) for tree in bicoloured.trees(order)] for order in (1, 2)]
+    [[False, False], [True, True, False, False]]
     """
 
     def __init__(self, tableau: Tableau, highest: int) -> None:

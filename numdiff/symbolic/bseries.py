@@ -3,7 +3,8 @@ r"""B-series of a general linear method: the map its sample follows, its local e
 **The principal map.** On a smooth problem and away from starting transients, the samples of a strictly zero-stable
 general linear method follow a one-step method: there are a map Phi and memories xi_1(x), ..., xi_{r-1}(x), both
 B-series, with which a step takes the registers (x, xi_1(x), ...) to (Phi(x), xi_1(Phi(x)), ...) (Kirchgraber; Stoffer).
-In coefficients, with x -> sum_t h^|t|/sigma(t) a(t) F(t)(x), stages eta and (eta D)(t) as in `numdiff.symbolic.trees`,
+In coefficients, with ``x -> sum_t h^|t|/sigma(t) a(t) F(t)(x)``, stages eta and (eta D)(t) as in
+`numdiff.symbolic.trees`,
 
     (Phi xi)_i(t) = sum_j B_ij (eta D)_j(t) + sum_j V_ij xi_j(t),    xi_0 = 1,                                     (1)
 
@@ -11,22 +12,22 @@ In coefficients, with x -> sum_t h^|t|/sigma(t) a(t) F(t)(x), stages eta and (et
 
 where s is the subtree that keeps the root. For each tree these are r linear equations for Phi(t) and xi_1(t), ...,
 xi_{r-1}(t): the left eigenvector u of V for the eigenvalue 1, with u xi(empty) = 1, gives Phi(t), the others the
-memory. The method has order p if Phi(t) = 1/gamma(t) for |t| <= p; for a Runge-Kutta method Phi(t) = sum b_i Phi_i(t),
-Butcher's elementary weight. Where V has other eigenvalues on the unit circle (damping 2), (1) still defines Phi
-formally, and what the starting values put into the parasitic modes stays.
+memory. The method has order p if Phi(t) = 1/gamma(t) for ``|t| <= p``; for a Runge-Kutta method Phi(t) = sum b_i
+Phi_i(t), Butcher's elementary weight. Where V has other eigenvalues on the unit circle (damping 2), (1) still defines
+Phi formally, and what the starting values put into the parasitic modes stays.
 
-**Local error.** exact minus numerical, over one step: h^{p+1} sum_{|t| = p+1} (1/gamma(t) - Phi(t))/sigma(t) F(t). With
-memory this is the defect of a step on exact memory projected by u, so it does not depend on how registers are scaled
-or combined. For a multistep method it is C h^{p+1} x^{(p+1)}, C the error constant, since x^{(q)} = sum_{|t| = q}
-q!/(sigma(t) gamma(t)) F(t).
+**Local error.** exact minus numerical, over one step: ``h^{p+1} sum_{|t| = p+1} (1/gamma(t) - Phi(t))/sigma(t) F(t)``.
+With memory this is the defect of a step on exact memory projected by u, so it does not depend on how registers are
+scaled or combined. For a multistep method it is C h^{p+1} x^{(p+1)}, C the error constant, since
+``x^{(q)} = sum_{|t| = q} q!/(sigma(t) gamma(t)) F(t)``.
 
-**Modified equation.** The vector field a whose flow over h is Phi, x' = sum_t h^{|t|-1}/sigma(t) a(t) F(t). With the
-Lie derivative of a series b along a,
+**Modified equation.** The vector field a whose flow over h is Phi, ``x' = sum_t h^{|t|-1}/sigma(t) a(t) F(t)``. With
+the Lie derivative of a series b along a,
 
     (D_a b)(t) = sum over the edges of t of b(s) a(c),    c the branch above the edge, s the rest,
 
 the flow is Phi = sum_{k>=1} D_a^{k-1} a/k!, and since the terms k >= 2 see smaller trees only, a follows tree by tree.
-If Phi has order p, a(t) is 1 for f, 0 for 1 < |t| <= p and Phi(t) - 1/gamma(t) for |t| = p+1.
+If Phi has order p, a(t) is 1 for f, 0 for ``1 < |t| <= p`` and Phi(t) - 1/gamma(t) for ``|t| = p+1``.
 
 Sources: Kirchgraber, Numer. Math. 48 (1986); Stoffer, Computing 51 (1993); Hairer, Lubich, Wanner, Geometric Numerical
 Integration, III.1, IX.1, IX.9 and XV.2.
@@ -52,7 +53,24 @@ Forest = tuple[Tree, ...]
 
 @cache
 def cuts(tree: Tree) -> tuple[tuple[Tree, Forest, int], ...]:
-    """Return (s, forest, n) over the subtrees s with the root: n ways to cut down to s, each leaving that forest."""
+    """Return (s, forest, n) over the subtrees s with the root: n ways to cut down to s, each leaving that forest.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    tuple
+        Triples (s, forest, n).
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import bseries
+    >>> bseries.cuts(((),))                         # the root with its branch cut off, and the whole tree
+    (((), ((),), 1), (((),), (), 1))
+    """
     found: Counter[tuple[Tree, Forest]] = Counter({((), ()): 1})
     for branch in tree:
         grown: Counter[tuple[Tree, Forest]] = Counter()
@@ -65,17 +83,49 @@ def cuts(tree: Tree) -> tuple[tuple[Tree, Forest, int], ...]:
 
 
 def edges(tree: Tree) -> list[tuple[Tree, Tree, int]]:
-    """Return (s, c, n): n edges of the tree whose removal leaves s with the root and c without."""
+    """Return (s, c, n): n edges of the tree whose removal leaves s with the root and c without.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    list
+        Triples (s, c, n).
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import bseries
+    >>> bseries.edges(((), ()))                     # either of two edges leaves a chain of two and a vertex
+    [(((),), (), 2)]
+    """
     return [(s, forest[0], n) for s, forest, n in cuts(tree) if len(forest) == 1]
 
 
 class PrincipalMap(Expansion):
     """The one-step method that the samples of a tableau follow, grown tree by tree.
 
+    Parameters
+    ----------
+    tableau
+        A steady tableau of kernel exponent 0, exact or with symbols, evaluating one field.
+
     Raises
     ------
     ValueError
         As `Expansion`; also if 1 is a multiple eigenvalue of V.
+
+    Examples
+    --------
+    Adams-Bashforth 2 has the coefficients 1 and 1/2 of the exact flow; for trees of order 3 those would be 1/6 and 1/3:
+
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import bseries, trees
+    >>> phi = bseries.PrincipalMap(nd.AdamsBashforth(2).steady())
+    >>> [phi.coefficient(tree) for order in (1, 2, 3) for tree in trees.trees(order)]
+    [1, 1/2, -1/2, -1/4]
     """
 
     def __init__(self, tableau: Tableau) -> None:
@@ -131,6 +181,15 @@ class Logarithm:
         The coefficients of the map by tree, numbers in `field`; 1 at the single vertex.
     field
         SymPy domain.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import bseries
+    >>> euler = bseries.PrincipalMap(nd.AdamsBashforth(1).steady())
+    >>> field = bseries.Logarithm(euler, euler.field)
+    >>> field.coefficient(()), field.coefficient(((),))                 # x' = f - h/2 f'f + ...
+    (1, -1/2)
     """
 
     def __init__(self, phi: Any, field: Any) -> None:
@@ -170,7 +229,26 @@ class Logarithm:
 
 
 def first_defect(principal: PrincipalMap, highest: int) -> int | None:
-    """Return the lowest order at which the map is not the exact flow, or None up to `highest`."""
+    """Return the lowest order at which the map is not the exact flow, or None up to `highest`.
+
+    Parameters
+    ----------
+    principal
+        The map of a method.
+    highest
+        Order at which to stop looking.
+
+    Returns
+    -------
+    int or None
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import bseries
+    >>> bseries.first_defect(bseries.PrincipalMap(nd.RK4().steady()), 6)
+    5
+    """
     for order in range(1, highest + 1):
         if any(principal(tree) * principal.field(density(tree)) != principal.field.one for tree in trees(order)):
             return order

@@ -30,21 +30,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
-from math import isfinite
 from typing import Any
 
 import sympy as sp
 
 from numdiff.methods import GHVB, AdamsBashforth, RungeKutta
 from numdiff.methods.momentum import Momentum
-from numdiff.methods.multistep import Multistep
-from numdiff.symbolic.phi import phi
 from numdiff.symbolic.polynomials import tidy, to_sympy
+from numdiff.symbolic.readable import RATIO, free_ratios, ratio_symbols, readable, remembers, step_length
 from numdiff.symbolic.steady import H, exact_method
 from numdiff.weights import observe, on_newer, on_oldest, on_velocities, recentre, rescale
-from numdiff.weights import tidy as lowest
 
 __all__ = [
     "BETA",
@@ -55,89 +51,19 @@ __all__ = [
     "general_weights",
     "ratio_symbols",
     "readable",
+    "remembers",
+    "step_length",
     "two_step",
     "weights",
 ]
 
 Row = tuple[sp.Expr, ...]
 
-RATIO = sp.Symbol("r", positive=True)
-"""The step ratio of a geometric grid."""
-
 BETA = sp.Symbol("beta", positive=True)
 """A damping that may take any value."""
 
 A = sp.Symbol("a")
 """The weight on the oldest velocity."""
-
-
-def ratio_symbols(method: Any) -> tuple[sp.Symbol, ...]:
-    """Return the step ratios r_1 = h_n/h_{n-1}, r_2 = h_{n-1}/h_{n-2}, ... that the weights of a method depend on."""
-    return tuple(sp.symbols(f"r_1:{method.points}", positive=True))
-
-
-def step_length(method: Any, h: Any) -> sp.Expr | None:
-    """Return the length of an exponential step as an exact number, None if it is to stay a symbol; floats as decimals.
-
-    Raises
-    ------
-    ValueError
-        If the method does not depend on it, or it is not positive.
-    TypeError
-        If it is no number.
-    """
-    if h is None:
-        return None
-    if not method.kernel:
-        raise ValueError(
-            f"h = {h} was given, but {method} does not depend on the step length (its kernel exponent is 0); drop h"
-        )
-    value = to_sympy(Fraction(repr(h)) if type(h) is float and isfinite(h) else h, "h")
-    if not value.is_number:
-        raise TypeError(f"h must be a number, got {h!r}; leave it out to keep the symbol h")
-    if not value.is_positive:
-        raise ValueError(f"h must be positive, got {h}")
-    return value
-
-
-def remembers(method: Any) -> bool:
-    """Tell whether the weights depend on every past step, not only on those between the method's nodes."""
-    if not isinstance(method, Multistep):
-        return False
-    try:
-        method.state_at((1, 2))
-    except ValueError:
-        return True
-    return False
-
-
-def free_ratios(method: Any) -> tuple[sp.Symbol, ...]:
-    """Return the most general ratios that `weights` takes: r_1, r_2, ..., or r, r, ... where a filter remembers."""
-    return (RATIO,) * (method.points - 1) if remembers(method) else ratio_symbols(method)
-
-
-def readable(value: Any) -> sp.Expr:
-    """Return a weight in lowest terms: in factors, or as a factor times a sum of factors times phi_m(ch)."""
-    return _readable(to_sympy(value))
-
-
-@cache
-def _readable(value: sp.Expr) -> sp.Expr:
-    phis = sorted(value.atoms(phi), key=lambda f: (str(f.args[1]), f.args[0]))
-    if not phis:
-        return tidy(value)
-    numerator, denominator = sp.fraction(lowest([value])[0])
-    linear = sp.Poly(numerator, *phis)
-    if not linear.is_homogeneous or linear.total_degree() != 1 or denominator.has(*phis):
-        return tidy(value)
-    shared = sp.gcd_list(linear.coeffs())
-    factors = [tidy(c / shared) for c in linear.coeffs()]
-    if factors[0].could_extract_minus_sign():
-        shared, factors = -shared, [tidy(-c) for c in factors]
-    inside = [
-        c * sp.prod(f**e for f, e in zip(phis, m, strict=True)) for c, m in zip(factors, linear.monoms(), strict=True)
-    ]
-    return sp.factor(shared / denominator) * sp.Add(*inside)  # not `tidy`: a minus sign reads better in front
 
 
 def weights(method: Any, *, h: Any = None, ratios: Sequence[Any] | None = None) -> dict[str, Row]:
@@ -162,6 +88,19 @@ def weights(method: Any, *, h: Any = None, ratios: Sequence[Any] | None = None) 
     ------
     ValueError
         For a Runge-Kutta method, which has a Butcher array instead; for ratios that do not fit the method.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import closed_forms
+    >>> closed_forms.weights(nd.GHVB(2, sp.Symbol("beta", positive=True)))
+    {'weight': ((beta + 2)/(2*beta), (beta - 2)/(2*beta))}
+    >>> method = nd.AdamsBashforth(2)
+    >>> closed_forms.weights(method, ratios=closed_forms.ratio_symbols(method))
+    {'weight': (r_1/2 + 1, -r_1/2)}
+    >>> closed_forms.weights(nd.DPMSolverPP(2))
+    {'weight': (h*(phi(1, -h) + phi(2, -h)), -h*phi(2, -h))}
     """
     if isinstance(method, RungeKutta):
         raise ValueError(
@@ -201,6 +140,17 @@ class GeneralWeights:
         The weights w_i on the k newest velocities, in these.
     update
         The moments of the next step, in these and r_0, the coming step over the present one.
+
+    Examples
+    --------
+    The filter of GHVB2 remembers one number, the mean age of the velocity, and this is what a step makes of it:
+
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import closed_forms
+    >>> found = closed_forms.general_weights(nd.GHVB(2, sp.Symbol("beta", positive=True)))
+    >>> found.moments, found.update
+    ((M^1,), ((1 - beta)*(M^1*r_1 - 1)/(r_0*r_1),))
     """
 
     ratios: tuple[sp.Symbol, ...]
@@ -233,10 +183,23 @@ def general_weights(method: Any, *, h: Any = None) -> GeneralWeights:
     h
         Step length of an exponential method, exact; None keeps the symbol.
 
+    Returns
+    -------
+    GeneralWeights
+
     Raises
     ------
     ValueError
         For another method: `weights` with symbolic ratios then covers every grid already.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import closed_forms
+    >>> found = closed_forms.general_weights(nd.GHVB(2, sp.Symbol("beta", positive=True)))
+    >>> found.a, found.b
+    (r_1/(2*(M^1*r_1 - 1)), (1 - a,))
     """
     if not isinstance(method, GHVB) or method.weights != "variable" or method.order < 2:
         raise ValueError(
@@ -266,7 +229,24 @@ def _general(method: GHVB, h: Any) -> GeneralWeights:
 
 @dataclass(frozen=True)
 class TwoStep:
-    """D_n = `gain` D_{n-1} + sum_j `weights`[j] f_{n-j} with D_n = X_{n+1} - e^{ch_n} X_n."""
+    """A recursion D_n = gain D_{n-1} + sum_j weights[j] f_{n-j} for D_n = X_{n+1} - e^{ch_n} X_n.
+
+    Parameters
+    ----------
+    gain
+        What is kept of D_{n-1}.
+    weights
+        c_{n,j}, on the newest evaluation first.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import closed_forms
+    >>> found = closed_forms.two_step(nd.HeavyBall(nd.AdamsBashforth(1), sp.Symbol("beta", positive=True)))
+    >>> found.gain, found.weights                   # x_{n+1} - x_n = (1 - beta)(x_n - x_{n-1}) + beta h f_n
+    (1 - beta, (beta, 0))
+    """
 
     gain: sp.Expr
     weights: Row
@@ -285,10 +265,22 @@ def two_step(method: Any, *, h: Any = None, ratios: Sequence[Any] | None = None)
         r_1 = h_n/h_{n-1}, r_2, ...: as many as `points`, one more than in `weights`; None for equal steps. GHVB takes
         equal ratios.
 
+    Returns
+    -------
+    TwoStep
+
     Raises
     ------
     ValueError
         For another method, or ratios that do not fit.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import closed_forms
+    >>> closed_forms.two_step(nd.GHVB(2, sp.Symbol("beta", positive=True)))
+    TwoStep(gain=1 - beta, weights=(beta/2 + 1, beta/2 - 1))
     """
     method = exact_method(method)
     adams = getattr(method, "base", method)

@@ -46,6 +46,15 @@ class Step:
         SymPy equations, unevaluated; in a check the right side is what remains of a condition.
     check
         Whether the equations are conditions carried out, each of which holds if its right side is 0.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import derivations
+    >>> steps = derivations.derivation(nd.AdamsBashforth(2))
+    >>> weights = next(step for step in steps if step.title == "weights")
+    >>> [(equation.lhs, equation.rhs) for equation in weights.equations]
+    [(omega_0, 3/2), (omega_1, -1/2)]
     """
 
     title: str

@@ -63,6 +63,10 @@ def derivation(method: Any, *, h: Any = None, ratio: Any = 1) -> tuple[Step, ...
     ratio
         Each step over the one before it, exact or a symbol: a geometric grid.
 
+    Returns
+    -------
+    tuple of Step
+
     Raises
     ------
     ValueError
@@ -70,6 +74,16 @@ def derivation(method: Any, *, h: Any = None, ratio: Any = 1) -> tuple[Step, ...
         no fixed point; for a method of another kind.
     TypeError
         For an h or ratio that is no number, or an object that is no method.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import derivations
+    >>> steps = derivations.derivation(nd.AdamsBashforth(2))
+    >>> [step.title for step in steps][-3:]
+    ['integration', 'weights', 'check: polynomials are integrated exactly']
+    >>> all(step.holds for step in steps if step.check)           # every check is carried out
+    True
     """
     positive_ratio(ratio, "ratio")
     if not isinstance(method, Method):

@@ -30,7 +30,23 @@ PRIMES = 3
 
 
 class ElementaryDifferential(sp.Symbol):
-    """An elementary differential as a SymPy symbol, named by its text; see `differential`."""
+    """An elementary differential as a SymPy symbol, named by its text; see `differential`.
+
+    Parameters
+    ----------
+    name
+        The text, as of `differential_text`.
+    assumptions
+        Those of a SymPy symbol.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic import differentials
+    >>> symbol = differentials.differential(((), ()))
+    >>> symbol, sp.diff(symbol**2, symbol)
+    (f''(f, f), 2*f''(f, f))
+    """
 
     def _latex(self, printer: Any) -> str:
         return re.sub(r"\^\((\d+)\)", r"^{(\1)}", str(self.name))
@@ -38,12 +54,44 @@ class ElementaryDifferential(sp.Symbol):
 
 @cache
 def differential(tree: Tree) -> ElementaryDifferential:
-    """Return F(tree) as a symbol that prints as f''(f'f, f) does, for expressions in elementary differentials."""
+    """Return F(tree) as a symbol that prints as f''(f'f, f) does, for expressions in elementary differentials.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    ElementaryDifferential
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import differentials
+    >>> differentials.differential((((),),)) + differentials.differential(((), ()))
+    f''(f, f) + f'f'f
+    """
     return ElementaryDifferential(differential_text(tree))
 
 
 def differential_text(tree: Tree) -> str:
-    """Return the elementary differential of a tree as text, such as ``f''(f'f, f)``."""
+    """Return the elementary differential of a tree as text, such as ``f''(f'f, f)``.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import differentials, trees
+    >>> [differentials.differential_text(tree) for tree in trees.trees(3)]
+    ["f''(f, f)", "f'f'f"]
+    """
     if not tree:
         return "f"
     derivative = "f" + "'" * len(tree) if len(tree) <= PRIMES else f"f^({len(tree)})"
@@ -53,12 +101,28 @@ def differential_text(tree: Tree) -> str:
 
 
 def bracket_text(tree: Tree) -> str:
-    """Return a tree in bracket notation, such as ``[[tau], tau]``."""
+    """Return a tree in bracket notation, such as ``[[tau], tau]``.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import differentials, trees
+    >>> [differentials.bracket_text(tree) for tree in trees.trees(3)]
+    ['[tau, tau]', '[[tau]]']
+    """
     return f"[{', '.join(map(bracket_text, _ordered(tree)))}]" if tree else "tau"
 
 
 def elementary_sum(coefficients: Mapping[Tree, sp.Expr], step: sp.Expr, shift: int = 0) -> sp.Expr:
-    """Return sum_t coefficient(t)/sigma(t) step^{|t| - shift} F(t), terms in the order of the mapping.
+    """Return ``sum_t coefficient(t)/sigma(t) step^{|t| - shift} F(t)``, terms in the order of the mapping.
 
     Parameters
     ----------
@@ -68,6 +132,20 @@ def elementary_sum(coefficients: Mapping[Tree, sp.Expr], step: sp.Expr, shift: i
         The symbol of the step length.
     shift
         1 for a vector field, whose series starts with f, 0 for a map.
+
+    Returns
+    -------
+    Expr
+
+    Examples
+    --------
+    The Taylor expansion of the exact flow:
+
+    >>> import sympy as sp
+    >>> from numdiff.symbolic import differentials, trees
+    >>> exact = {t: sp.Rational(1, trees.density(t)) for order in (1, 2, 3) for t in trees.trees(order)}
+    >>> differentials.elementary_sum(exact, sp.Symbol("h"))
+    f*h + f''(f, f)*h**3/6 + f'f*h**2/2 + f'f'f*h**3/6
     """
     terms = [
         value / symmetry(tree) * step ** (order_of(tree) - shift) * differential(tree)
@@ -78,7 +156,24 @@ def elementary_sum(coefficients: Mapping[Tree, sp.Expr], step: sp.Expr, shift: i
 
 
 def sum_text(coefficients: Mapping[Tree, sp.Expr], shift: int = 0) -> str:
-    """Return the sum of `elementary_sum` as one line of text by growing order, such as ``f - 1/2 h f'f``."""
+    """Return the sum of `elementary_sum` as one line of text by growing order, such as ``f - 1/2 h f'f``.
+
+    Parameters
+    ----------
+    coefficients, shift
+        As in `elementary_sum`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic import differentials
+    >>> differentials.sum_text({(): sp.Integer(1), ((),): sp.Rational(-1, 2)}, shift=1)
+    "f - 1/2 h f'f"
+    """
     line = ""
     for tree, value in coefficients.items():
         if value == 0:

@@ -40,7 +40,21 @@ DAMPING = (0, 2)
 class CriticalRoot(sp.Function):
     """The k-th real zero (from 0, ascending) of a polynomial; a number once the polynomial has no symbols left.
 
-    Arguments: k and a SymPy ``Lambda`` from X to the polynomial.
+    Parameters
+    ----------
+    k
+        Which zero, counted from 0 at the smallest, with multiplicity.
+    polynomial
+        A SymPy ``Lambda`` from X to the polynomial.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic.intervals import CriticalRoot
+    >>> X, beta = sp.symbols("X beta")
+    >>> root = CriticalRoot(2, sp.Lambda(X, X**3 - 3 * X + beta))    # the largest of three, where there are three
+    >>> root.has(CriticalRoot), root.subs(beta, 2), root.subs(beta, 0)
+    (True, 1, sqrt(3))
     """
 
     nargs = 2
@@ -75,6 +89,15 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
     ------
     ValueError
         For an unknown axis, an empty domain, more than one parameter, or coefficients that are not rational.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import intervals, polynomials
+    >>> pi = polynomials.stability_polynomial(nd.GHVB(2, sp.Symbol("beta", positive=True)).steady())
+    >>> intervals.interval(pi, "real")
+    2 - beta
     """
     if axis not in AXES:
         raise ValueError(f'axis must be "real" or "imaginary", got {axis!r}')

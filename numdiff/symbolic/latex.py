@@ -77,7 +77,27 @@ def _node(printer: Any, tag: str, *content: Any) -> Any:
 
 
 def names(values: Iterable[Any]) -> dict[sp.Lambda, str]:
-    """Return the polynomials of the critical roots in some expressions, in order, and their names."""
+    """Return the polynomials of the critical roots in some expressions, in order, and their names.
+
+    Parameters
+    ----------
+    values
+        SymPy expressions.
+
+    Returns
+    -------
+    dict
+        Names by polynomial.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic import intervals, latex
+    >>> X, beta = sp.symbols("X beta")
+    >>> root = intervals.CriticalRoot(0, sp.Lambda(X, X**3 + beta * X - 1))
+    >>> list(latex.names([root]).values())
+    ['P_3']
+    """
     found: dict[sp.Lambda, str] = {}
     for value in values:
         for part in sp.preorder_traversal(value) if isinstance(value, sp.Basic) and value.has(CriticalRoot) else ():
@@ -92,6 +112,26 @@ def definitions(values: Iterable[Any]) -> list[tuple[sp.Eq, str]]:
     """Return what the names in some expressions mean: the equation P_3(X) = ..., and words on its zeros.
 
     In the words, mathematics stands between backticks.
+
+    Parameters
+    ----------
+    values
+        SymPy expressions.
+
+    Returns
+    -------
+    list
+        Pairs of an equation and words.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic import intervals, latex
+    >>> X, beta = sp.symbols("X beta")
+    >>> root = intervals.CriticalRoot(0, sp.Lambda(X, X**3 + beta * X - 1))
+    >>> equation, words = latex.definitions([root])[0]
+    >>> equation.rhs
+    X**3 + X*beta - 1
     """
     values = [value for value in values if isinstance(value, sp.Basic)]
     indices: dict[Any, set[int]] = {}
@@ -121,6 +161,19 @@ def short(value: Any, known: Names | None = None) -> Any:
         Any SymPy object.
     known
         From `names`; without it names are those of `value` alone.
+
+    Returns
+    -------
+    object
+        Of SymPy.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic import intervals, latex
+    >>> X, beta = sp.symbols("X beta")
+    >>> latex.short(2 * intervals.CriticalRoot(0, sp.Lambda(X, X**3 + beta * X - 1)))
+    2*root0(P_3)
     """
     known = names([value]) if known is None else known
     roots = {root: NamedRoot(f"root{root.args[0]}({known[root.args[1]]})") for root in value.atoms(CriticalRoot)}
@@ -142,14 +195,34 @@ def _rounded(value: Any) -> Any:
 
 
 def math(value: Any, known: Names | None = None) -> str:
-    """Return a number or formula as LaTeX, without dollar signs; a dash for None and for nan.
+    r"""Return a number or formula as LaTeX, without dollar signs; a dash for None and for nan.
 
     Critical roots have the names in `known`, or those of `value` alone.
+
+    Parameters
+    ----------
+    value
+        A number, a SymPy expression, or None.
+    known
+        From `names`.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
     TypeError
         If `value` is no number or SymPy expression.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic import latex
+    >>> print(latex.math(sp.sqrt(2) / 3))
+    \frac{\sqrt{2}}{3}
+    >>> print(latex.math(sp.Rational(123456789, 1000000007)))           # too long for a table
+    \approx 0.123457
     """
     if value is None or value is sp.nan:
         return "-"
@@ -160,7 +233,23 @@ def math(value: Any, known: Names | None = None) -> str:
 
 
 def text(name: str) -> str:
-    """Return a name as LaTeX text, special characters escaped and Greek names in mathematics."""
+    r"""Return a name as LaTeX text, special characters escaped and Greek names in mathematics.
+
+    Parameters
+    ----------
+    name
+        Any text.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import latex
+    >>> print(latex.text("HB(AB2, beta)"), latex.text("my_method"))
+    HB(AB2, $\beta$) my\_method
+    """
     escaped = "".join(_SPECIAL.get(c, "\\" + c if c in "&%$#_{}" else c) for c in name)
     return re.sub(rf"\b({'|'.join(_GREEK)})\b", r"$\\\1$", escaped)
 

@@ -64,6 +64,14 @@ class Limit:
         What it should be, in words.
     expected
         What it should be, derived on its own.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import limits
+    >>> found = limits.limits(nd.GHVB(2, 0.8))[1]
+    >>> found.name, found.value, found.equals, found.verified
+    ('beta -> 1', (r/2 + 1, -r/2), 'those of AB2', True)
     """
 
     name: str
@@ -88,12 +96,23 @@ def limits(method: Any) -> tuple[Limit, ...]:
     method
         A damping counts as a symbol, whatever its value; other floats are read as the decimals they print as.
 
+    Returns
+    -------
+    tuple of Limit
+
     Raises
     ------
     ValueError
         If the coefficients depend on nothing: Runge-Kutta methods, and Adams-Bashforth of order 1 without a kernel.
     TypeError
         If `method` is none.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import limits
+    >>> [(found.name, found.verified) for found in limits.limits(nd.AdamsBashforth(2))]
+    [('r -> 1', True)]
     """
     if not isinstance(method, Method):
         raise TypeError(f"method must be a numdiff method, got {method!r}")

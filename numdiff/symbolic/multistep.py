@@ -44,11 +44,24 @@ HIGHEST = 16
 def classical_order(rho: sp.Poly, sigma: sp.Poly) -> tuple[int, sp.Expr]:
     """Return the order p and C_{p+1}/sigma(1) of a pair without step length in it.
 
+    Parameters
+    ----------
+    rho, sigma
+        Polynomials in `numdiff.symbolic.polynomials.ZETA`, exact or with symbols.
+
     Returns
     -------
     tuple
         p = -1 and the constant nan if not even a constant solution is reproduced; p = 0 if the method is not
         consistent.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import multistep, polynomials
+    >>> rho, sigma = polynomials.multistep_pair(nd.AdamsBashforth(2).steady())
+    >>> multistep.classical_order(rho, sigma)
+    (2, 5/12)
     """
     for q in range(HIGHEST + 2):
         C = sp.cancel(_moment(rho, q) - (_moment(sigma, q - 1) if q else 0))
@@ -66,10 +79,27 @@ def _moment(p: sp.Poly, q: int) -> sp.Expr:
 def exponential_order(rho: sp.Poly, sigma: sp.Poly) -> tuple[int, sp.Expr]:
     """Return the order p and the error polynomial E(D) of a pair whose coefficients depend on `H`.
 
+    Parameters
+    ----------
+    rho, sigma
+        Polynomials in `numdiff.symbolic.polynomials.ZETA`; coefficients in `H`, e^{aH} and phi_k(aH).
+
     Returns
     -------
     tuple
         As `classical_order`; the constant C itself where E(D) = C D^p.
+
+    Examples
+    --------
+    The published DPM-Solver++ 2M multiplies its slope by the wrong function of the step, which adds an error in f':
+
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import multistep, polynomials
+    >>> for rule in ("exact", "half"):
+    ...     pair = polynomials.multistep_pair(nd.DPMSolverPP(2, rule=rule).steady())
+    ...     print(rule, multistep.exponential_order(*pair))
+    exact (2, 5/12)
+    half (2, 5*D**2/12 + D/12)
     """
     count = 2 + max(rho.degree(), sigma.degree())
     while True:
@@ -115,10 +145,29 @@ def _exponent(rho: sp.Poly, expanded: list[sp.Expr]) -> sp.Expr:
 def taylor(expression: Any, count: int) -> list[sp.Expr]:
     """Return the first `count` Taylor coefficients in `H` of a rational function of H, e^{aH} and phi_k(aH).
 
+    Parameters
+    ----------
+    expression
+        Of SymPy.
+    count
+        How many coefficients.
+
+    Returns
+    -------
+    list of Expr
+
     Raises
     ------
     ValueError
         If the expression has a pole at H = 0.
+
+    Examples
+    --------
+    >>> from numdiff.symbolic.multistep import taylor
+    >>> from numdiff.symbolic.phi import phi
+    >>> from numdiff.symbolic.steady import H
+    >>> taylor(phi(1, -H), 4)
+    [1, -1/2, 1/6, -1/24]
     """
     expression, extra = sp.sympify(expression), count + 2  # a common factor h^2 may cancel
     while True:

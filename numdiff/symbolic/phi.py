@@ -52,6 +52,7 @@ class phi(sympy.Function):  # noqa: N801  (SymPy prints a function by the name o
     Examples
     --------
     >>> from sympy import Symbol, diff, expand_func
+    >>> from numdiff.symbolic.phi import phi
     >>> z = Symbol("z")
     >>> diff(phi(2, z), z)
     phi(2, z) - 2*phi(3, z)

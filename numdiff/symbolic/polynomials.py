@@ -51,16 +51,35 @@ __all__ = [
     "to_sympy",
 ]
 
+#: The variables of stability polynomials: the root, and the step times the eigenvalue.
 ZETA, Z = sp.symbols("zeta z")
 
 
 def to_sympy(x: Any, what: str = "tableau entry") -> sp.Expr:
     """Return a scalar as an exact SymPy number or expression; a float becomes the rational number that it is.
 
+    Parameters
+    ----------
+    x
+        A number of any kind, or a SymPy expression.
+    what
+        What messages call it.
+
+    Returns
+    -------
+    Expr
+
     Raises
     ------
     TypeError
         For an array, a tensor that is not 0-dimensional, or anything else that is no number.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.symbolic.polynomials import to_sympy
+    >>> to_sympy(Fraction(1, 3)), to_sympy(0.375), to_sympy(0.1)
+    (1/3, 3/8, 3602879701896397/36028797018963968)
     """
     if isinstance(x, sp.Basic):
         return sp.nsimplify(x, rational=True) if x.has(sp.Float) else x
@@ -79,12 +98,49 @@ def to_sympy(x: Any, what: str = "tableau entry") -> sp.Expr:
 
 
 def to_fraction(x: sp.Rational) -> Fraction:
-    """Return a SymPy rational as a Fraction, whose arithmetic is faster and needs no simplification."""
+    """Return a SymPy rational as a Fraction, whose arithmetic is faster and needs no simplification.
+
+    Parameters
+    ----------
+    x
+        A SymPy rational.
+
+    Returns
+    -------
+    Fraction
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic.polynomials import to_fraction
+    >>> to_fraction(sp.Rational(3, 4))
+    Fraction(3, 4)
+    """
     return Fraction(int(x.p), int(x.q))
 
 
 def over_field(tableau: Tableau) -> tuple[Any, dict[str, DomainMatrix]]:
-    """Return a field K that holds every entry, and A, U, B, V as matrices over K."""
+    """Return a field K that holds every entry, and A, U, B, V as matrices over K.
+
+    Parameters
+    ----------
+    tableau
+        A steady step; entries exact, symbolic or floating point (taken as the rationals that they are).
+
+    Returns
+    -------
+    tuple
+        K, and a dict of SymPy's ``DomainMatrix`` by name.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import polynomials
+    >>> field, matrices = polynomials.over_field(nd.GHVB(2, sp.Symbol("beta", positive=True)).steady())
+    >>> field, matrices["B"].shape
+    (ZZ(beta), (2, 1))
+    """
     shapes = {"A": (tableau.stages,) * 2, "U": (tableau.stages, tableau.registers)}
     shapes |= {"B": (tableau.registers, tableau.stages), "V": (tableau.registers,) * 2}
     entries = [to_sympy(x) for name in shapes for row in getattr(tableau, name) for x in row]
@@ -114,7 +170,27 @@ def _embedded(entries: list[sp.Expr]) -> tuple[Any, list[Any]]:
 
 
 def step_matrix(tableau: Tableau) -> DomainMatrix:
-    """Return M(z) = V + z B (I - z A)^{-1} U over K[z]."""
+    """Return M(z) = V + z B (I - z A)^{-1} U over K[z].
+
+    Parameters
+    ----------
+    tableau
+        A steady step; entries exact, symbolic or floating point (taken as the rationals that they are).
+
+    Returns
+    -------
+    DomainMatrix
+        Shape (r, r), polynomials in `Z`.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import polynomials
+    >>> polynomials.step_matrix(nd.AdamsBashforth(2).steady()).to_Matrix()
+    Matrix([
+    [3*z/2 + 1, -1/2],
+    [        z,    0]])
+    """
     field, matrices = over_field(tableau)
     ring = field[Z]
     z = ring.from_sympy(Z)
@@ -138,6 +214,15 @@ def stability_polynomial(tableau: Tableau) -> sp.Poly:
     -------
     Poly
         A polynomial in `ZETA` and `Z`, monic in zeta, over the field of the parameters.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import polynomials
+    >>> method = nd.HeavyBall(nd.AdamsBashforth(1), sp.Symbol("beta", positive=True))
+    >>> polynomials.stability_polynomial(method.steady()).as_expr()
+    -beta*z*zeta - beta + zeta**2 + zeta*(beta - 2) + 1
     """
     M = step_matrix(tableau)
     coefficients = M.charpoly()
@@ -151,10 +236,28 @@ def stability_polynomial(tableau: Tableau) -> sp.Poly:
 def multistep_pair(tableau: Tableau) -> tuple[sp.Poly, sp.Poly]:
     """Return (rho, sigma) with pi = rho(zeta) - z sigma(zeta), for a tableau with one stage.
 
+    Parameters
+    ----------
+    tableau
+        A steady step; entries exact, symbolic or floating point (taken as the rationals that they are).
+
+    Returns
+    -------
+    tuple of Poly
+        In `ZETA`, over the field of the parameters.
+
     Raises
     ------
     ValueError
         If the stability polynomial is not linear in z.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import polynomials
+    >>> rho, sigma = polynomials.multistep_pair(nd.AdamsBashforth(2).steady())
+    >>> rho.as_expr(), sigma.as_expr()
+    (zeta**2 - zeta, 3*zeta/2 - 1/2)
     """
     pi = stability_polynomial(tableau)
     if pi.degree(Z) > 1:
@@ -170,13 +273,50 @@ def multistep_pair(tableau: Tableau) -> tuple[sp.Poly, sp.Poly]:
 
 
 def parameters(*polynomials: sp.Poly) -> tuple[sp.Symbol, ...]:
-    """Return the symbols in the coefficients, sorted by name."""
+    """Return the symbols in the coefficients, sorted by name.
+
+    Parameters
+    ----------
+    *polynomials
+        Over any fields.
+
+    Returns
+    -------
+    tuple of Symbol
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import polynomials
+    >>> pi = polynomials.stability_polynomial(nd.GHVB(2, sp.Symbol("beta", positive=True)).steady())
+    >>> polynomials.parameters(pi)
+    (beta,)
+    """
     found = set().union(*(p.free_symbols_in_domain for p in polynomials))
     return tuple(sorted(found, key=str))
 
 
 def tidy(expression: Any) -> sp.Expr:
-    """Return a rational function in factors, with a leading minus sign moved into one of them: (6 - beta)/(12 beta)."""
+    """Return a rational function in factors, with a leading minus sign moved into one of them: (6 - beta)/(12 beta).
+
+    Parameters
+    ----------
+    expression
+        A rational function.
+
+    Returns
+    -------
+    Expr
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from numdiff.symbolic.polynomials import tidy
+    >>> beta = sp.Symbol("beta")
+    >>> tidy((12 - 2 * beta) / (24 * beta))
+    (6 - beta)/(12*beta)
+    """
     constant, rest = sp.factor(expression).as_coeff_Mul()
     factors = list(sp.Mul.make_args(rest))
     position = next((i for i, f in enumerate(factors) if f.is_Add), None)

@@ -6,7 +6,7 @@ whose coefficients are the conjugates in reverse, and the reduced polynomial of 
 
     p_1(zeta) = (conj(p_n) p(zeta) - p_0 p*(zeta)) / zeta,
 
-Miller's theorem says
+Miller's theorem says::
 
     p Schur               <=>  |p_0| < |p_n| and p_1 Schur                                       (Schur, Cohn)
     p simple von Neumann  <=>  |p_0| < |p_n| and p_1 simple von Neumann,  or  p_1 = 0 and p' Schur
@@ -52,7 +52,24 @@ def _reduced(p: Sequence[Gaussian]) -> list[Gaussian]:
 
 
 def is_schur(p: Sequence[Gaussian]) -> bool:
-    """Tell whether every root lies strictly inside the unit circle; lowest power first, the last one not zero."""
+    """Tell whether every root lies strictly inside the unit circle; lowest power first, the last one not zero.
+
+    Parameters
+    ----------
+    p
+        As in `satisfies_root_condition`.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.symbolic.rootcondition import is_schur
+    >>> is_schur([(Fraction(1, 4), Fraction(0)), (Fraction(0), Fraction(0)), (Fraction(1), Fraction(0))])     # +-i/2
+    True
+    """
     return len(p) == 1 or (_square(p[0]) < _square(p[-1]) and is_schur(_reduced(p)))
 
 
@@ -63,6 +80,19 @@ def satisfies_root_condition(p: Sequence[Gaussian]) -> bool:
     ----------
     p
         Coefficients, lowest power first, as pairs of rationals (real, imaginary); the last one is not zero.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.symbolic.rootcondition import satisfies_root_condition
+    >>> def check(*coefficients):
+    ...     return satisfies_root_condition([(Fraction(c), Fraction(0)) for c in coefficients])
+    >>> check(-1, 0, 1), check(1, -2, 1)            # 1 and -1, each once; 1 twice
+    (True, False)
     """
     if len(p) == 1:
         return True

@@ -27,6 +27,22 @@ def exact_method(method: Any) -> Any:
     """Return `method` with every float among its parameters read as the decimal fraction it prints as, bases included.
 
     Anything that is no dataclass instance is returned unchanged.
+
+    Parameters
+    ----------
+    method
+        A method, or anything else.
+
+    Returns
+    -------
+    Method
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.steady import exact_method
+    >>> exact_method(nd.GHVB(2, 0.8)).beta
+    Fraction(4, 5)
     """
     if not dataclasses.is_dataclass(method) or isinstance(method, type):
         return method
@@ -57,12 +73,23 @@ def steady(method: Any, h: Any = None) -> Tableau:
     h
         Step length, for exponential methods only; None leaves the symbol `H` in their coefficients.
 
+    Returns
+    -------
+    Tableau
+
     Raises
     ------
     TypeError
         If `method` has no steady form, or `h` is no number.
     ValueError
         If `h` is not positive and finite, or the method does not depend on it.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.steady import steady
+    >>> steady(nd.AdamsBashforth(2)).B[0], steady(nd.DPMSolverPP(1)).B[0]
+    ((Fraction(3, 2),), (h*phi(1, -h),))
     """
     if isinstance(method, Tableau):
         tableau = method
@@ -97,10 +124,31 @@ def _named(method: Any) -> Tableau:
 def one_field(method: Any, h: Any = None) -> Tableau:
     """Return the steady tableau of a method that evaluates one field; see `steady`.
 
+    Parameters
+    ----------
+    method, h
+        As in `steady`.
+
+    Returns
+    -------
+    Tableau
+
     Raises
     ------
     ValueError
         For a method with several fields (guidance, split): one argument z says nothing of the others.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.steady import one_field
+    >>> one_field(nd.RK4()).stages
+    4
+    >>> try:
+    ...     one_field(nd.STSP(2))
+    ... except ValueError as error:
+    ...     print(str(error).partition(", and")[0])
+    STSP(AB2) evaluates the fields ['', 'condition']
     """
     tableau = steady(method, h)
     fields = sorted(set(tableau.tags))
@@ -114,7 +162,26 @@ def one_field(method: Any, h: Any = None) -> Tableau:
 
 
 def depends_on(tableau: Tableau, symbol: sp.Symbol) -> bool:
-    """Tell whether any coefficient contains `symbol`."""
+    """Tell whether any coefficient contains `symbol`.
+
+    Parameters
+    ----------
+    tableau
+        A steady tableau.
+    symbol
+        Of SymPy.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.steady import H, depends_on, steady
+    >>> [depends_on(steady(method), H) for method in (nd.AdamsBashforth(2), nd.DPMSolverPP(2))]
+    [False, True]
+    """
     entries = (x for name in "AUBV" for row in getattr(tableau, name) for x in row)
     return any(isinstance(x, sp.Basic) and symbol in x.free_symbols for x in entries)
 

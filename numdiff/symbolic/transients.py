@@ -45,7 +45,25 @@ CLOSE = 1e-6
 
 @dataclass(frozen=True)
 class Timed:
-    """A tableau with the times of its stages and the time it arrives at, None where it completes no step."""
+    """A tableau with the times of its stages and the time it arrives at, None where it completes no step.
+
+    Parameters
+    ----------
+    tableau
+        Steady, with exact entries.
+    times
+        Of its stages, in units of the step.
+    arrival
+        Where it arrives; None where it completes no step.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.transients import Timed
+    >>> euler = Timed(nd.AdamsBashforth(1).steady(), times=(0,), arrival=1)
+    >>> euler.tableau.stages, euler.arrival
+    (1, 1)
+    """
 
     tableau: Tableau
     times: tuple[Any, ...]
@@ -54,7 +72,25 @@ class Timed:
 
 @dataclass(frozen=True)
 class Steady:
-    """The periodic part of a program: the memory at the start of a period, and what a whole period misses."""
+    """The periodic part of a program: the memory at the start of a period, and what a whole period misses.
+
+    Parameters
+    ----------
+    memory
+        Power series in z, one for each register but the sample.
+    defect
+        The power series of what the steps of a period miss together.
+
+    Examples
+    --------
+    What every step of Adams-Bashforth 2 misses, from the power 3 on:
+
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.transients import Timed, Transients
+    >>> series = Transients([Timed(nd.AdamsBashforth(2).steady(), (0,), 1)], 4)
+    >>> [str(series.field.to_sympy(x)) for x in series.periodic(range(1), 0).defect]
+    ['0', '0', '0', '-5/12']
+    """
 
     memory: list[Series]
     defect: Series
@@ -81,6 +117,17 @@ class Transients:
     ------
     ValueError
         If the memory stores samples.
+
+    Examples
+    --------
+    A step of Euler's method misses 1 + z - e^z, here over e^z:
+
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.transients import Timed, Transients
+    >>> series = Transients([Timed(nd.AdamsBashforth(1).steady(), (0,), 1)], 4)
+    >>> missed, _, _ = series.follow(range(1), 0, series.nothing())
+    >>> [series.field.to_sympy(x) for x in missed[0]]
+    [0, 0, -1/2, 1/3]
     """
 
     def __init__(self, program: Sequence[Timed], count: int, given: Sequence[Any] = ()) -> None:
@@ -242,6 +289,15 @@ def geometric_defects(tableau: Tableau, ratio: Any, count: int) -> list[Any]:
     list of Expr
         Rational functions of the ratio and of the parameters. The steady memory mu_m of u^m about the present node, in
         units of the present step, solves ratio^m mu_m = sum_l binom(m, l) (-1)^{m-l} (what the step makes of mu_l).
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.transients import geometric_defects
+    >>> r = sp.Symbol("r", positive=True)
+    >>> geometric_defects(nd.AdamsBashforth(2).steady(ratio=r), r, 3)
+    [0, 0, (-2*r - 3)/(6*r)]
     """
     field, matrices = over_field(tableau)
     if isinstance(ratio, sp.Symbol):

@@ -1,8 +1,8 @@
 r"""Rooted trees and the order conditions of general linear methods, exact.
 
-The Taylor expansion of a solution of x' = f(x) in powers of h runs over rooted trees t with |t| vertices; a map x ->
-sum_t h^|t|/sigma(t) a(t) F(t)(x) is named by its coefficients a(t) (a B-series). The exact flow has E(t) = 1/gamma(t),
-with gamma(t) = |t| prod gamma(branches), and sigma(t) counts symmetries.
+The Taylor expansion of a solution of x' = f(x) in powers of h runs over rooted trees t with ``|t|`` vertices; a map
+``x -> sum_t h^|t|/sigma(t) a(t) F(t)(x)`` is named by its coefficients a(t) (a B-series). The exact flow has E(t) =
+1/gamma(t), with ``gamma(t) = |t| prod gamma(branches)``, and sigma(t) counts symmetries.
 
 Let the registers of a tableau start a step as B-series xi_j, the sample exactly: xi_0 = 1 at the empty tree, 0
 elsewhere. Then tree by tree, for t = [t_1, ..., t_m],
@@ -13,8 +13,8 @@ elsewhere. Then tree by tree, for t = [t_1, ..., t_m],
 with (E xi)(t) = xi(t) + sum over the proper subtrees s of t that contain the root of xi(s) prod E(what was cut off) +
 xi(empty) E(t). For every t these are r equations in the r - 1 unknowns xi_1(t), ..., xi_{r-1}(t), with matrix I - V:
 the unknowns say what the memory holds on an exact start, and the one equation left over is **the order condition of
-t**. The method has order p if it holds for all |t| <= p. With r = 1 these are Butcher's conditions sum b_i Phi_i(t) =
-1/gamma(t); a multistep method satisfies those of all trees of one order together.
+t**. The method has order p if it holds for all ``|t| <= p``. With r = 1 these are Butcher's conditions sum b_i Phi_i(t)
+= 1/gamma(t); a multistep method satisfies those of all trees of one order together.
 
 The field is autonomous: times of the stages are taken to follow the row sums. Values stored in memory count as h f (h =
 1 in a steady tableau).
@@ -48,10 +48,26 @@ MAX_ORDER = 8
 def trees(order: int) -> tuple[Tree, ...]:
     """Return every rooted tree with `order` vertices.
 
+    Parameters
+    ----------
+    order
+        Number of vertices.
+
+    Returns
+    -------
+    tuple
+        Trees as sorted tuples of their branches, () for the single vertex.
+
     Raises
     ------
     ValueError
         For an order below 1.
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import trees
+    >>> trees.trees(3), [len(trees.trees(order)) for order in range(1, 9)]
+    ((((), ()), (((),),)), [1, 1, 2, 4, 9, 20, 48, 115])
     """
     if order < 1:
         raise ValueError(f"order must be at least 1, got {order}; a tree has a root")
@@ -72,13 +88,45 @@ def _forests(size: int, largest: int) -> frozenset[Tree]:
 
 @cache
 def order_of(tree: Tree) -> int:
-    """Return the number |t| of vertices."""
+    """Return the number ``|t|`` of vertices.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import trees
+    >>> trees.order_of(((), ((),)))
+    4
+    """
     return 1 + sum(order_of(branch) for branch in tree)
 
 
 @cache
 def density(tree: Tree) -> int:
-    """Return gamma(t) = |t| prod gamma(branches)."""
+    """Return ``gamma(t) = |t| prod gamma(branches)``.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import trees
+    >>> [trees.density(tree) for tree in trees.trees(3)]
+    [3, 6]
+    """
     result = order_of(tree)
     for branch in tree:
         result *= density(branch)
@@ -87,7 +135,23 @@ def density(tree: Tree) -> int:
 
 @cache
 def symmetry(tree: Tree) -> int:
-    """Return sigma(t), the number of automorphisms: prod over distinct branches of m! sigma(branch)^m."""
+    """Return sigma(t), the number of automorphisms: prod over distinct branches of m! sigma(branch)^m.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import trees
+    >>> [trees.symmetry(tree) for tree in trees.trees(3)]
+    [2, 1]
+    """
     result = 1
     for branch, count in Counter(tree).items():
         result *= factorial(count) * symmetry(branch) ** count
@@ -96,7 +160,24 @@ def symmetry(tree: Tree) -> int:
 
 @cache
 def prunings(tree: Tree) -> tuple[tuple[Tree, int, int], ...]:
-    """Return (s, n, d) over the subtrees s with the root: n ways to cut down to s, each with prod E(cut off) = 1/d."""
+    """Return (s, n, d) over the subtrees s with the root: n ways to cut down to s, each with prod E(cut off) = 1/d.
+
+    Parameters
+    ----------
+    tree
+        A rooted tree as nested tuples, () for the single vertex.
+
+    Returns
+    -------
+    tuple
+        Triples (s, n, d).
+
+    Examples
+    --------
+    >>> from numdiff.symbolic import trees
+    >>> trees.prunings(((),))                       # the root alone, and the whole tree
+    (((), 1, 1), (((),), 1, 1))
+    """
     found: Counter[tuple[Tree, int]] = Counter({((), 1): 1})
     for branch in tree:
         grown: Counter[tuple[Tree, int]] = Counter()
@@ -127,6 +208,13 @@ def tree_order(tableau: Tableau, highest: int = MAX_ORDER) -> int:
     ------
     ValueError
         If the method is not preconsistent (it does not reproduce constants), or I - V leaves the memory undetermined.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import trees
+    >>> trees.tree_order(nd.RK4().steady()), trees.tree_order(nd.GHVB(3, 1).steady())
+    (4, 3)
     """
     expansion = Expansion(tableau)
     for p in range(1, highest + 1):
@@ -138,10 +226,31 @@ def tree_order(tableau: Tableau, highest: int = MAX_ORDER) -> int:
 class Expansion:
     """The B-series of stages and registers of one tableau, grown tree by tree.
 
+    Parameters
+    ----------
+    tableau
+        As in `tree_order`.
+
     Attributes
     ----------
     field
         SymPy domain that holds every number.
+
+    Raises
+    ------
+    ValueError
+        As `tree_order`.
+
+    Examples
+    --------
+    What Heun's method of order 2 lacks at the trees of order 3; smaller trees have to be asked for first:
+
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic import trees
+    >>> expansion = trees.Expansion(nd.Heun().steady())
+    >>> found = {tree: expansion.defect(tree) for order in (1, 2, 3) for tree in trees.trees(order)}
+    >>> [str(found[tree]) for tree in trees.trees(3)]
+    ['1/6', '-1/6']
     """
 
     def __init__(self, tableau: Tableau) -> None:

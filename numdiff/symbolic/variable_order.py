@@ -58,7 +58,23 @@ Vector = list[Any]
 
 
 def step_ratios(count: int) -> tuple[sp.Symbol, ...]:
-    """Return the symbols r_1 = h_n/h_{n-1}, r_2 = h_{n-1}/h_{n-2}, ..., positive."""
+    """Return the symbols r_1 = h_n/h_{n-1}, r_2 = h_{n-1}/h_{n-2}, ..., positive.
+
+    Parameters
+    ----------
+    count
+        How many.
+
+    Returns
+    -------
+    tuple of Symbol
+
+    Examples
+    --------
+    >>> from numdiff.symbolic.variable_order import step_ratios
+    >>> step_ratios(3)
+    (r_1, r_2, r_3)
+    """
     return tuple(sp.Symbol(f"r_{j}", positive=True) for j in range(1, count + 1))
 
 
@@ -140,6 +156,15 @@ class Residuals:
         The symbols of the moments of velocities, which stand for the steps before.
     coefficients
         For every m the coefficients of mu_0, mu_1, ... in R_m, in the field of rational functions.
+
+    Examples
+    --------
+    The leading residual of Adams-Bashforth 2 on any grid, for f = u^2 and the kernel exponent 0:
+
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.variable_order import residuals
+    >>> residuals(nd.AdamsBashforth(2)).expansion(2, 0, 0)
+    (2*r_1 + 3)/(6*r_1)
     """
 
     nodes: tuple[sp.Symbol, ...]
@@ -216,10 +241,25 @@ def residuals(method: Multistep) -> Residuals:
         Adams-Bashforth, GHVB, filtered Adams, or heavy ball and Nesterov on any of them, with rational or symbolic
         parameters.
 
+    Returns
+    -------
+    Residuals
+
     Raises
     ------
     ValueError
         For another kind of method, whose memory is not known; for a damping that is not a rational function.
+
+    Examples
+    --------
+    GHVB of order 2 integrates constants and linear functions on every grid, whatever its velocity has seen:
+
+    >>> import sympy as sp
+    >>> import numdiff as nd
+    >>> from numdiff.symbolic.variable_order import residuals
+    >>> found = residuals(nd.GHVB(2, sp.Symbol("beta", positive=True)))
+    >>> [found.vanishes(m) for m in range(3)]
+    [True, True, False]
     """
     nodes = sp.symbols(f"u1:{max(method.points, 2)}", cls=sp.Dummy)
     mu = sp.symbols(f"mu:{method.points + 1}", cls=sp.Dummy)

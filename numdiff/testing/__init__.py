@@ -10,58 +10,58 @@ for the simplest that does: fewest steps, equal steps, order 1, one component at
 
 A page of tests for a sampler of your own:
 
-```python
-import numpy as np
-from hypothesis import given
+.. code-block:: python
 
-import numdiff as nd
-from numdiff.testing import assert_batch_independent, assert_consistent, assert_deterministic, assert_dtype_kept
-from numdiff.testing import assert_order, assert_weights_integrate, grids, layouts
+    import numpy as np
+    from hypothesis import given
 
-
-def ab2_weights(h, before):
-    return [h + h * h / (2 * before), -h * h / (2 * before)]
+    import numdiff as nd
+    from numdiff.testing import assert_batch_independent, assert_consistent, assert_deterministic, assert_dtype_kept
+    from numdiff.testing import assert_order, assert_weights_integrate, grids, layouts
 
 
-def sample(model, x, ts):
-    '''Adams-Bashforth of order 2 on the noise, from sigma to sigma, alpha = 1.'''
-    last = None
-    for s, t in zip(ts[:-1], ts[1:]):
-        eps, h = model(x, s), float(t - s)
-        if last is None:
-            x = x + h * eps
-        else:
-            w = ab2_weights(h, float(s - last[1]))
-            x = x + w[0] * eps + w[1] * last[0]
-        last = eps, s
-    return x
+    def ab2_weights(h, before):
+        return [h + h * h / (2 * before), -h * h / (2 * before)]
 
 
-HOW = {"prediction": "noise", "scale": "edm", "time": "sigma"}  # what its model says and where it lives
+    def sample(model, x, ts):
+        '''Adams-Bashforth of order 2 on the noise, from sigma to sigma, alpha = 1.'''
+        last = None
+        for s, t in zip(ts[:-1], ts[1:]):
+            eps, h = model(x, s), float(t - s)
+            if last is None:
+                x = x + h * eps
+            else:
+                w = ab2_weights(h, float(s - last[1]))
+                x = x + w[0] * eps + w[1] * last[0]
+            last = eps, s
+        return x
 
 
-def test_the_order_on_any_pattern_of_steps():
-    for pattern in ("uniform", "alternating", "random"):
-        assert_order(sample, 2, layout=pattern, seed=1, steps=(96, 144, 192), **HOW)
+    HOW = {"prediction": "noise", "scale": "edm", "time": "sigma"}  # what its model says and where it lives
 
 
-@given(grids(min_steps=2, max_steps=6, max_ratio=4))
-def test_the_weights_integrate(times):
-    s, h = times[-2], times[-1] - times[-2]
-    assert_weights_integrate(ab2_weights(h, s - times[-3]), [0.0, times[-3] - s], h)
+    def test_the_order_on_any_pattern_of_steps():
+        for pattern in ("uniform", "alternating", "random"):
+            assert_order(sample, 2, layout=pattern, seed=1, steps=(96, 144, 192), **HOW)
 
 
-@given(layouts())
-def test_the_steps_add_up(layout):
-    assert_consistent(sample, layout=layout, **HOW)
+    @given(grids(min_steps=2, max_steps=6, max_ratio=4))
+    def test_the_weights_integrate(times):
+        s, h = times[-2], times[-1] - times[-2]
+        assert_weights_integrate(ab2_weights(h, s - times[-3]), [0.0, times[-3] - s], h)
 
 
-def test_what_every_sampler_should_keep():
-    sigmas = np.geomspace(10.0, 0.1, 9)
-    assert_dtype_kept(lambda x: sample(lambda x, s: x / 2, x, sigmas), shape=(2, 3))
-    assert_deterministic(sample, **HOW)
-    assert_batch_independent(sample, **HOW)
-```
+    @given(layouts())
+    def test_the_steps_add_up(layout):
+        assert_consistent(sample, layout=layout, **HOW)
+
+
+    def test_what_every_sampler_should_keep():
+        sigmas = np.geomspace(10.0, 0.1, 9)
+        assert_dtype_kept(lambda x: sample(lambda x, s: x / 2, x, sigmas), shape=(2, 3))
+        assert_deterministic(sample, **HOW)
+        assert_batch_independent(sample, **HOW)
 
 When an assertion of order fails it shows the table of errors, the seed and the circumstances, and what to do next:
 ``numdiff certify`` experiments with the sampler until it can say in a sentence what is wrong.
@@ -83,7 +83,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from numdiff.testing.integrals import assert_weights_integrate
-from numdiff.testing.orders import STEPS, assert_order
+from numdiff.testing.orders import STEPS as _STEPS
+from numdiff.testing.orders import assert_order
 from numdiff.testing.samples import (
     assert_batch_independent,
     assert_consistent,
@@ -97,6 +98,9 @@ if TYPE_CHECKING:
     from numdiff.testing.profiles import profile
     from numdiff.testing.strategies import mixtures, odes, paths, schedules
     from numdiff.testing.time_strategies import grids, layouts, levels, step_ratios, steps
+
+#: Numbers of steps of `assert_order`, unless told otherwise: a fraction of a second for a method of numdiff.
+STEPS = _STEPS
 
 _WITH_HYPOTHESIS = {
     "profiles": ("profile",),

@@ -59,6 +59,11 @@ def methods(
     splitting
         Whether to draw methods that ask for a second field beside the model.
 
+    Returns
+    -------
+    SearchStrategy
+        Of `numdiff.Method`.
+
     Raises
     ------
     ValueError

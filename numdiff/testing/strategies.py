@@ -53,6 +53,11 @@ def schedules(*, tables: bool = True, names: Sequence[str] | None = None) -> Sea
     names
         Registered names; all by default.
 
+    Returns
+    -------
+    SearchStrategy
+        Of noise schedules.
+
     Raises
     ------
     ValueError
@@ -103,6 +108,11 @@ def mixtures(
     spread
         Largest coordinate of a mean.
 
+    Returns
+    -------
+    SearchStrategy
+        Of `numdiff.problems.GaussianMixture`.
+
     Raises
     ------
     ValueError, TypeError
@@ -114,7 +124,7 @@ def mixtures(
     >>> import numpy as np
     >>> import numdiff as nd
     >>> from numdiff.testing import levels, mixtures
-    >>> @settings(max_examples=20, database=None, deadline=None)
+    >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(mixtures(), levels(nd.schedules.VPLinear(), smallest=1e-3))
     ... def test_data_and_noise_add_up(mixture, level):
     ...     x = mixture.sample_level(5, level, 0)
@@ -202,6 +212,11 @@ def paths(
         Whether they rest over the first and the last steps, so that a sampler's start is exact; None for either.
     mixtures
         Whether to draw flows of mixtures too, whose reference takes a second.
+
+    Returns
+    -------
+    SearchStrategy
+        Of `numdiff.problems.Path`.
 
     Raises
     ------

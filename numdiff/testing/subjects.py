@@ -32,16 +32,16 @@ def subject_of(sampler: Any, **options: Any) -> Subject:
         Of what is made of it: ``start="runge-kutta"`` or ``scale="edm"`` of a method; the sampler's own, where a name
         is given; ``prediction=``, ``scale=``, ``time=`` and the like of a function.
 
+    Returns
+    -------
+    Subject
+
     Raises
     ------
     TypeError
         For what is no sampler, and for options of a ready subject.
     ValueError
         For unknown names and options.
-
-    Returns
-    -------
-    Subject
 
     Examples
     --------

@@ -48,6 +48,11 @@ def step_ratios(
     exact
         Fractions instead of floats.
 
+    Returns
+    -------
+    SearchStrategy
+        Of lists of numbers.
+
     Raises
     ------
     ValueError
@@ -90,6 +95,11 @@ def steps(
         Bounds on how many, at least 1.
     max_ratio, exact
         As in `step_ratios`.
+
+    Returns
+    -------
+    SearchStrategy
+        Of lists of numbers.
 
     Raises
     ------
@@ -147,6 +157,11 @@ def grids(
         First and last time, or a strategy that draws them; the grid goes from the one to the other exactly. By default
         all of the schedule, from T (from 0.99 T where alpha is 0 there) to ``t_end``, and from 0 to 1 without one.
 
+    Returns
+    -------
+    SearchStrategy
+        Of float64 arrays of shape (N + 1,).
+
     Raises
     ------
     ValueError
@@ -203,6 +218,11 @@ def levels(schedule: Schedule | SearchStrategy[Schedule] | None = None, *, small
     smallest
         Part of T from which times are drawn, evenly and logarithmically.
 
+    Returns
+    -------
+    SearchStrategy
+        Of `numdiff.Level`.
+
     Raises
     ------
     ValueError
@@ -238,17 +258,22 @@ def _level(schedule: Schedule, part: float) -> Level:
 def layouts(*, patterns: Sequence[str] = PATTERNS, variables: Sequence[str] = tuple(VARIABLES)) -> Any:
     """Return a strategy of layouts for `assert_order`: a pattern of steps, the variable it is laid out in, a seed.
 
-    Raises
-    ------
-    ValueError
-        For unknown patterns and variables, or none.
-
     Parameters
     ----------
     patterns
         Names of patterns of steps: "uniform", "alternating", "random", "refined"; at least one.
     variables
         Names of the variables in which they are laid out: "log-snr", "karras", "rho", "inverse-rho", and "time".
+
+    Returns
+    -------
+    SearchStrategy
+        Of `numdiff.certification.Layout`.
+
+    Raises
+    ------
+    ValueError
+        For unknown patterns and variables, or none.
 
     Examples
     --------

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 
 import pytest
 
@@ -14,10 +15,10 @@ from numdiff.testing import integrals, orders, samples, subjects
 
 
 def test_the_page_runs_as_printed():
-    blocks = re.findall(r"```python\n(.*?)```", testing.__doc__, re.DOTALL)
+    blocks = re.findall(r"code-block:: python\n\n(.*?)\n(?=\S)", testing.__doc__, re.DOTALL)
     assert len(blocks) == 1
     scope: dict = {"__name__": "page"}
-    exec(compile(blocks[0], "numdiff.testing", "exec"), scope)
+    exec(compile(textwrap.dedent(blocks[0]), "numdiff.testing", "exec"), scope)
     tests = [value for name, value in scope.items() if name.startswith("test_")]
     assert len(tests) == 4
     for test in tests:

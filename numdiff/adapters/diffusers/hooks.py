@@ -4,7 +4,7 @@ The prediction m is turned into x_0 = p x + q m, that is changed, and turned bac
 kind, so that every method can have it, with one evaluation and no state:
 
 - ``clip_sample``: x_0 is clipped to [-``clip_sample_range``, ``clip_sample_range``];
-- ``thresholding``: with s the ``dynamic_thresholding_ratio`` quantile of |x_0| of each sample, between 1 and
+- ``thresholding``: with s the ``dynamic_thresholding_ratio`` quantile of ``|x_0|`` of each sample, between 1 and
   ``sample_max_value``, x_0 is clipped to [-s, s] and divided by s (Saharia et al. 2022, arXiv:2205.11487, section 2.3).
 
 The noise is then the one that belongs to the changed x_0, as in DPM-Solver++. DDIMScheduler, unless it is told

@@ -34,7 +34,19 @@ _AGAIN = "fetch it again (hf download ID --local-dir FOLDER)"
 
 
 class PipelineError(ValueError):
-    """A pipeline that is not there, not whole, not understood or not to be trusted."""
+    """A pipeline that is not there, not whole, not understood or not to be trusted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from numdiff.adapters.pipelines import loading
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         loading.load(folder)
+    ...     except loading.PipelineError as error:
+    ...         print("model_index.json" in str(error))
+    True
+    """
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ import numpy as np
 
 from numdiff.adapters.pipelines.memory import OutOfMemoryError, is_out_of_memory, release
 
+__all__ = ["Drawn", "NotFiniteError", "draw", "generate"]
+
 EACH = ("prompt", "prompt_2", "prompt_3", "negative_prompt", "negative_prompt_2", "negative_prompt_3", "class_labels")
 """Arguments of pipelines that have one value a sample."""
 

@@ -26,6 +26,8 @@ import numpy as np
 from numdiff._files import write_atomically
 from numdiff.adapters.pipelines.generate import Drawn, pixels
 
+__all__ = ["Folder", "FolderError", "open_folder"]
+
 RECORD, GRID = "run.json", "grid.png"
 FORMAT = 1
 HASHED = ("image", "mask", "pipeline")
@@ -39,7 +41,21 @@ WIDEST = 4096
 
 
 class FolderError(ValueError):
-    """A folder that holds something else."""
+    """A folder that holds something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from numdiff.adapters.pipelines.image_folder import FolderError, open_folder
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = Path(folder, "letter.txt").write_text("mine")
+    ...     try:
+    ...         open_folder(Path(folder), {"seeds": [0], "format": "png"}, {})
+    ...     except FolderError as error:
+    ...         print("holds other files" in str(error))
+    True
+    """
 
 
 class Folder:
@@ -60,6 +76,19 @@ class Folder:
         Places of the samples that there are.
     damaged
         Files that were not what the record says, and are drawn anew.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from numdiff.adapters.pipelines.generate import Drawn
+    >>> from numdiff.adapters.pipelines.image_folder import open_folder
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     folder = open_folder(Path(place, "images"), {"seeds": [7, 8, 9], "format": "png"}, {})
+    ...     folder.add(0, Drawn([np.zeros((8, 8, 3), np.float32)] * 2, 10, 0.1, [False] * 2))
+    ...     sorted(folder.made), next(folder.blocks(lambda: 2))
+    ([0, 1], (2, 1))
     """
 
     def __init__(self, path: Path, record: dict[str, Any]) -> None:
@@ -203,12 +232,27 @@ def open_folder(path: Path, settings: Mapping[str, Any], facts: Mapping[str, Any
     facts
         What else the record shall say.
 
+    Returns
+    -------
+    Folder
+        With what is there already.
+
     Raises
     ------
     FolderError
         If it is a file, or holds something else, or samples of other settings, with the first that differs.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from numdiff.adapters.pipelines.image_folder import open_folder
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     folder = open_folder(Path(place, "images"), {"seeds": [7, 8], "format": "png"}, {})
+    ...     list(folder.seeds), folder.name(0), folder.started
+    ([7, 8], '00000_seed7.png', False)
     """
     if path.exists() and not path.is_dir():
         raise FolderError(f"{path} is a file, and samples need a folder; choose another place")

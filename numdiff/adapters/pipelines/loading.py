@@ -23,6 +23,8 @@ from numdiff.adapters.pipelines.checks import PipelineError
 from numdiff.adapters.pipelines.hub import one_line, quiet, resolve
 from numdiff.adapters.pipelines.memory import is_out_of_memory
 
+__all__ = ["PipelineError", "load"]
+
 _INSTALL = "install it (pip install 'numdiff[pipelines]')"
 
 

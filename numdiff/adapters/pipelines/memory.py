@@ -13,7 +13,14 @@ _SAID = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_
 
 
 class OutOfMemoryError(MemoryError):
-    """A batch of samples does not fit."""
+    """A batch of samples does not fit.
+
+    Examples
+    --------
+    >>> from numdiff.adapters.pipelines.memory import OutOfMemoryError, is_out_of_memory
+    >>> issubclass(OutOfMemoryError, MemoryError), is_out_of_memory(RuntimeError("CUDA out of memory"))
+    (True, True)
+    """
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -63,7 +63,19 @@ _PACKAGES = {
 
 
 def packages() -> tuple[str, ...]:
-    """Return the packages whose samplers have names here, installed or not."""
+    """Return the packages whose samplers have names here, installed or not.
+
+    Returns
+    -------
+    tuple of str
+        As they stand before the colon of a name.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.adapters.subjects.packages()
+    ('numdiff', 'diffusers', 'k-diffusion', 'azula', 'scipy', 'torchdiffeq')
+    """
     return ("numdiff", *_PACKAGES)
 
 
@@ -75,12 +87,25 @@ def names(package: str) -> tuple[str, ...]:
     package
         One of `packages`.
 
+    Returns
+    -------
+    tuple of str
+        Without the package; `resolve` takes "package:name".
+
     Raises
     ------
     ValueError
         For an unknown package, with the nearest known one.
     ModuleNotFoundError
         If the package is not installed, with what to install.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.adapters.subjects.names("scipy")
+    ('RK23', 'RK45', 'DOP853', 'Radau', 'BDF', 'LSODA')
+    >>> "DDIMScheduler" in nd.adapters.subjects.names("diffusers")
+    True
     """
     if package == "numdiff":
         return tuple(methods(every=True))
@@ -105,6 +130,7 @@ def resolve(spec: str, *, order: int | None = None, **options: Any) -> Subject:
     Returns
     -------
     Subject
+        For `numdiff.certification.certify` and `numdiff.work_precision.diagram`.
 
     Raises
     ------
@@ -117,9 +143,10 @@ def resolve(spec: str, *, order: int | None = None, **options: Any) -> Subject:
 
     Examples
     --------
-    >>> resolve("numdiff:dpmpp", order=2).prediction
+    >>> import numdiff as nd
+    >>> nd.adapters.subjects.resolve("numdiff:dpmpp", order=2).prediction
     'data'
-    >>> resolve("scipy:RK45").order
+    >>> nd.adapters.subjects.resolve("scipy:RK45").order
     5
     """
     package, name, bracketed = _parted(spec)

@@ -181,6 +181,7 @@ def of_step(
     Returns
     -------
     Subject
+        For `numdiff.certification.certify` and `numdiff.work_precision.diagram`.
 
     Raises
     ------
@@ -188,6 +189,17 @@ def of_step(
         For unknown names.
     TypeError
         For something that takes neither a model nor a model and a step.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.certification.measure import measure
+    >>> def euler(model, x, t, t_next):
+    ...     return x + (t_next - t) * model(x, t)  # dx/dsigma = eps at alpha = 1
+    >>> subject = nd.adapters.subjects.of_step(euler, order=1, scale="edm", time="sigma")
+    >>> observed = measure(subject, nd.problems.paths.toys().resting(), (48, 96, 192))
+    >>> round(observed.slope)
+    1
     """
     told = _told(prediction, scale, time, library, single)
     build = _builder(make_step)
@@ -230,6 +242,7 @@ def of_function(
     Returns
     -------
     Subject
+        For `numdiff.certification.certify` and `numdiff.work_precision.diagram`.
 
     Raises
     ------
@@ -237,6 +250,20 @@ def of_function(
         For unknown names.
     TypeError
         For something that cannot be called with a model, a sample and times.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> def euler(model, x, ts):
+    ...     for t, t_next in zip(ts[:-1], ts[1:], strict=True):
+    ...         x = x + (t_next - t) * model(x, t)  # dx/dsigma = eps at alpha = 1
+    ...     return x
+    >>> mine = nd.adapters.subjects.of_function(euler, scale="edm", time="sigma")
+    >>> samplers = {"mine": mine, "DDIM": nd.DDIM()}
+    >>> found = nd.work_precision.diagram(samplers, nd.problems.paths.toys(), nfe=(10,), repeats=0)
+    >>> own, ddim = (record.error("rms") for record in found.records)
+    >>> abs(own - ddim) < 1e-9  # it is DDIM
+    True
     """
     told = _told(prediction, scale, time, library, single)
     if (count := required(sampler)) != 3:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from numdiff.elementary import Number, vanishes
 from numdiff.formulations import DATA_LOG_SNR, NOISE_LOG_SNR, NOISE_RATIO, Formulation
-from numdiff.methods.adams import HALVED, AdamsBashforth
+from numdiff.methods.adams import AdamsBashforth
 from numdiff.methods.checks import choice
 from numdiff.methods.deis import TimeAdams
+from numdiff.methods.published.dpm_solver import DPMSolver, DPMSolverPP
 from numdiff.methods.published.flow import FlowAB, FlowEuler, FlowHeun, FlowMidpoint
 from numdiff.methods.published.runge_kutta import RHO_RK, RK4, SSPRK2, Heun, Kutta38, Midpoint, Ralston, RhoRK
 from numdiff.methods.published.third_order import SSPRK3, SSPRK43, Heun3, Kutta3, Ralston3, VanDerHouwen3
@@ -64,9 +65,14 @@ def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> Adams
     Parameters
     ----------
     formulation
-        As above; data/log-SNR where there is noise.
+        What is interpolated, in which variable; None for noise/ratio (velocity/time on flow schedules), and for
+        data/log-SNR, the only one, where there is noise.
     eta
         Noise of a step, 0 to 1, as a fraction of that of the reverse diffusion; 1 is DDPM. See `numdiff.sde`.
+
+    Returns
+    -------
+    AdamsBashforth
 
     Raises
     ------
@@ -82,6 +88,22 @@ def DDIM(formulation: Formulation | str | None = None, eta: Number = 0) -> Adams
     ----------
     Song, Meng, Ermon, Denoising diffusion implicit models, arXiv:2010.02502. Code: diffusers, DDIMScheduler; without
     noise k-diffusion, sample_euler.
+
+    Examples
+    --------
+    One step is the same whatever is predicted:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule, grid = nd.schedules.VPLinear(), [1.0, 0.5, 0.001]
+    >>> ends = []
+    >>> for formulation in ("noise/ratio", "noise/log-snr", "data/log-snr", "data/ratio"):
+    ...     scheme = nd.DDIM(formulation).discretize(schedule, grid)
+    ...     ends.append(nd.sample(scheme, lambda x, t: np.tanh(x), np.ones(1), prediction="noise").item())
+    >>> max(ends) - min(ends) < 1e-12
+    True
+    >>> nd.DDIM(eta=1) == nd.DDPM()
+    True
     """
     if vanishes(eta):
         return AdamsBashforth(1, formulation)  # type: ignore[arg-type]
@@ -105,6 +127,10 @@ def PLMS(order: int = 4) -> AdamsBashforth:
     order
         Number of evaluations combined, 1 to 8.
 
+    Returns
+    -------
+    AdamsBashforth
+
     Raises
     ------
     ValueError, TypeError
@@ -120,6 +146,16 @@ def PLMS(order: int = 4) -> AdamsBashforth:
     ----------
     Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778. Code: diffusers,
     PNDMScheduler with skip_prk_steps, whose first step is `PNDM`'s.
+
+    Examples
+    --------
+    The weights of equal steps are taken on any grid; variable-step Adams, ``LMS``, knows the steps:
+
+    >>> import numdiff as nd
+    >>> for ratios in ([1, 1], [2, 2]):  # equal steps, steps that double
+    ...     print(*nd.PLMS(3).coefficients(ratios=ratios), "|", *nd.LMS(3).coefficients(ratios=ratios))
+    23/12 -4/3 5/12 | 23/12 -4/3 5/12
+    23/12 -4/3 5/12 | 32/9 -17/3 28/9
     """
     return AdamsBashforth(order, NOISE_RATIO, weights="uniform")
 
@@ -141,6 +177,10 @@ def LMS(order: int = 4) -> AdamsBashforth:
     order
         Number of evaluations combined, 1 to 8.
 
+    Returns
+    -------
+    AdamsBashforth
+
     Raises
     ------
     ValueError, TypeError
@@ -156,6 +196,16 @@ def LMS(order: int = 4) -> AdamsBashforth:
     Crowson, k-diffusion, sample_lms; diffusers, LMSDiscreteScheduler; as rho-AB Zhang and Chen, Fast sampling of
     diffusion models with exponential integrator, arXiv:2204.13902; Hairer, Norsett, Wanner, Solving ordinary
     differential equations I, III.5.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.LMS(3) == nd.AdamsBashforth(3, "noise/ratio")
+    True
+    >>> print(*nd.LMS(3).coefficients())  # on equal steps of sigma/alpha
+    23/12 -4/3 5/12
+    >>> print(*nd.LMS(3).coefficients(ratios=[2, 1]))  # the last step twice as long as those before
+    19/6 -10/3 7/6
     """
     return AdamsBashforth(order, NOISE_RATIO)
 
@@ -175,6 +225,10 @@ def IPNDM(order: int = 4) -> AdamsBashforth:
     order
         Number of evaluations combined, 1 to 8.
 
+    Returns
+    -------
+    AdamsBashforth
+
     Raises
     ------
     ValueError, TypeError
@@ -190,6 +244,14 @@ def IPNDM(order: int = 4) -> AdamsBashforth:
     Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, appendix; the
     weights are those of Liu, Ren, Lin, Zhao, Pseudo numerical methods for diffusion models on manifolds,
     arXiv:2202.09778. Code: diffusers, IPNDMScheduler, on a schedule of its own.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Discrete.ddpm_linear()
+    >>> grid = nd.grids.from_timesteps(schedule, range(950, -1, -50))
+    >>> [method.discretize(schedule, grid).nfe for method in (nd.IPNDM(), nd.PNDM(), nd.FPNDM())]
+    [20, 21, 29]
     """
     return PLMS(order)
 
@@ -212,6 +274,10 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
         "rho" interpolates in sigma/alpha (the paper's rho-AB), "log-rho" in its logarithm (the form in diffusers),
         "time" in the schedule's time (the paper's tAB, by quadrature: see `TimeAdams`).
 
+    Returns
+    -------
+    AdamsBashforth | TimeAdams
+
     Raises
     ------
     ValueError, TypeError
@@ -226,88 +292,19 @@ def DEIS(order: int = 3, variant: str = "rho") -> AdamsBashforth | TimeAdams:
     ----------
     Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902. Code: qsh-zh/deis;
     diffusers, DEISMultistepScheduler, which is "log-rho".
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for variant in ("rho", "log-rho", "time"):
+    ...     print(variant, "is", nd.DEIS(3, variant))
+    rho is AB3 noise/ratio
+    log-rho is AB3 noise/log-snr
+    time is tAB3
+    >>> nd.DEIS(3) == nd.LMS(3), nd.DEIS(2, "log-rho") == nd.DPMSolver(2)
+    (True, True)
     """
     choice("variant", variant, VARIANTS)
     if variant == "time":
         return TimeAdams(order)
     return AdamsBashforth(order, NOISE_RATIO if variant == "rho" else NOISE_LOG_SNR)
-
-
-def DPMSolver(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
-    """Return multistep DPM-Solver (Lu et al., 2022): exponential Adams on noise in log-SNR.
-
-    ::
-
-        x_t = (alpha_t/alpha_s) x_s - sigma_t sum_{j<k} omega_j e_{n-j},    omega_j = int_0^h e^{h-u} l_j(u) du
-
-    where h is the step in log-SNR lambda = log(alpha/sigma), e_{n-j} are the noise predictions, newest first, and l_j
-    the polynomial that is 1 at the node u_j = lambda_{n-j} - lambda_n and 0 at the other k - 1. Rule "half", the
-    published 2M, takes int_0^h e^{(h-u)} u du as h/2 times that of 1.
-
-    Parameters
-    ----------
-    order, rule
-        As in `DPMSolverPP`.
-
-    Raises
-    ------
-    ValueError
-        As `DPMSolverPP`.
-
-    Notes
-    -----
-    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts, 2 from starts of lower
-    order. The published order 3, rules "3m" and "3m-heun", has order 2 for want of a factor 2.
-
-    References
-    ----------
-    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927; the multistep form is from Lu, Zhou, Bao, Chen, Li, Zhu,
-    DPM-Solver++, arXiv:2211.01095. Code: diffusers, DPMSolverMultistepScheduler of algorithm_type "dpmsolver".
-    """
-    return _log_snr_multistep(order, NOISE_LOG_SNR, rule)
-
-
-def DPMSolverPP(order: int = 2, *, rule: str = "exact") -> AdamsBashforth:
-    """Return multistep DPM-Solver++ (Lu et al., 2022): exponential Adams on data in log-SNR.
-
-    ::
-
-        x_t = (sigma_t/sigma_s) x_s + alpha_t sum_{j<k} omega_j D_{n-j},    omega_j = int_0^h e^{-(h-u)} l_j(u) du
-
-    where h is the step in log-SNR lambda = log(alpha/sigma), D_{n-j} are the data predictions, newest first, and l_j
-    the polynomial that is 1 at the node u_j = lambda_{n-j} - lambda_n and 0 at the other k - 1. Rule "half", the
-    published 2M, takes int_0^h e^{-(h-u)} u du as h/2 times that of 1.
-
-    Parameters
-    ----------
-    order
-        Number of evaluations combined.
-    rule
-        "exact" integrates the interpolant: 2M of solver type "heun", and 3M as it should be, of order 3. "half" is the
-        published 2M of type "midpoint". "3m" and "3m-heun" are 3M as published, of order 2 for want of a factor 2; they
-        start with a step of "half" and of "exact". "bh1" is UniPC's two-point rule.
-
-    Raises
-    ------
-    ValueError
-        If the rule is not one for that many evaluations.
-
-    Notes
-    -----
-    Order k; 1 stage; N evaluations for N steps. Order k holds on any grid with exact starts, 2 from starts of lower
-    order. The published order 3, rules "3m" and "3m-heun", has order 2 for want of a factor 2.
-
-    References
-    ----------
-    Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095. Code: diffusers, DPMSolverMultistepScheduler;
-    k-diffusion, sample_dpmpp_2m.
-    """
-    return _log_snr_multistep(order, DATA_LOG_SNR, rule)
-
-
-def _log_snr_multistep(order: int, formulation: Formulation, rule: str) -> AdamsBashforth:
-    if rule not in HALVED:
-        return AdamsBashforth(order, formulation, rule=rule)
-    if order != 3:
-        raise ValueError(f'rule="{rule}" combines three evaluations; use it with order=3, not order={order}')
-    return AdamsBashforth(2, formulation, rule=rule)  # three evaluations, but order 2

@@ -17,6 +17,8 @@ from numdiff.methods.predictor_corrector import RULES, PredictorCorrector
 from numdiff.sde import Tau, stochastic
 from numdiff.weights import MAX_ORDER
 
+__all__ = ["AdamsBashforthMoulton", "SASolver", "UniC", "UniP", "UniPC"]
+
 
 def AdamsBashforthMoulton(
     order: int = 4, formulation: Formulation | str | None = None, *, mode: str = "PECE"
@@ -61,6 +63,17 @@ def AdamsBashforthMoulton(
     ----------
     Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.1; Bashforth and Adams (1883); Moulton, New
     methods in exterior ballistics (1926).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.AdamsBashforthMoulton(3)
+    >>> print(*method.coefficients().predictor)
+    23/12 -4/3 5/12
+    >>> print(*method.coefficients().corrector)  # the new evaluation first
+    5/12 2/3 -1/12
+    >>> nd.order.certified(method), method.nfe(10)
+    (3, 19)
     """
     return PredictorCorrector(order, formulation, corrector=order, mode=mode)  # type: ignore[arg-type]
 
@@ -96,6 +109,10 @@ def UniPC(
         As in `PredictorCorrector`; the rule "exact" is the paper's "vary_coeff", the mode "PEC" its own, and diffusers'
         ``disable_corrector=[0, 1]`` is uncorrected=(0, 1, -1), since it never corrects the last step.
 
+    Returns
+    -------
+    PredictorCorrector
+
     Raises
     ------
     ValueError, TypeError
@@ -108,6 +125,17 @@ def UniPC(
     References
     ----------
     Zhao, Bai, Rao, Zhou, Lu, UniPC, arXiv:2302.04867. Code: diffusers, UniPCMultistepScheduler.
+
+    Examples
+    --------
+    Order with exact starts, and evaluations for ten steps:
+
+    >>> import numdiff as nd
+    >>> for order in (1, 2, 3):
+    ...     print(order, nd.order.certified(nd.UniPC(order)), nd.UniPC(order).nfe(10))
+    1 2 10
+    2 3 10
+    3 4 10
     """
     return PredictorCorrector(order, formulation, rule, beta, None, mode, momentum, uncorrected)  # type: ignore[arg-type]
 
@@ -156,6 +184,14 @@ def UniP(
     ----------
     Zhao, Bai, Rao, Zhou, Lu, UniPC, arXiv:2302.04867. Code: wl-zhao/UniPC; diffusers, UniPCMultistepScheduler with
     disable_corrector.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.UniP(2) == nd.DPMSolverPP(2)
+    True
+    >>> nd.UniP(2, rule="bh2") == nd.DPMSolverPP(2, rule="half")  # the published shortcut is that of 2M
+    True
     """
     choice("rule", rule, RULES)
     order = check_order(order, MAX_ORDER)
@@ -220,6 +256,18 @@ def UniC(
     References
     ----------
     Zhao, Bai, Rao, Zhou, Lu, UniPC, arXiv:2302.04867. Code: diffusers, UniPCMultistepScheduler with solver_p.
+
+    Examples
+    --------
+    The corrector raises the order of any predictor by one, here GHVB's, and costs no evaluation:
+
+    >>> import numdiff as nd
+    >>> base = nd.GHVB(2, 0.8)
+    >>> method = nd.UniC(base)
+    >>> nd.order.certified(base), nd.order.certified(method)
+    (2, 3)
+    >>> base.nfe(10), method.nfe(10)
+    (10, 10)
     """
     if not isinstance(predictor, Multistep):
         raise TypeError(f"predictor must be a multistep method such as AdamsBashforth(2), got {predictor!r}")
@@ -297,6 +345,16 @@ def SASolver(
     References
     ----------
     Xue, Yi, Luo, Zhang, Sun, Li, Ma, SA-Solver, arXiv:2309.05019. Code: scxue/SA-Solver; diffusers, SASolverScheduler.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.SASolver(2, 3, tau=0) == nd.UniPC(2)  # without noise
+    True
+    >>> print(nd.SASolver(2, tau=0.5))
+    PEC2-2 data/log-snr tau=0.5
+    >>> nd.SASolver(3).weak_order
+    2
     """
     order = check_order(order, MAX_ORDER)
     return PredictorCorrector(

@@ -22,6 +22,10 @@ def FlowEuler() -> AdamsBashforth:
 
     where v is the velocity dx/dt, and t falls from noise to data.
 
+    Returns
+    -------
+    AdamsBashforth
+
     Notes
     -----
     Order 1; 1 stage; N evaluations for N steps. On flow schedules, alpha = 1 - t and sigma = t, this is DDIM. As
@@ -31,6 +35,15 @@ def FlowEuler() -> AdamsBashforth:
     ----------
     Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747; Liu, Gong, Liu, Rectified flow,
     arXiv:2209.03003. Code: diffusers, FlowMatchEulerDiscreteScheduler.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Flow()
+    >>> scheme = nd.FlowEuler().discretize(schedule, [1.0, 0.5, 0.0])
+    >>> nd.sample(scheme, lambda x, t: x - 3.0, np.array([5.0]), prediction="velocity").tolist()
+    [3.5]
     """
     return AdamsBashforth(1, VELOCITY_TIME)
 
@@ -50,6 +63,10 @@ def FlowAB(order: int = 2) -> AdamsBashforth:
     order
         Number of evaluations combined, 1 to 8.
 
+    Returns
+    -------
+    AdamsBashforth
+
     Raises
     ------
     ValueError, TypeError
@@ -64,6 +81,23 @@ def FlowAB(order: int = 2) -> AdamsBashforth:
     ----------
     Hairer, Norsett, Wanner, Solving ordinary differential equations I, III.5; the velocity is that of Lipman, Chen,
     Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747.
+
+    Examples
+    --------
+    With exact starts, halving the steps divides the error of order 3 by about 8:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> def exact(t):
+    ...     return np.exp(-t)
+
+    >>> def error(steps):
+    ...     grid = np.linspace(0.0, 1.0, steps + 1)
+    ...     y = nd.solve_ivp(nd.FlowAB(3), lambda t, y: -y, grid, 1.0, start="exact", exact=exact)
+    ...     return abs(y - exact(1.0))
+
+    >>> print(f"{error(40) / error(80):.1f}")
+    7.9
     """
     return AdamsBashforth(order, VELOCITY_TIME)
 
@@ -79,6 +113,10 @@ def FlowHeun() -> RungeKutta:
 
     A step to sigma = 0 returns the denoised estimate; on a flow schedule that is Euler's step.
 
+    Returns
+    -------
+    RungeKutta
+
     Notes
     -----
     Order 2; 2 stages; 2 N evaluations for N steps, 2 N - 1 to sigma = 0. As published.
@@ -87,6 +125,14 @@ def FlowHeun() -> RungeKutta:
     ----------
     Heun, Z. Math. Phys. 45 (1900), on the velocity of Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching,
     arXiv:2210.02747; Liu, Gong, Liu, Rectified flow, arXiv:2209.03003. Code: diffusers, FlowMatchHeunDiscreteScheduler.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Flow(shift=3.0)
+    >>> grid = nd.grids.uniform_t(schedule, 10, t_end=0.0)
+    >>> nd.FlowHeun().discretize(schedule, grid).nfe  # two evaluations a step, one in the last
+    19
     """
     return Heun(VELOCITY_TIME)
 
@@ -100,6 +146,10 @@ def FlowMidpoint() -> RungeKutta:
 
     where v is the velocity dx/dt, and t falls from noise to data.
 
+    Returns
+    -------
+    RungeKutta
+
     Notes
     -----
     Order 2; 2 stages; 2 N evaluations for N steps, 2 N - 1 to sigma = 0. As published.
@@ -109,5 +159,13 @@ def FlowMidpoint() -> RungeKutta:
     Runge, Math. Ann. 46 (1895), on the velocity of Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching, arXiv:2210.02747;
     Liu, Gong, Liu, Rectified flow, arXiv:2209.03003. Code: facebookresearch/flow_matching, ODESolver of method
     "midpoint".
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> schedule = nd.schedules.Flow()
+    >>> scheme = nd.FlowMidpoint().discretize(schedule, nd.grids.uniform_t(schedule, 4, t_end=0.0))
+    >>> [round(level.time, 3) for tableau in scheme for level in tableau.levels]
+    [1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25]
     """
     return Midpoint(VELOCITY_TIME)

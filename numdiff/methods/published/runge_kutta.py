@@ -11,6 +11,8 @@ from numdiff.formulations import NOISE_RATIO, Formulation
 from numdiff.methods.checks import choice
 from numdiff.methods.runge_kutta import KNOWN, RungeKutta
 
+__all__ = ["RHO_RK", "RK4", "SSPRK2", "Heun", "Kutta38", "Midpoint", "Ralston", "RhoRK"]
+
 
 def member(label: str, formulation: Formulation | str | None) -> RungeKutta:
     """Return the method of that name in `KNOWN`."""
@@ -34,6 +36,10 @@ def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -47,6 +53,16 @@ def Heun(formulation: Formulation | str | None = None) -> RungeKutta:
     ----------
     Heun, Z. Math. Phys. 45 (1900); Karras, Aittala, Aila, Laine, Elucidating the design space, arXiv:2206.00364,
     algorithm 1. Code: k-diffusion, sample_heun; diffusers, HeunDiscreteScheduler.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.Heun().coefficients().b)
+    1/2 1/2
+    >>> schedule = nd.schedules.EDM()
+    >>> grid = nd.grids.karras(schedule, 18, final_zero=True)
+    >>> nd.Heun().discretize(schedule, grid).nfe  # the 35 evaluations of EDM
+    35
     """
     return member("Heun", formulation)
 
@@ -66,6 +82,10 @@ def Midpoint(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -78,6 +98,14 @@ def Midpoint(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Runge, Math. Ann. 46 (1895); Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.Midpoint().coefficients().c)
+    0 1/2
+    >>> nd.stability.real_interval(nd.Midpoint()), nd.order.certified(nd.Midpoint())
+    (2, 2)
     """
     return member("Midpoint", formulation)
 
@@ -97,6 +125,10 @@ def Ralston(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -109,6 +141,17 @@ def Ralston(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Ralston, Runge-Kutta methods with minimum error bounds, Math. Comp. 16 (1962).
+
+    Examples
+    --------
+    Every method of two stages and order 2 has the second term; only this one lacks the first:
+
+    >>> import numdiff as nd
+    >>> for method in (nd.Ralston(), nd.Heun(), nd.Midpoint()):
+    ...     print(method, nd.order.leading_error(method))
+    Ralston 1/6 h^3 f'f'f + O(h^4)
+    Heun -1/12 h^3 f''(f, f) + 1/6 h^3 f'f'f + O(h^4)
+    Midpoint 1/24 h^3 f''(f, f) + 1/6 h^3 f'f'f + O(h^4)
     """
     return member("Ralston", formulation)
 
@@ -129,6 +172,10 @@ def RK4(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -141,6 +188,16 @@ def RK4(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Kutta, Z. Math. Phys. 46 (1901); Hairer, Norsett, Wanner, Solving ordinary differential equations I, II.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> y = nd.solve_ivp(nd.RK4(), lambda t, y: -y, np.linspace(0, 1, 11), 1.0)
+    >>> print(f"{abs(y - np.exp(-1.0)):.1e}")
+    3.3e-07
+    >>> nd.stability.imaginary_interval(nd.RK4())
+    2*sqrt(2)
     """
     return member("RK4", formulation)
 
@@ -161,6 +218,10 @@ def Kutta38(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -173,6 +234,14 @@ def Kutta38(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Kutta, Z. Math. Phys. 46 (1901).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.Kutta38().coefficients().b)
+    1/8 3/8 3/8 1/8
+    >>> nd.stability.polynomial(nd.Kutta38()) == nd.stability.polynomial(nd.RK4())
+    True
     """
     return member("Kutta38", formulation)
 
@@ -192,6 +261,10 @@ def RhoRK(name: str = "3kutta") -> RungeKutta:
     name
         "1euler", "2heun", "3kutta", "3ralston", "3heun", "3vdh" (van der Houwen), "3ssp" or "4rk".
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -206,6 +279,14 @@ def RhoRK(name: str = "3kutta") -> RungeKutta:
     ----------
     Zhang and Chen, Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902, rho-RK. Code:
     qsh-zh/deis.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(nd.RhoRK("3kutta"), nd.RhoRK("3kutta").nfe(10))
+    Kutta3 noise/ratio 30
+    >>> nd.RhoRK("3vdh").coefficients() == nd.VanDerHouwen3().coefficients()
+    True
     """
     choice("name", name, tuple(RHO_RK))
     return member(RHO_RK[name], NOISE_RATIO)

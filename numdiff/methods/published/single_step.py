@@ -20,6 +20,8 @@ from numdiff.methods.exponential_butcher import ExponentialButcher
 from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
 from numdiff.sde import stochastic
 
+__all__ = ["DPM2", "RES", "SEEDS", "DPMSolverSingle", "HochbruckOstermann"]
+
 EVALUATIONS = "it counts the evaluations of a step"
 
 
@@ -93,6 +95,10 @@ def DPMSolverSingle(
         Nodes, published as r_1 and r_2; 1/2 at order 2, 1/3 and 2/3 at order 3. A float is read as the decimal it
         prints as.
 
+    Returns
+    -------
+    ExponentialRungeKutta
+
     Raises
     ------
     ValueError, TypeError
@@ -107,6 +113,17 @@ def DPMSolverSingle(
     ----------
     Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927, appendix B; Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++,
     arXiv:2211.01095. Code: diffusers, DPMSolverSinglestepScheduler; LuChengTHU/dpm-solver.
+
+    Examples
+    --------
+    The published array of order 3 needs the node 2/3:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> for rule in ("exact", "dpmsolver"):
+    ...     print(rule, [nd.DPMSolverSingle(3, rule=rule, c3=c3).order for c3 in (Fraction(2, 3), Fraction(3, 4))])
+    exact [3, 3]
+    dpmsolver [3, 2]
     """
     order = check_order(order, 3, remedy=EVALUATIONS)
     choice("rule", rule, (*arrays.RULES, "taylor"))
@@ -130,6 +147,10 @@ def DPM2() -> ExponentialRungeKutta:
 
     where e is the noise prediction and h the step in log-SNR lambda = log(alpha/sigma).
 
+    Returns
+    -------
+    ExponentialRungeKutta
+
     Notes
     -----
     Order 2; 2 stages; 2 N evaluations for N steps. As published.
@@ -138,6 +159,14 @@ def DPM2() -> ExponentialRungeKutta:
     ----------
     Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver, arXiv:2206.00927, DPM-Solver-2. Code: k-diffusion, sample_dpm_2;
     diffusers, KDPM2DiscreteScheduler.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.DPM2() == nd.DPMSolverSingle(2, "noise/log-snr", rule="dpmsolver")
+    True
+    >>> nd.DPM2().nfe(10), nd.order.certified(nd.DPM2())
+    (20, 2)
     """
     return DPMSolverSingle(2, NOISE_LOG_SNR, rule="dpmsolver")
 
@@ -175,6 +204,10 @@ def RES(
     c2, c3
         Nodes: 1/2, and 1 at order 3.
 
+    Returns
+    -------
+    ExponentialRungeKutta
+
     Raises
     ------
     ValueError, TypeError
@@ -189,6 +222,14 @@ def RES(
     ----------
     Zhang, Song, Chen, Improved order analysis and design of exponential integrator (RES), arXiv:2308.02157; order 3 is
     (5.8) of Hochbruck and Ostermann, Explicit exponential Runge-Kutta methods, SIAM J. Numer. Anal. 43 (2005).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.RES(2).coefficients() == nd.DPMSolverSingle(2).coefficients()
+    True
+    >>> nd.order.certified(nd.RES(3)), nd.order.certified(nd.RES(3, rule="published", c3=0.75))
+    (3, 2)
     """
     order = check_order(order, 3, lowest=2, remedy=EVALUATIONS)
     choice("rule", rule, ("exact", "published")[: order - 1])
@@ -228,6 +269,10 @@ def HochbruckOstermann(
     c2, c3
         Nodes of orders 2 and 3: 1/2, and 2/3.
 
+    Returns
+    -------
+    ExponentialRungeKutta
+
     Raises
     ------
     ValueError, TypeError
@@ -240,6 +285,15 @@ def HochbruckOstermann(
     References
     ----------
     Hochbruck and Ostermann, Explicit exponential Runge-Kutta methods, SIAM J. Numer. Anal. 43 (2005), section 5.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.HochbruckOstermann(4)
+    >>> nd.order.certified(method), method.stages
+    (4, 5)
+    >>> print(*method.coefficients().c)
+    0 1/2 1/2 1 1/2
     """
     order = check_order(order, 4, remedy="it is the stiff order")
     second, third = nodes(c2, c3, Fraction(1, 2), Fraction(2, 3))
@@ -278,6 +332,10 @@ def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau
     tau
         Noise level; 1 is the reverse diffusion.
 
+    Returns
+    -------
+    ExponentialRungeKutta
+
     Raises
     ------
     ValueError, TypeError
@@ -290,6 +348,14 @@ def SEEDS(order: int = 3, formulation: Formulation | str = NOISE_LOG_SNR, *, tau
     References
     ----------
     Gonzalez et al., SEEDS: exponential SDE solvers, arXiv:2305.14267.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> [nd.SEEDS(order).weak_order for order in (1, 2, 3)]
+    [1, 2, 2]
+    >>> nd.SEEDS(2, tau=0).coefficients() == nd.DPM2().coefficients()
+    True
     """
     order = check_order(order, 3, remedy=EVALUATIONS)
     found = stochastic(formulation, tau)

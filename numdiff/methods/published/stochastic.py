@@ -32,6 +32,8 @@ from numdiff.phi import phi
 from numdiff.sde import Eta, Tau, stochastic
 from numdiff.weights import interpolatory
 
+__all__ = ["DDPM", "MisprintedThirdOrder", "SDEDPMSolver", "SDEDPMSolverPP"]
+
 VARIANCES = ("fixed-small", "fixed-large")
 
 
@@ -44,7 +46,7 @@ class MisprintedThirdOrder(AdamsType):
         x_t = xi x_s + mu_0 D_n + mu_1 D' + mu_2 D'',    mu_2 = -alpha_t (1/2 + phi_2(z)) for 2 alpha_t (1/2 - phi_2(z))
 
     where D_n + D' u/h + D'' (u/h)^2 is the interpolant of the three newest data predictions, z = -(1 + tau^2) h, and xi
-    and mu_m are those of SDE-DPM-Solver++; the module has the formula for other tau. A noise of its step is added.
+    and mu_m are those of SDE-DPM-Solver++; the formula is that for tau = 1. A noise of its step is added.
 
     Its order is 1 and its weak order 0; on equal steps that is 1 too. The method meant is ``SDEDPMSolverPP(3)``.
 
@@ -65,6 +67,16 @@ class MisprintedThirdOrder(AdamsType):
     References
     ----------
     diffusers, DPMSolverMultistepScheduler of algorithm_type "sde-dpmsolver++" and solver_order 3.
+
+    Examples
+    --------
+    Beside what was meant:
+
+    >>> import numdiff as nd
+    >>> for method in (nd.MisprintedThirdOrder(), nd.SDEDPMSolverPP(3)):
+    ...     print(method.order, method.weak_order)
+    1 0
+    3 2
     """
 
     formulation: Formulation | None = None
@@ -96,7 +108,7 @@ class MisprintedThirdOrder(AdamsType):
 
     @property
     def has_limit(self) -> bool:
-        """False: the weights of the formula do not stay finite and consistent on an infinite step."""
+        """False, since the weights of the formula do not stay finite and consistent on an infinite step."""
         return False
 
     def weights_at(self, state: Any, point: Point) -> list[Number]:
@@ -127,6 +139,10 @@ def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
         "fixed-large": that of the forward step, sigma_s^2 (1 - e^{-2h}) (beta_t on variance-preserving schedules). The
         step to sigma = 0 adds no noise in either.
 
+    Returns
+    -------
+    AdamsBashforth
+
     Raises
     ------
     ValueError
@@ -140,6 +156,18 @@ def DDPM(variance: str = "fixed-small") -> AdamsBashforth:
     ----------
     Ho, Jain, Abbeel, Denoising diffusion probabilistic models, arXiv:2006.11239, section 3.2. Code: diffusers,
     DDPMScheduler.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.DDPM() == nd.DDIM(eta=1)
+    True
+    >>> schedule, grid = nd.schedules.VPLinear(), [1.0, 0.5, 0.001]
+    >>> for variance in ("fixed-small", "fixed-large"):
+    ...     scheme = nd.DDPM(variance).discretize(schedule, grid)
+    ...     print(variance, [round(tableau.Nb[0][0], 3) for tableau in scheme])  # the noise of each step
+    fixed-small [0.959, 0.01]
+    fixed-large [1.0, 0.96]
     """
     choice("variance", variance, VARIANCES)
     return AdamsBashforth(1, stochastic(DATA_LOG_SNR, eta=Eta(1, variance.removeprefix("fixed-"))))
@@ -166,6 +194,10 @@ def SDEDPMSolver(order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1) 
     tau
         Noise level; 1 as published, 0 is DPM-Solver.
 
+    Returns
+    -------
+    AdamsBashforth
+
     Raises
     ------
     ValueError, TypeError
@@ -180,6 +212,15 @@ def SDEDPMSolver(order: int = 2, *, rule: str = "exact", tau: Number | Tau = 1) 
     ----------
     Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095. Code: diffusers, DPMSolverMultistepScheduler of
     algorithm_type "sde-dpmsolver".
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> method = nd.SDEDPMSolver(2)
+    >>> method.order, method.weak_order
+    (2, 2)
+    >>> nd.SDEDPMSolver(2, tau=0) == nd.DPMSolver(2)
+    True
     """
     return replace(DPMSolver(order, rule=rule), formulation=stochastic(NOISE_LOG_SNR, tau))
 
@@ -209,6 +250,10 @@ def SDEDPMSolverPP(
     tau
         Noise level; 1 as published, 0 is DPM-Solver++. k-diffusion's eta in "2M SDE" and "3M SDE" is tau^2.
 
+    Returns
+    -------
+    AdamsBashforth | MisprintedThirdOrder
+
     Raises
     ------
     ValueError, TypeError
@@ -223,6 +268,21 @@ def SDEDPMSolverPP(
     ----------
     Lu, Zhou, Bao, Chen, Li, Zhu, DPM-Solver++, arXiv:2211.01095. Code: k-diffusion, sample_dpmpp_2m_sde and
     sample_dpmpp_3m_sde; diffusers, algorithm_type "sde-dpmsolver++".
+
+    Examples
+    --------
+    Where all data are 0 the samples have the standard deviation sigma of the last level:
+
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> schedule, noise = nd.schedules.VPLinear(), nd.noise.Seeded(0)
+    >>> scheme = nd.SDEDPMSolverPP(2).discretize(schedule, nd.grids.uniform_log_snr(schedule, 10))
+    >>> x_T = noise.initial(np.empty((10000, 1)))
+    >>> x = nd.sample(scheme, lambda x, t: 0 * x, x_T, prediction="data", noise=noise)
+    >>> print(f"{x.std() / schedule.sigma(schedule.t_end):.1f}")
+    1.0
+    >>> nd.SDEDPMSolverPP(2, tau=0) == nd.DPMSolverPP(2)
+    True
     """
     formulation = stochastic(DATA_LOG_SNR, tau)
     if rule == "sign":

@@ -28,6 +28,10 @@ def Kutta3(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -40,6 +44,14 @@ def Kutta3(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Kutta, Z. Math. Phys. 46 (1901).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.Kutta3().coefficients().b)  # Simpson's rule
+    1/6 2/3 1/6
+    >>> print(f"{float(nd.stability.real_interval(nd.Kutta3())):.4f}")
+    2.5127
     """
     return member("Kutta3", formulation)
 
@@ -60,6 +72,10 @@ def Ralston3(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -72,6 +88,14 @@ def Ralston3(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Ralston, Runge-Kutta methods with minimum error bounds, Math. Comp. 16 (1962).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.Ralston3().coefficients().b)
+    2/9 1/3 4/9
+    >>> nd.order.certified(nd.Ralston3())
+    3
     """
     return member("Ralston3", formulation)
 
@@ -92,6 +116,10 @@ def Heun3(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -104,6 +132,14 @@ def Heun3(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Heun, Z. Math. Phys. 45 (1900).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.Heun3().coefficients().b)
+    1/4 0 3/4
+    >>> print(*nd.Heun3().coefficients().c)
+    0 1/3 2/3
     """
     return member("Heun3", formulation)
 
@@ -124,6 +160,10 @@ def VanDerHouwen3(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -137,6 +177,15 @@ def VanDerHouwen3(formulation: Formulation | str | None = None) -> RungeKutta:
     ----------
     van der Houwen, Construction of integration formulas for initial value problems (1977); as a sampler Zhang and Chen,
     Fast sampling of diffusion models with exponential integrator, arXiv:2204.13902.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> for row in nd.VanDerHouwen3().coefficients().A:
+    ...     print(*row)
+    0 0 0
+    8/15 0 0
+    1/4 5/12 0
     """
     return member("VanDerHouwen3", formulation)
 
@@ -157,6 +206,10 @@ def SSPRK3(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -169,6 +222,14 @@ def SSPRK3(formulation: Formulation | str | None = None) -> RungeKutta:
     References
     ----------
     Shu and Osher, J. Comput. Phys. 77 (1988).
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> print(*nd.SSPRK3().coefficients().c)  # the last stage goes back to the middle
+    0 1 1/2
+    >>> nd.order.certified(nd.SSPRK3()), nd.stability.imaginary_interval(nd.SSPRK3())
+    (3, sqrt(3))
     """
     return member("SSPRK3", formulation)
 
@@ -189,6 +250,10 @@ def SSPRK43(formulation: Formulation | str | None = None) -> RungeKutta:
     formulation
         noise/ratio, data/ratio or velocity/time; None for noise/ratio (velocity/time on flow schedules).
 
+    Returns
+    -------
+    RungeKutta
+
     Raises
     ------
     ValueError
@@ -202,5 +267,13 @@ def SSPRK43(formulation: Formulation | str | None = None) -> RungeKutta:
     ----------
     Kraaijevanger, Contractivity of Runge-Kutta methods, BIT 31 (1991); Spiteri and Ruuth, SIAM J. Numer. Anal. 40
     (2002).
+
+    Examples
+    --------
+    One evaluation more than ``SSPRK3`` doubles the real stability interval:
+
+    >>> import numdiff as nd
+    >>> [round(float(nd.stability.real_interval(method)), 2) for method in (nd.SSPRK3(), nd.SSPRK43())]
+    [2.51, 5.15]
     """
     return member("SSPRK43", formulation)

@@ -19,6 +19,8 @@ from numdiff.methods.registry.families import FAMILIES, Family
 from numdiff.methods.registry.names import FOLLOWING
 from numdiff.methods.registry.variants import AS_PUBLISHED
 
+__all__ = ["FAMILIES", "Family", "Found", "find", "method", "register"]
+
 
 @dataclass(frozen=True)
 class Found:
@@ -38,6 +40,16 @@ class Found:
         The name in its library, or the family's.
     order
         The order that stands behind a family's name, as in "ghvb3", which is one of `options` too; else None.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.methods import find
+    >>> found = find("DPM++ 2M Karras")
+    >>> found.family, found.options, found.grid
+    ('dpmpp', {'order': 2, 'rule': 'half'}, 'nd.grids.karras')
+    >>> print(found.published)
+    as published
     """
 
     family: str
@@ -49,7 +61,7 @@ class Found:
 
     @property
     def published(self) -> str:
-        """What is published and what is repaired: about the method if the name fixes options, else about the family."""
+        """What is published and what is repaired, about the method if the name fixes options, else about the family."""
         chosen = FAMILIES[self.family]
         return chosen.status(self.options) if self.options else chosen.published or AS_PUBLISHED
 
@@ -81,6 +93,17 @@ def find(name: str) -> Found:
         for a sampler that is no fixed-step linear method, with the reason.
     TypeError
         If it is no text.
+
+    Examples
+    --------
+    >>> from numdiff.methods import find
+    >>> found = find("UniPCMultistepScheduler")
+    >>> found.family, found.options
+    ('unipc', {'order': 2, 'rule': 'bh2'})
+    >>> find("ghvb3").order
+    3
+    >>> find("euler_a").family
+    'ancestral'
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be the text of a name such as 'ghvb' or 'DPM++ 2M', got {name!r}")
@@ -200,6 +223,18 @@ def register(
     ------
     ValueError
         For a name or alias that is taken or has other characters; for options that `build` does not take.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> from numdiff.methods import FAMILIES, register
+    >>> def build(order=2):
+    ...     return nd.HeavyBall(nd.PLMS(order), beta=0.8)
+
+    >>> register("my-momentum", build, summary="a heavy ball on PLMS", options=("order",))
+    >>> print(nd.method("my-momentum", order=3))
+    HB(AB3 noise/ratio uniform, 0.8)
+    >>> del FAMILIES["my-momentum"]  # for the next run of this example
     """
     taken = {catalogue.key(alias) for alias in families()}
     for new in (name, *aliases):
@@ -238,6 +273,22 @@ def method(name: str, **options: Any) -> Method:
     ValueError
         As `find`; for an unknown option, with the nearest known one; for a missing option; for one that contradicts
         what the name stands for.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.method("ghvb", order=3, beta=0.8) == nd.GHVB(3, 0.8)
+    True
+    >>> for name in ("dpmpp_2m", "DPM2 a", "diffusers:DEISMultistepScheduler"):
+    ...     print(nd.method(name))
+    AB2 data/log-snr half
+    Ancestral(DPM-Solver-2S dpmsolver noise/log-snr, eta=1)
+    AB2 noise/log-snr
+
+    >>> nd.method("gvhb")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown method 'gvhb'; did you mean 'ghvb'? ...
     """
     found = find(name)
     chosen = FAMILIES[found.family]

@@ -24,6 +24,8 @@ from numdiff.methods.published import stochastic as noisy
 from numdiff.methods.registry import variants
 from numdiff.methods.single_step import SingleStep
 
+__all__ = ["FAMILIES", "Family"]
+
 
 @dataclass(frozen=True)
 class Family:
@@ -45,6 +47,15 @@ class Family:
         Options of the member that listings and tests take for the family.
     variants
         Pairs (options, what is published and repaired about members that have them); the first pair that fits counts.
+
+    Examples
+    --------
+    >>> from numdiff.methods import FAMILIES
+    >>> family = FAMILIES["ghvb"]
+    >>> family.summary, family.options
+    ('generalized heavy ball', ('order', 'beta', 'formulation', 'weights'))
+    >>> family.member().name
+    'GHVB3(4/5)'
     """
 
     build: Callable[..., Method]

@@ -24,6 +24,8 @@ from numdiff.methods.published import stochastic as noisy
 from numdiff.methods.single_step import SingleStep
 from numdiff.sde import Tau, stochastic
 
+__all__ = ["methods"]
+
 BETA = Fraction(4, 5)
 single = exponential.DPMSolverSingle
 
@@ -41,6 +43,16 @@ def methods(*, every: bool = False) -> dict[str, Method]:
     -------
     dict
         (name: method).
+
+    Examples
+    --------
+    >>> from numdiff.methods import methods  # or numdiff.methods
+    >>> print(methods()["RK4"].reference)
+    Hairer, Norsett, Wanner, Solving ODEs I, II.1; Karras et al. 2022, algorithm 1
+    >>> [name for name in methods() if name.startswith("AB") and "/" not in name]
+    ['AB1', 'AB2', 'AB3', 'AB4', 'AB5']
+    >>> sum(method.stochastic for method in methods().values())  # every=True has those with noise, too
+    0
     """
     found = [*_adams(), *_momentum(), *_correctors(), *_one_step()]
     found += [*_other(), *_splitting(), *_stochastic(), *_churned()] if every else []

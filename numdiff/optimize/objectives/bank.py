@@ -76,7 +76,7 @@ class MixtureBank:
     share
         Largest weight of the heavier component, at least 1/2; 1/2 makes all mixtures symmetric.
     quantile
-        Largest |z| of a noise, in standard deviations.
+        Largest ``|z|`` of a noise, in standard deviations.
     power
         a of formula (1): 0 for absolute errors, which large data dominate, 1 for errors relative to the data's size.
     outlier

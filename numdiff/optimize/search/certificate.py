@@ -60,7 +60,7 @@ class Certificate:
     stationarity, complementarity, feasibility
         The three scaled residuals; inf where the objective cannot be evaluated.
     kinks
-        Indices of the absolute terms at their kink, those with |w| < 1.
+        Indices of the absolute terms at their kink, those with ``|w| < 1``.
     kink_multipliers
         w, shape (q,).
     active

@@ -140,8 +140,8 @@ class ModifiedEquation:
     order
         The order p of the method.
     coefficients
-        (t, a(t)) for the single vertex and every tree of orders p + 1 and p + 2; a(t)/sigma(t) multiplies h^{|t| - 1}
-        F(t).
+        (t, a(t)) for the single vertex and every tree of orders p + 1 and p + 2; a(t)/sigma(t) multiplies
+        ``h^{|t| - 1} F(t)``.
 
     Examples
     --------
@@ -179,6 +179,10 @@ def conditions(method: Any, order: int) -> list[Condition]:
     order
         From 1 to 8.
 
+    Returns
+    -------
+    list of Condition
+
     Raises
     ------
     TypeError
@@ -213,14 +217,14 @@ def leading_error(method: Any) -> LeadingError:
     method
         As in `conditions`.
 
+    Returns
+    -------
+    LeadingError
+
     Raises
     ------
     TypeError, ValueError
         As `conditions`; also for a method of order 8 or more.
-
-    Returns
-    -------
-    LeadingError
 
     Examples
     --------
@@ -248,14 +252,14 @@ def modified_equation(method: Any) -> ModifiedEquation:
     method
         As in `conditions`.
 
+    Returns
+    -------
+    ModifiedEquation
+
     Raises
     ------
     TypeError, ValueError
         As `conditions`; also for a method of order 7 or more, and for one that is not consistent.
-
-    Returns
-    -------
-    ModifiedEquation
 
     Examples
     --------

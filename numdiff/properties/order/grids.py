@@ -110,16 +110,16 @@ def any_grid(method: Any) -> GridOrder:
         An instance of `AdamsBashforth`, `GHVB`, `FilteredAdams`, `HeavyBall`, `Nesterov`, `PredictorCorrector` (in
         any formulation) or `RungeKutta`. A damping may be a symbol; the order is then that of a generic damping.
 
+    Returns
+    -------
+    GridOrder
+
     Raises
     ------
     TypeError
         For anything else than a method.
     ValueError
         For other kinds of method, and for a damping that is neither rational nor a symbol.
-
-    Returns
-    -------
-    GridOrder
 
     Examples
     --------

@@ -158,11 +158,6 @@ def grid_sensitivity(method: Any) -> sp.Expr:
     Among methods of order 2 and more it is zero for weights made for the actual steps; among those of order 3 and more
     it is -1/12 for weights made for equal steps.
 
-    Raises
-    ------
-    ValueError
-        If the method has no steady step on a geometric grid, or adds noise.
-
     Parameters
     ----------
     method
@@ -172,6 +167,11 @@ def grid_sensitivity(method: Any) -> sp.Expr:
     -------
     Expr
         G, a number or a formula in the damping.
+
+    Raises
+    ------
+    ValueError
+        If the method has no steady step on a geometric grid, or adds noise.
 
     Examples
     --------

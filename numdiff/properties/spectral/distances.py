@@ -57,7 +57,7 @@ class Errors:
     variance
         Error of the variance, v - S_N.
     moments
-        Errors of E x^k for k in `MOMENTS`, shape (7, *s.shape).
+        Errors of E x^k for k in `MOMENTS`, shape ``(7, *s.shape)``.
 
     Examples
     --------

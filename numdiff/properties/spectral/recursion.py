@@ -60,7 +60,7 @@ class Response:
     levels
         The levels of the samples, N + 1 of them.
     gains
-        dx_n/dx_0 for n = 0 ... N, shape (N + 1, *s.shape).
+        dx_n/dx_0 for n = 0 ... N, shape ``(N + 1, *s.shape)``.
     drifts
         Where the scheme takes the mean: x_n for x_0 = alpha_0 mu, divided by mu; same shape. Exact: alpha_n.
     offsets
@@ -97,7 +97,7 @@ class Response:
 
     @cached_property
     def scales(self) -> Array:
-        """sqrt(S_n), the exact standard deviation of x_n, shape (N + 1, *s.shape)."""
+        """sqrt(S_n), the exact standard deviation of x_n, shape ``(N + 1, *s.shape)``."""
         return np.stack([spread(level, self.s) for level in self.levels])
 
     @property
@@ -112,7 +112,7 @@ class Response:
 
     @property
     def steps(self) -> Array:
-        """Gains of the single steps, gains[n + 1]/gains[n], shape (N, *s.shape).
+        """Gains of the single steps, gains[n + 1]/gains[n], shape ``(N, *s.shape)``.
 
         They multiply to `gain`. For a multistep method they depend on the history, so a step from gain 0 to another one
         has the gain inf or -inf, and one from 0 to 0 the gain nan.
@@ -121,7 +121,7 @@ class Response:
 
     @property
     def exact_steps(self) -> Array:
-        """The flow's gains sqrt(S_{n+1}/S_n) of the single steps, shape (N, *s.shape); nan where both are 0."""
+        """The flow's gains sqrt(S_{n+1}/S_n) of the single steps, shape ``(N, *s.shape)``; nan where both are 0."""
         return _quotient(self.scales[1:], self.scales[:-1])
 
     @property
@@ -196,7 +196,7 @@ def response(scheme: Scheme, s: ArrayLike) -> Response:
 
 
 def transfer(scheme: Scheme, s: ArrayLike) -> tuple[Array, ...]:
-    """Return the transfer matrices T_n(s) of a scheme's tableaus, each of shape (*s.shape, r, r).
+    """Return the transfer matrices T_n(s) of a scheme's tableaus, each of shape ``(*s.shape, r, r)``.
 
     Their product, last one first, takes (x_0, 0, ...) to the final external values. With exact starts the driver
     replaces samples, which no matrix shows.

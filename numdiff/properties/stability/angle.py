@@ -83,16 +83,16 @@ def sector_angle(method: Any) -> SectorAngle:
         A method or steady `Tableau`, which is explicit; or a pair (rho, sigma) of polynomials in `ZETA`, implicit ones
         too, with rational coefficients.
 
+    Returns
+    -------
+    SectorAngle
+
     Raises
     ------
     TypeError
         If `method` is neither, or has no steady tableau.
     ValueError
         For coefficients that are not rational numbers, or rho without the root 1.
-
-    Returns
-    -------
-    SectorAngle
 
     Examples
     --------

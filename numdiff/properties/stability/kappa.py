@@ -145,8 +145,8 @@ def diffusion_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = 
         prediction the interval (0, high) of kappa in eps = kappa x/sigma, so that x_0 = (1 - kappa) x/alpha. Within it
         x/alpha stays bounded; the end 1, or 0 for noise, is where the exact x/alpha does not move. Formulas in h and
         the damping, proved for all values in their domains. With numbers throughout an end may be a decimal, enclosed
-        to 20 digits. For GHVB on noise/ratio a formula holds where the velocity filter settles, e^{-(k-1) h} > |1 -
-        beta|.
+        to 20 digits. For GHVB on noise/ratio a formula holds where the velocity filter settles,
+        ``e^{-(k-1) h} > |1 - beta|``.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def relative_region(
     method, z, h
         As in `order_star`.
     against
-        "principal": |zeta_j| <= |zeta_1|. "exact": |zeta_j| <= |e^{(c+z)h}|, the growth of the exact solution.
+        "principal": ``|zeta_j| <= |zeta_1|``. "exact": ``|zeta_j| <= |e^{(c+z)h}|``, the growth of the exact solution.
 
     Returns
     -------

@@ -39,6 +39,11 @@ def split_polynomial(method: Any, *, h: Any = None) -> sp.Poly:
     h
         Step length of an exponential method; by default it stays the symbol ``h``.
 
+    Returns
+    -------
+    Poly
+        In ``zeta``, ``z`` and ``w``.
+
     Raises
     ------
     TypeError

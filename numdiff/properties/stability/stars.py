@@ -64,14 +64,14 @@ def order_star(method: Any, z: ArrayLike, *, h: float | None = None) -> OrderSta
     h
         Step length, required for exponential methods.
 
+    Returns
+    -------
+    OrderStar
+
     Raises
     ------
     ValueError
         As `roots`.
-
-    Returns
-    -------
-    OrderStar
 
     Examples
     --------

@@ -50,14 +50,14 @@ E = sp.Symbol("E", positive=True)  # e^h, so that all e^{nh} lie in one field
 
 @dataclass(frozen=True)
 class Growth:
-    """The largest |G_n| on the steady stability interval.
+    """The largest modulus of G_n on the steady stability interval.
 
     Parameters
     ----------
     step
         n.
     value
-        max |G_n|: exact where it is rational, else to 30 digits.
+        max ``|G_n|``: exact where it is rational, else to 30 digits.
     at
         The z in [-x*, 0] where it is attained; exact for methods of kernel exponent 0.
 
@@ -138,12 +138,7 @@ def startup(
 def startup_growth(
     method: Any, *, start: str = "lower", steps: int | None = None, perturbed: int = 0, h: Any = None
 ) -> tuple[Growth, ...]:
-    """Return the largest |G_n| on the real stability interval of the steady step, one entry a step; see `startup`.
-
-    Raises
-    ------
-    ValueError
-        If a symbol is left, `h` is missing for an exponential method, or there is no bounded interval; as `startup`.
+    """Return the largest ``|G_n|`` on the real stability interval of the steady step, one entry a step; see `startup`.
 
     Parameters
     ----------
@@ -153,6 +148,11 @@ def startup_growth(
     Returns
     -------
     tuple of Growth
+
+    Raises
+    ------
+    ValueError
+        If a symbol is left, `h` is missing for an exponential method, or there is no bounded interval; as `startup`.
 
     Examples
     --------

@@ -111,16 +111,16 @@ def zero_stability(method: Any) -> ZeroStability:
         A method, a steady `Tableau`, or rho itself as a polynomial in `ZETA`; at most one symbol. Coefficients that
         depend on the step length are taken at h = 0.
 
+    Returns
+    -------
+    ZeroStability
+
     Raises
     ------
     TypeError
         If `method` has no steady tableau.
     ValueError
         For two symbols, or coefficients that are not rational.
-
-    Returns
-    -------
-    ZeroStability
 
     Examples
     --------

@@ -40,189 +40,38 @@ follow from it; everything else is an error.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 from numdiff._names import suggest
-from numdiff.elementary import Number, is_zero, kind, sqrt, vanishes
+from numdiff.elementary import Number, is_zero, vanishes
 from numdiff.level import Level
+from numdiff.parameterizations.kinds import (
+    CLASSES,
+    DEFAULTS,
+    EDM,
+    Data,
+    FlowMatching,
+    Noise,
+    Prediction,
+    Score,
+    V,
+    Velocity,
+)
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """One kind of network output, m = a x_0 + b eps at a level; see the table at the top of the module.
-
-    The base of ``Noise``, ``Data``, ``V``, ``Velocity``, ``FlowMatching``, ``Score`` and ``EDM``.
-    """
-
-    @property
-    def name(self) -> str:
-        """The name under which the prediction is known."""
-        return _NAME_OF[type(self)]
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (a, b) at `level`, with m = a x_0 + b eps."""
-        raise NotImplementedError
-
-    def determinant(self, level: Level) -> Number:
-        """Return d = a sigma - b alpha at `level`, without cancellation."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Noise(Prediction):
-    """The noise eps."""
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (0, 1)."""
-        return 0, 1
-
-    def determinant(self, level: Level) -> Number:
-        """Return -alpha."""
-        return -level.alpha
-
-
-@dataclass(frozen=True)
-class Data(Prediction):
-    """The clean sample x_0, the denoiser's output."""
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (1, 0)."""
-        return 1, 0
-
-    def determinant(self, level: Level) -> Number:
-        """Return sigma."""
-        return level.sigma
-
-
-@dataclass(frozen=True)
-class V(Prediction):
-    """The v-prediction alpha eps - sigma x_0 of Salimans and Ho."""
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (-sigma, alpha)."""
-        return -level.sigma, level.alpha
-
-    def determinant(self, level: Level) -> Number:
-        """Return -(alpha^2 + sigma^2)."""
-        return -(level.alpha * level.alpha + level.sigma * level.sigma)
-
-
-@dataclass(frozen=True)
-class Velocity(Prediction):
-    """The derivative dx/dt = alpha' x_0 + sigma' eps in the schedule's time."""
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (alpha', sigma').
-
-        Raises
-        ------
-        ValueError
-            If the level has no derivatives, or an infinite one (sigma' at t = 0 of a variance-preserving schedule).
-        """
-        if level.d_alpha is None or level.d_sigma is None:
-            raise ValueError(
-                f"prediction 'velocity' needs d_alpha and d_sigma, which the level at t = {level.time} lacks "
-                "(a table has no derivatives); use 'noise', 'data', 'v' or 'flow'"
-            )
-        if kind(level.d_sigma) in ("float", "torch", "traced") and bool(abs(level.d_sigma) == math.inf):
-            raise ValueError(
-                f"prediction 'velocity' is infinite at t = {level.time}, where d sigma/dt is; end the grid at t > 0, "
-                "or use 'noise', 'data' or 'v'"
-            )
-        return level.d_alpha, level.d_sigma
-
-    def determinant(self, level: Level) -> Number:
-        """Return alpha' sigma - sigma' alpha."""
-        d_alpha, d_sigma = self.components(level)
-        return d_alpha * level.sigma - d_sigma * level.alpha
-
-
-@dataclass(frozen=True)
-class FlowMatching(Prediction):
-    """The flow-matching target eps - x_0, whatever the schedule."""
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (-1, 1)."""
-        return -1, 1
-
-    def determinant(self, level: Level) -> Number:
-        """Return -(alpha + sigma)."""
-        return -(level.alpha + level.sigma)
-
-
-@dataclass(frozen=True)
-class Score(Prediction):
-    """The score, the gradient of the log density of x: -eps/sigma."""
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (0, -1/sigma).
-
-        Raises
-        ------
-        ValueError
-            If sigma = 0, where the score is infinite.
-        """
-        if vanishes(level.sigma):
-            raise ValueError(
-                f"prediction 'score' = -eps/sigma is infinite at sigma = 0 (t = {level.time}); end the grid earlier, "
-                "or use 'noise' or 'data'"
-            )
-        return 0, -1 / level.sigma
-
-    def determinant(self, level: Level) -> Number:
-        """Return alpha/sigma."""
-        return -level.alpha * self.components(level)[1]
-
-
-@dataclass(frozen=True)
-class EDM(Prediction):
-    """The raw network output F of Karras et al., behind their preconditioning.
-
-    Parameters
-    ----------
-    sigma_data
-        Standard deviation of the data that the network was preconditioned for, positive.
-
-    Raises
-    ------
-    ValueError
-        If `sigma_data` is not positive and finite.
-    """
-
-    sigma_data: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse a sigma_data that is not a positive number."""
-        if not 0 < self.sigma_data < float("inf"):
-            raise ValueError(f"sigma_data must be positive and finite, not {self.sigma_data!r}")
-
-    def _norm(self, level: Level) -> Number:
-        scaled = self.sigma_data * level.alpha
-        return sqrt(level.sigma * level.sigma + scaled * scaled)
-
-    def components(self, level: Level) -> tuple[Number, Number]:
-        """Return (sigma/(s N), -s alpha/N)."""
-        norm = self._norm(level)
-        return level.sigma / (self.sigma_data * norm), -self.sigma_data * level.alpha / norm
-
-    def determinant(self, level: Level) -> Number:
-        """Return N/s."""
-        return self._norm(level) / self.sigma_data
-
-
-_CLASSES: dict[str, type[Prediction]] = {
-    "noise": Noise,
-    "data": Data,
-    "v": V,
-    "velocity": Velocity,
-    "flow": FlowMatching,
-    "score": Score,
-    "edm": EDM,
-}
-_NAME_OF = {cls: name for name, cls in _CLASSES.items()}
-_DEFAULTS = {name: cls() for name, cls in _CLASSES.items()}
+__all__ = [
+    "EDM",
+    "Data",
+    "FlowMatching",
+    "Noise",
+    "Prediction",
+    "Score",
+    "V",
+    "Velocity",
+    "coefficients",
+    "convert",
+    "get",
+    "names",
+]
 
 
 def names() -> tuple[str, ...]:
@@ -232,8 +81,14 @@ def names() -> tuple[str, ...]:
     -------
     tuple of str
         The names that `get`, `coefficients` and ``nd.sample`` know.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.parameterizations.names()
+    ('noise', 'data', 'v', 'velocity', 'flow', 'score', 'edm')
     """
-    return tuple(_CLASSES)
+    return tuple(CLASSES)
 
 
 def get(prediction: str | Prediction) -> Prediction:
@@ -253,16 +108,26 @@ def get(prediction: str | Prediction) -> Prediction:
     ------
     ValueError
         If the name is unknown; the message gives the nearest known one.
+
+    Examples
+    --------
+    >>> import numdiff as nd
+    >>> nd.parameterizations.get("edm")
+    EDM(sigma_data=0.5)
+    >>> nd.parameterizations.get("noize")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown prediction 'noize'; did you mean 'noise'? ...
     """
     if isinstance(prediction, Prediction):
         return prediction
-    if not isinstance(prediction, str) or prediction not in _DEFAULTS:
-        suggest(prediction, _CLASSES, "prediction")
-    return _DEFAULTS[prediction]
+    if not isinstance(prediction, str) or prediction not in DEFAULTS:
+        suggest(prediction, CLASSES, "prediction")
+    return DEFAULTS[prediction]
 
 
 def coefficients(level: Level, source: str | Prediction, target: str | Prediction) -> tuple[Number, Number]:
-    """Return (p, q) with target = p x + q source at `level`, formula (1).
+    """Return (p, q) with target = p x + q source at `level`.
 
     Parameters
     ----------
@@ -282,6 +147,16 @@ def coefficients(level: Level, source: str | Prediction, target: str | Predictio
         If a name is unknown, if the source does not determine the target at this level (a noise prediction at
         alpha = 0, a data prediction at sigma = 0), or if either is undefined there (score at sigma = 0, velocity
         without derivatives).
+
+    Examples
+    --------
+    Where the noise is known, the data are (x - sigma eps)/alpha:
+
+    >>> import numdiff as nd
+    >>> level = nd.schedules.Flow().level(0.2)
+    >>> p, q = nd.parameterizations.coefficients(level, "noise", "data")
+    >>> round(p, 12), round(q, 12)
+    (1.25, -0.25)
     """
     known, wanted = get(source), get(target)
     if known == wanted:
@@ -326,6 +201,17 @@ def convert(value: Any, x: Any, level: Level, *, source: str | Prediction, targe
     ------
     ValueError
         As `coefficients`, and if the shapes of `value` and `x` differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numdiff as nd
+    >>> level = nd.schedules.VPLinear().level(0.5)
+    >>> x_0, eps = np.array([1.0, -2.0]), np.array([0.5, 0.1])
+    >>> x = level.alpha * x_0 + level.sigma * eps
+    >>> v = nd.parameterizations.convert(eps, x, level, source="noise", target="v")
+    >>> nd.parameterizations.convert(v, x, level, source="v", target="data").round(12).tolist()
+    [1.0, -2.0]
     """
     shape, wanted = getattr(value, "shape", ()), getattr(x, "shape", ())
     if tuple(shape) != tuple(wanted):

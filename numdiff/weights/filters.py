@@ -1,128 +1,28 @@
-r"""Interpolatory weights and the velocity filter, for any number type.
-
-**Formula (*)**. A multistep method replaces f by the polynomial through its values at nodes u_j (the present node is
-u = 0, history has u < 0 in the direction of travel) and integrates it against an exponential kernel over a step h::
-
-    omega_j = int_0^h e^{c(h-u)} l_j(u) du = sum_m l_jm mu_m,        mu_m = int_0^h e^{c(h-u)} u^m du = m! h^{m+1}
-    phi_{m+1}(c h)
-
-with l_jm the coefficients of the Lagrange basis polynomial l_j. c = 0 is variable-step Adams, and equal steps give the
-classical weights. Callers measure u in units of the step, so that no power of a small h is ever formed.
-
-**The velocity filter** v+ = (1 - beta) v + beta f of the generalized heavy ball sees f only through an average.
-Feeding it the monomials u^m gives moments M^m, which stay centred on a node: moving the centre by d is the binomial
-shift M^m -> sum_j binom(m, j) (-d)^{m-j} M^j. Weights w_i on the k newest velocities that integrate every polynomial
-of degree < k solve sum_i w_i M_i^m = mu_m. That system is not solved as it stands: where steps shrink, the velocities
-share a distant past and differ by little. But they span what the k - 1 newest evaluations span with the oldest
-velocity, of moments M, and on these the weights are b_j and a::
-
-    P = prod_{j<k-1} (u - u_j),    a = mu[P]/M[P],    b_j = (mu - a M)[l_j],
-
-where mu[P] = sum_m p_m mu_m. Since f_n = (v_{n+1} - (1-beta) v_n)/beta,
-
-::
-
-    w_0 = b_0/beta,    w_i = (b_i - (1-beta) b_{i-1})/beta,    w_{k-1} = a - (1-beta) b_{k-2}/beta.
-
-For beta <= 1 the oldest velocity is an average over nodes at and before u_{k-1}, where P has one sign, so that M[P] is
-not zero on any grid; about u_{k-1} all terms of M[P] and M[l_j] have one sign too, and nothing cancels. For beta > 1
-M[P] may vanish.
-
-On a grid of constant step ratio r (r = 1: equal steps), in units of the present step, the moments of the present node
-have the fixed point
-
-::
-
-    M^0 = 1,    M^m = (1-beta) r^-m sum_{j<=m} binom(m, j) (-1)^{m-j} M^j.
-
-**Momentum in the filter**, v+ = v + beta (f - v) + momentum (v - v_before), makes it a filter of second order, two
-filters in a row when its poles are real. The same algebra holds with two old velocities beside the k - 2 newest
-evaluations: their two weights are fixed by P = prod_{j<k-2} (u - u_j) and by (u - u_{k-1}) P.
-
-Sources: Hairer, Norsett, Wanner, Solving ODEs I, III.5 (variable-step Adams); Hochbruck and Ostermann, Acta Numerica
-2010 (exponential multistep methods); Wizadwongsa et al., ICLR 2024 (the heavy-ball family, equal steps). The
-variable-step filter is numdiff's.
-"""
+"""Weights on velocities, and the filter that makes these of the evaluations; see `numdiff.weights`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
-from functools import lru_cache
 from itertools import pairwise
-from math import comb, factorial, prod
-from typing import Any
+from math import comb
 
 from numdiff.elementary import Number, kind, vanishes
-from numdiff.phi import phis
+from numdiff.weights.interpolation import INEXACT, Vector, exact, interpolatory, tidy, to_float
 
-Vector = Sequence[Number]
-
-MAX_ORDER = 8
-"""Highest order of a multistep method; (*) needs phi_1 ... phi_order."""
-
-INEXACT = ("float", "numpy", "torch", "traced")
-"""Kinds of numbers that rationals are turned into floats for."""
+__all__ = [
+    "SINGULAR",
+    "filtered",
+    "filtered_twice",
+    "observe",
+    "on_newer",
+    "on_oldest",
+    "on_velocities",
+    "recentre",
+    "rescale",
+    "steady_filter",
+]
 
 SINGULAR = 1e-3
 """Smallest share of its terms that `filtered` divides by for beta > 1; below it three digits cancel in a divisor."""
-
-
-def exact(x: Number) -> Number:
-    """Return an int as a Fraction, so that division stays exact; anything else as it is."""
-    return Fraction(x) if isinstance(x, int) else x
-
-
-def lagrange(nodes: Vector) -> list[list[Number]]:
-    """Return the Lagrange basis on `nodes`: row j holds the coefficients of l_j, lowest power first."""
-    nodes = [exact(u) for u in nodes]
-    rows = []
-    for j, u_j in enumerate(nodes):
-        others = [u_i for i, u_i in enumerate(nodes) if i != j]
-        row: list[Number] = [1]
-        for u_i in others:
-            row = [-u_i * row[0], *[a - u_i * b for a, b in pairwise(row)], row[-1]]
-        gaps = prod([u_j - u_i for u_i in others])
-        rows.append([x / gaps for x in row])
-    return rows
-
-
-@lru_cache(maxsize=256)
-def _lagrange_on_rationals(nodes: tuple[int | Fraction, ...], floats: bool) -> list[list[Number]]:
-    rows = lagrange(nodes)
-    return [[float(x) for x in row] for row in rows] if floats else rows
-
-
-def moments(h: Number, c: Number, count: int) -> list[Number]:
-    """Return mu_m in units of the step, int_0^h e^{c(h-u)} (u/h)^m du = m! h phi_{m+1}(c h), for m < `count`."""
-    if kind(c) == "exact" and c == 0:
-        return [h * Fraction(1, m + 1) if kind(h) in ("exact", "sympy") else h / (m + 1) for m in range(count)]
-    return [factorial(m) * h * value for m, value in enumerate(phis(count + 1, c * h)[1:])] if count else []
-
-
-def interpolatory(nodes: Vector, mu: Vector) -> list[Number]:
-    """Return the weights sum_m l_jm mu_m of formula (*) for the moments `mu` (at least as many as nodes)."""
-    if len(nodes) == 1:
-        return [mu[0]]
-    rational = all(type(u) in (int, Fraction) for u in nodes)
-    basis = _lagrange_on_rationals(tuple(nodes), kind(mu[0]) in INEXACT) if rational else lagrange(nodes)
-    return [sum([a * m for a, m in zip(row, mu, strict=False)]) for row in basis]
-
-
-def adams(nodes: Vector, h: Number, c: Number = 0) -> list[Number]:
-    """Return int_0^h e^{c(h-u)} l_j(u) du for every node: formula (*) in absolute units.
-
-    Parameters
-    ----------
-    nodes
-        Interpolation nodes relative to the present one, distinct, in the same units as `h`.
-    h
-        Signed step length, not zero.
-    c
-        Kernel exponent: 0 for ratio and time variables, -1 and +1 for data and noise prediction in log-SNR.
-    """
-    h = exact(h)
-    return interpolatory([u / h for u in nodes], moments(h, c, len(nodes)))
 
 
 def filtered(nodes: Vector, M: Vector, beta: Number, mu: Vector) -> list[Number]:
@@ -139,10 +39,25 @@ def filtered(nodes: Vector, M: Vector, beta: Number, mu: Vector) -> list[Number]
     mu
         Moments of the kernel, m < k, centred on the present node.
 
+    Returns
+    -------
+    list
+        k weights, newest velocity first.
+
     Raises
     ------
     ValueError
         If no such weights exist; for beta > 1 in floating point also if they exist by less than `SINGULAR`.
+
+    Examples
+    --------
+    On equal steps these are the weights of GHVB:
+
+    >>> from fractions import Fraction
+    >>> from numdiff.weights import filtered, moments, steady_filter
+    >>> beta = Fraction(4, 5)
+    >>> print(*filtered([0, -1], steady_filter(beta, 2), beta, moments(1, 0, 2)))
+    7/4 -3/4
     """
     a = on_oldest(nodes, M, beta, mu)
     return on_velocities(a, on_newer(nodes, M, mu, a), beta)
@@ -188,10 +103,29 @@ def filtered_twice(
     mu
         Moments of the kernel, m < k, centred on the present node.
 
+    Returns
+    -------
+    list
+        k weights, newest velocity first.
+
     Raises
     ------
     ValueError
         If no such weights exist, or in floating point if they exist by less than `SINGULAR`.
+
+    Examples
+    --------
+    On equal steps these are the weights of ``nd.FilteredAdams(2, beta, momentum)``:
+
+    >>> from fractions import Fraction
+    >>> import numdiff as nd
+    >>> from numdiff.weights import filtered_twice, moments, recentre, steady_filter
+    >>> beta, momentum = Fraction(4, 5), Fraction(1, 5)
+    >>> older = steady_filter(beta, 2, momentum=momentum)
+    >>> print(*filtered_twice([0, -1], recentre(older, -1), older, beta, momentum, moments(1, 0, 2)))
+    3/2 -1/2
+    >>> print(*nd.FilteredAdams(2, beta, momentum).coefficients())
+    3/2 -1/2
     """
     evaluated, origin = nodes[:-2], nodes[-1]
     apart = [u - origin for u in evaluated]
@@ -226,34 +160,29 @@ def _with_roots(roots: Vector) -> list[Number]:
     return P
 
 
-def to_float(x: Number) -> Number:
-    """Return an exact number as a float, since a Fraction and a tensor do not mix; anything else as it is."""
-    return float(x) if kind(x) == "exact" else x
-
-
-def tidy(row: Vector) -> list[Number]:
-    """Bring SymPy expressions to lowest terms."""
-    if all(kind(x) != "sympy" for x in row):
-        return list(row)
-    try:
-        field = _field([x for x in row if kind(x) == "sympy"])
-        return [field.to_sympy(field.from_sympy(x)) if kind(x) == "sympy" else x for x in row]
-    except ValueError:  # roots, decimals, exponentials: more relations than those of a rational function
-        return [x.cancel() if kind(x) == "sympy" else x for x in row]
-
-
-def _field(expressions: Vector) -> Any:
-    """Return the field of rational functions in the symbols and phis of expressions, where arithmetic is fast."""
-    import sympy
-
-    atoms = set().union(*(x.free_symbols | x.atoms(sympy.Function) for x in expressions))
-    if not atoms or any(isinstance(x, sympy.exp) for x in atoms) or any(x.has(sympy.Float) for x in expressions):
-        raise ValueError
-    return sympy.ZZ.frac_field(*sorted(atoms, key=str))
-
-
 def recentre(M: Vector, d: Number) -> list[Number]:
-    """Return the moments about a node that lies `d` ahead of the present centre: sum_j binom(m, j) (-d)^{m-j} M^j."""
+    """Return the moments about a node that lies `d` ahead of the present centre: sum_j binom(m, j) (-d)^{m-j} M^j.
+
+    Parameters
+    ----------
+    M
+        Moments M^0, M^1, ...
+    d
+        The distance, in the unit of the moments.
+
+    Returns
+    -------
+    list
+        As many moments.
+
+    Examples
+    --------
+    The moments of a value at the centre are 1, 0, 0; from a node one unit ahead it lies at -1:
+
+    >>> from numdiff.weights import recentre
+    >>> recentre([1, 0, 0], 1)
+    [1, -1, 1]
+    """
     out = list(M)
     for low in range(1, len(out)):  # (u - d)^m = (u - d)^{m-1} u - d (u - d)^{m-1}, one factor a sweep
         for m in range(len(out) - 1, low - 1, -1):
@@ -262,7 +191,26 @@ def recentre(M: Vector, d: Number) -> list[Number]:
 
 
 def rescale(M: Vector, factor: Number) -> list[Number]:
-    """Return the moments in a unit that is 1/`factor` times the present one: factor^m M^m."""
+    """Return the moments in a unit that is 1/`factor` times the present one: factor^m M^m.
+
+    Parameters
+    ----------
+    M
+        Moments M^0, M^1, ...
+    factor
+        The old unit over the new one.
+
+    Returns
+    -------
+    list
+        As many moments.
+
+    Examples
+    --------
+    >>> from numdiff.weights import rescale
+    >>> rescale([1, -1, 1], 2)  # in half the unit
+    [1, -2, 4]
+    """
     out, power = [], 1
     for value in M:
         out.append(power * value)
@@ -271,7 +219,27 @@ def rescale(M: Vector, factor: Number) -> list[Number]:
 
 
 def observe(M: Vector, beta: Number) -> list[Number]:
-    """Let the filter see the node at the centre, where u^m is 1 for m = 0 and 0 otherwise."""
+    """Let the filter see the node at the centre, where u^m is 1 for m = 0 and 0 otherwise.
+
+    Parameters
+    ----------
+    M
+        Moments of the velocity before, centred on that node.
+    beta
+        Damping of the filter.
+
+    Returns
+    -------
+    list
+        (1 - beta) M^m, and beta more for m = 0.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.weights import observe
+    >>> print(*observe([1, -1, 1], Fraction(4, 5)))
+    1 -1/5 1/5
+    """
     return [(1 - beta) * x + (beta if m == 0 else 0) for m, x in enumerate(M)]
 
 
@@ -280,6 +248,34 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1, momentum: Number 
 
     Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is
     its fixed point.
+
+    Parameters
+    ----------
+    beta, momentum
+        Parameters of the filter.
+    count
+        How many moments.
+    ratio
+        Each step over the one before it.
+
+    Returns
+    -------
+    list
+        `count` numbers of the kind of the parameters.
+
+    Raises
+    ------
+    ValueError
+        Where the filter has no fixed point: the steps shrink faster than it forgets.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from numdiff.weights import steady_filter
+    >>> print(*steady_filter(Fraction(4, 5), 3))
+    1 -1/4 3/8
+    >>> print(*steady_filter(1, 3))  # beta = 1 sees the newest value alone
+    1 0 0
     """
     field = exact if kind(beta) in ("exact", "sympy") else to_float
     beta, ratio, momentum = field(beta), field(ratio), field(momentum)

@@ -1,0 +1,122 @@
+"""What the docstrings of a family say: its options, its references as keys of the bibliography, its prose as Markdown."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from book.tools.pages import BOOK
+from numdiff.answers.prose import typeset
+from numdiff.cli import documentation
+from numdiff.methods import FAMILIES, AdamsBashforth, Method
+
+PRINTED = {
+    "Hairer, Norsett, Wanner": "hairer1993solving",
+    "Hairer, Lubich, Wanner": "hairer2006geometric",
+    "BIT 51": "hochbruck2011exponential",
+    "Numer. Anal. 43": "hochbruck2005explicit",
+    "Bashforth and Adams": "bashforth1883attempt",
+    "Moulton, New": "moulton1926new",
+    "Polyak": "polyak1964some",
+    "Nesterov, Soviet": "nesterov1983method",
+    "Heun, Z": "heun1900neue",
+    "Runge, Math": "runge1895numerische",
+    "Kutta, Z": "kutta1901beitrag",
+    "Ralston, Runge": "ralston1962runge",
+    "van der Houwen": "vanderhouwen1977construction",
+    "Shu and Osher": "shu1988efficient",
+    "Kraaijevanger": "kraaijevanger1991contractivity",
+    "Spiteri and Ruuth": "spiteri2002new",
+    "Cox and Matthews": "cox2002exponential",
+    "Krogstad": "krogstad2005generalized",
+    "Strehmel and Weiner": "strehmel1992linear",
+    "Strang, SIAM": "strang1968construction",
+    "Crowson": "crowson2022k",
+    "diffusers": "vonplaten2022diffusers",
+    "GHVB: Wizadwongsa": "wizadwongsa2024diffusion",
+}
+"""Words of a reference that has no arXiv number, and its key."""
+
+
+@cache
+def bibliography(path: Path = BOOK / "references.bib") -> tuple[dict[str, str], frozenset[str]]:
+    """Return (arXiv number: key) and all the keys of the bibliography."""
+    entries = re.split(r"^@", path.read_text(), flags=re.MULTILINE)[1:]
+    keys = [re.match(r"\w+\{([^,]+),", entry)[1] for entry in entries]  # type: ignore[index]
+    numbers = [re.search(r"eprint\s*=\s*\{([^}]+)\}", entry) for entry in entries]
+    known = {found[1]: key for key, found in zip(keys, numbers, strict=True) if found}
+    return known, frozenset(keys)
+
+
+def keys(text: str) -> list[str]:
+    """Return the keys of the works that a reference names, in its order."""
+    numbers, _ = bibliography()
+    found = [(text.index(number), key) for number, key in numbers.items() if number in text]
+    found += [(text.index(words), key) for words, key in PRINTED.items() if words in text]
+    return list(dict.fromkeys(key for _, key in sorted(found)))
+
+
+def references(name: str, method: Method) -> tuple[str, list[str]]:
+    """Return what a family's reference says and the keys of the works in it."""
+    said = documentation.of(name, method).references or method.reference
+    return said, keys(said) or keys(method.reference)
+
+
+def options(name: str) -> list[tuple[str, str, str]]:
+    """Return (option, default, meaning) of a family."""
+    family = FAMILIES[name]
+    method = family.member()
+    speaking = (documentation.WRAPPED.get(name), family.build, type(method), AdamsBashforth)
+    said: dict[str, str] = {}
+    for documented in speaking:
+        said = {**_parameters(inspect.getdoc(documented) or ""), **said}
+    defaults = {p.name: p.default for one in reversed(speaking[:3]) if one for p in _signature(one)}
+    return [(option, _shown(defaults.get(option, inspect.Parameter.empty)), said[option]) for option in family.options]
+
+
+def _signature(documented: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(documented).parameters.values())
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Return the descriptions of a docstring's section "Parameters" by name."""
+    found = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[\w ]*\n---|\Z)", text, re.MULTILINE | re.DOTALL)
+    pieces = re.split(r"^(?=\S)", found[1], flags=re.MULTILINE)[1:] if found else []
+    said = {}
+    for piece in pieces:
+        head, _, body = piece.partition("\n")
+        said |= {one.strip(" *"): " ".join(body.split()) for one in head.partition(":")[0].split(",")}
+    return said
+
+
+def _shown(default: Any) -> str:
+    if default is inspect.Parameter.empty:
+        return "needed"
+    return repr(default) if isinstance(default, str) or default is None else str(default)
+
+
+# --- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def literal(text: str) -> str:
+    """Return plain text so that Markdown takes it as it is."""
+    return re.sub(r"([\\*_\[\]<>$`|~#])", r"\\\1", text)
+
+
+def markdown(text: str) -> str:
+    """Return a docstring's sentences as Markdown: code stays code, symbols are typeset."""
+    parts = re.split(r"(``[^`]+``|`[^`]+`)", text)
+    return "".join(f"`{part.strip('`')}`" if i % 2 else _typed(part) for i, part in enumerate(parts))
+
+
+def _typed(text: str) -> str:
+    return typeset(text.replace("`", ""), literal) if text else ""
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown; cells are Markdown already."""
+    cells = [[cell.replace("\n", " ") for cell in row] for row in [head, [":--"] * len(head), *rows]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
