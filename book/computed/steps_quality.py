@@ -45,7 +45,7 @@ def errors(scheme: Any, cases: list[steps.Case]) -> list[float]:
     return [float(f"{x:.4g}") for x in np.exp(np.mean(logs, axis=0))]
 
 
-def optimized(method: nd.Method, n: int, objective: str, **options: Any) -> Any:
+def optimized(method: nd.Method, n: int, objective: str = "mixture-bank", **options: Any) -> Any:
     """Return the optimum of an objective."""
     return nd.optimize.timesteps(method, SCHEDULE, n, objective=objective, t_end=CLEAN, time_limit=10.0, **options)
 
@@ -55,16 +55,21 @@ def _quality(method: nd.Method, cases: list[steps.Case]) -> dict[str, Any]:
         name: [errors(method.discretize(SCHEDULE, make(method, n)), cases) for n in NFES]
         for name, make in steps.SIMPLE.items()
     }
-    for name in ("paper", "ays", "gaussian", "mixture-bank"):
-        rows[name] = [errors(optimized(method, n, name).scheme(), cases) for n in NFES]
-    more: dict[str, Any] = {"orders": "search"}
-    rows["mixture-bank, orders"] = [errors(optimized(method, n, "mixture-bank", **more).scheme(), cases) for n in NFES]
+    for name in ("log-SNR", "quadratic t"):
+        make = steps.lowered(steps.SIMPLE[name])
+        rows[f"{name}, lowered orders"] = [errors(make(method, n), cases) for n in NFES]
+    options: dict[str, dict[str, Any]] = {
+        "paper, lowered orders": {"objective": "paper", "orders": "lowered"},
+        "ays": {"objective": "ays"},
+        "gaussian": {"objective": "gaussian"},
+        "mixture-bank": {},
+        "mixture-bank, orders": {"orders": "search"},
+    }
     if isinstance(method, nd.GHVB):
-        more["optimize"] = ("beta",)
-        rows["mixture-bank, orders and beta"] = [
-            errors(optimized(method, n, "mixture-bank", **more).scheme(), cases) for n in NFES
-        ]
-    return rows
+        options["mixture-bank, orders and beta"] = {"orders": "search", "optimize": ("beta",)}
+    found = {name: [optimized(method, n, **chosen) for n in NFES] for name, chosen in options.items()}
+    rows |= {name: [errors(one.scheme(), cases) for one in row] for name, row in found.items()}
+    return {"errors": rows, "beta": [round(one.parameters.get("beta", 0.8), 2) for one in list(found.values())[-1]]}
 
 
 def _gaps(cases: list[steps.Case]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def _pages() -> tuple[Page, ...]:
             "numdiff.models": "nd.models",
             "numdiff.adapters.diffusers": "nd.adapters.diffusers",
             "numdiff.adapters.pipelines": "nd.adapters.pipelines",
+            "numdiff.adapters.pipelines.generate": "nd.adapters.pipelines.generate",
             "numdiff.adapters.kdiffusion": "nd.adapters.kdiffusion",
             "numdiff.adapters.comfyui": "nd.adapters.comfyui",
             "numdiff.adapters.networks": "nd.adapters.networks",

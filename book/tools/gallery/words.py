@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from book.tools.pages import BOOK
+from numdiff import methods
 from numdiff.answers.prose import typeset
 from numdiff.cli import documentation
 from numdiff.methods import FAMILIES, AdamsBashforth, Method
@@ -69,16 +70,33 @@ def options(name: str) -> list[tuple[str, str, str]]:
     """Return (option, default, meaning) of a family."""
     family = FAMILIES[name]
     method = family.member()
-    speaking = (documentation.WRAPPED.get(name), family.build, type(method), AdamsBashforth)
     said: dict[str, str] = {}
-    for documented in speaking:
+    for documented in (documentation.WRAPPED.get(name), family.build, type(method), AdamsBashforth):
         said = {**_parameters(inspect.getdoc(documented) or ""), **said}
-    defaults = {p.name: p.default for one in reversed(speaking[:3]) if one for p in _signature(one)}
-    return [(option, _shown(defaults.get(option, inspect.Parameter.empty)), said[option]) for option in family.options]
+    said |= {"tableau": f"The name of the array: {family.summary.partition('by name: ')[2]}."}
+    said |= {"order": "Number of evaluations combined, 1 to 4."} if name == "ipndm-v" else {}
+    return [(option, _default(name, method, option), _resolved(option, said[option])) for option in family.options]
 
 
-def _signature(documented: Any) -> list[inspect.Parameter]:
-    return list(inspect.signature(documented).parameters.values())
+def _default(name: str, method: Method, option: str) -> str:
+    """Return an option's default as the registry has it, "needed" where there is none."""
+    default = inspect.signature(FAMILIES[name].build).parameters.get(option)
+    if default is not None and default.default is not default.empty:
+        return _shown(default.default)
+    if option in FAMILIES[name].example:
+        return f"needed; {_shown(FAMILIES[name].example[option])} here"
+    of = next((one for one in (method, getattr(method, "base", None)) if hasattr(one, option)), None)
+    return _shown(getattr(of, option)) if of is not None and option != "order" else "needed"
+
+
+def _resolved(option: str, meaning: str) -> str:
+    """Return a meaning with the words of the class it points to in the place of the pointer."""
+    found = re.match(r"As in `(\w+)`\.?;? ?", meaning)
+    elsewhere = _parameters(inspect.getdoc(getattr(methods, found[1])) or "").get(option) if found else None
+    if found is None or elsewhere is None:
+        return meaning
+    rest = meaning[found.end() :]
+    return f"{elsewhere} {rest[:1].upper()}{rest[1:]}".strip()
 
 
 def _parameters(text: str) -> dict[str, str]:
@@ -92,10 +110,8 @@ def _parameters(text: str) -> dict[str, str]:
     return said
 
 
-def _shown(default: Any) -> str:
-    if default is inspect.Parameter.empty:
-        return "needed"
-    return repr(default) if isinstance(default, str) or default is None else str(default)
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) or value is None else str(value).removeprefix("tau=")
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
