@@ -121,7 +121,17 @@ def directive(name: str, value: Any) -> str:
 def text(page: Page, objects: dict[str, Any]) -> str:
     """Return a page."""
     blocks = "\n".join(directive(name, value) for name, value in objects.items())
-    lines = [f".. automodule:: {page.module}", "   :no-members:", "", f".. currentmodule:: {page.module}", "", blocks]
+    # the name numdiff.methods is that of a function, too, which has the better claim to be found
+    hidden = ["   :no-index:"] if page.module == "numdiff.methods" else []
+    lines = [
+        f".. automodule:: {page.module}",
+        "   :no-members:",
+        *hidden,
+        "",
+        f".. currentmodule:: {page.module}",
+        "",
+        blocks,
+    ]
     return f"# {page.title}\n\n```{{eval-rst}}\n" + "\n".join(lines) + "```\n"
 
 

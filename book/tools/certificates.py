@@ -12,7 +12,7 @@ from book.tools.results import stored
 from book.tools.show import Raw, Table
 from numdiff.certification.certificate import VERDICTS
 
-COLUMNS = ["sampler", "claim", "exact start", "as shipped", "alternating", "verdict", "diagnosis", "command"]
+COLUMNS = ["sampler", "claim", "verdict", "exact start", "as shipped", "alternating", "diagnosis"]
 
 
 def command(row: dict[str, Any]) -> str:
@@ -21,14 +21,14 @@ def command(row: dict[str, Any]) -> str:
 
 
 def cells(row: dict[str, Any]) -> list[Any]:
-    """Return a row as the page shows it."""
+    """Return a row as the page shows it; below the name stands the command that repeats it."""
     claim = "none" if row["claim"] is None else str(row["claim"])
     kind = f"numdiff-verdict numdiff-{row['verdict'].replace(' ', '-')}"
     verdict = Raw(f'<span class="{kind}">{row["verdict"]}</span>')
-    repeat = Raw(f"<code>{escape(command(row))}</code>")
-    name = Raw(f"<code>{escape(row['sampler'].partition(':')[2])}</code>")
+    name = escape(row["sampler"].partition(":")[2])
+    repeat = f'<span class="numdiff-command">{escape(command(row))}</span>'
     claim += " (weak)" if row["kind"] == "weak" else ""
-    return [name, claim, *row["orders"], verdict, row["cause"], repeat]
+    return [Raw(f"<code>{name}</code>{repeat}"), claim, verdict, *row["orders"], row["cause"]]
 
 
 def html(package: str, found: dict[str, Any]) -> str:
@@ -39,7 +39,8 @@ def html(package: str, found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     caption = f"{len(rows)} samplers of {package}: {said}"
     head = f"<p>{escape(caption)}. Certified on {found['date']} with {escape(versions)}.</p>"
-    return head + Table(map(cells, rows), COLUMNS, caption, tools=True)._repr_html_()
+    body = Table(map(cells, rows), COLUMNS, caption, tools=True)._repr_html_()
+    return f'{head}<div class="numdiff-certificates">{body}</div>'
 
 
 def verdicts() -> str:

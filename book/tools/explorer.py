@@ -33,7 +33,7 @@ from numdiff.methods.published.classical import RHO_RK
 from numdiff.methods.registry import FAMILIES, Family, catalogue
 from numdiff.symbolic.intervals import CriticalRoot, interval
 from numdiff.symbolic.phi import phi
-from numdiff.symbolic.polynomials import ZETA, stability_polynomial
+from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
 from numdiff.symbolic.steady import H, one_field
 
 BETA = sp.Symbol("beta", positive=True)
@@ -41,6 +41,9 @@ BETA = sp.Symbol("beta", positive=True)
 
 ORDERS = range(1, 6)
 """Orders that are offered, where a family has them."""
+
+BARE = ("tableau", "variant")
+"""Options whose values speak for themselves."""
 
 CORRECTED, OPEN = 4, 3
 """Highest orders of predictor-correctors that are offered, and with the damping as a symbol: the next take seconds."""
@@ -70,7 +73,7 @@ LONGEST = 110
 """Characters of the longest closed form that is shown."""
 
 EASY = {"real": 5, "imaginary": 3}
-"""Degrees in zeta up to which a closed form in beta is worked out; higher ones take seconds and seldom fit on a line."""
+"""Degrees in zeta up to which a closed form in beta is worked out; those beyond seldom fit on a line."""
 
 LARGEST = 2**53
 """Integers from here on are written as strings, or JavaScript's parser would round them twice."""
@@ -82,6 +85,8 @@ class Catalogue:
 
     numbers: dict[sp.Poly, int] = field(default_factory=dict)
     known: dict[Any, int] = field(default_factory=dict)
+    built: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    """The options of every member, by (family, order, formulation, variant)."""
 
     def number(self, key: str, method: Any, options: Mapping[str, Any]) -> int:
         """Return the number of a member's polynomial, which of the formulation sees the kernel exponent only."""
@@ -94,16 +99,18 @@ class Catalogue:
 
 def document() -> dict[str, Any]:
     """Return all that the explorer knows."""
+    return collected()[0]
+
+
+def collected() -> tuple[dict[str, Any], Catalogue]:
+    """Return all that the explorer knows, and what it was made of."""
     found = Catalogue()
     placed = {key: group for group, keys in GROUPS.items() for key in keys.split()}
     families = [_family(key, placed.get(key, REST), family, found) for key, family in FAMILIES.items()]
     order = [*GROUPS, REST]
     families = sorted((f for f in families if f["members"]), key=lambda f: order.index(f["group"]))
-    return {
-        "families": families,
-        "polynomials": [_polynomial(pi) for pi in found.numbers],
-        "published": list(_published(families)),
-    }
+    polynomials = [_polynomial(pi) for pi in found.numbers]
+    return {"families": families, "polynomials": polynomials, "published": list(_published(families))}, found
 
 
 def _family(key: str, group: str, family: Family, found: Catalogue) -> dict[str, Any]:
@@ -117,6 +124,7 @@ def _family(key: str, group: str, family: Family, found: Catalogue) -> dict[str,
         place = (member["order"], member["formulation"], member["variant"])
         if place not in taken and not _repeats(family, options, method):
             taken.add(place)
+            found.built[key, *place] = dict(options)
             listed.append(member)
     return {"key": key, "group": group, "summary": family.summary, "members": listed}
 
@@ -164,7 +172,7 @@ def _member(key: str, family: Family, options: Mapping[str, Any], method: Any, f
         "name": method.name,
         "order": options.get("order", defaults.get("order")) if "order" in family.options else None,
         "formulation": formulation.name,
-        "variant": ", ".join(f"{name} {value}" for name, value in others.items()),
+        "variant": ", ".join(str(value) if name in BARE else f"{name} {value}" for name, value in others.items()),
         "polynomial": found.number(key, method, options),
         "beta": _damping(family, options),
     }
@@ -237,7 +245,7 @@ def _closed_forms(pi: sp.Poly) -> dict[str, str]:
     free = pi.free_symbols_in_domain
     found = {}
     for axis, degree in EASY.items():
-        if free <= {BETA} and (not free or pi.degree(ZETA) <= degree):
+        if not free or (free == {BETA} and pi.degree(Z) == 1 and pi.degree(ZETA) <= degree):
             value = interval(pi, axis)
             if not value.has(CriticalRoot) and len(str(value)) <= LONGEST and not value.has(sp.CRootOf):
                 found[axis] = sp.mathml(value, printer="presentation")

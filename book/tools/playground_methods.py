@@ -141,7 +141,7 @@ def _words(name: str, value: Any) -> str:
 
 def _key(family: str, options: dict[str, Any]) -> str:
     parts = [family, *(str(value) for value in options.values())]
-    return "_".join(part.replace("/", "-") for part in parts).lower()
+    return "_".join(part.replace("/", "-").replace(".", "p") for part in parts).lower()  # fit for links and files
 
 
 def offers() -> list[Offer]:

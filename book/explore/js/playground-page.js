@@ -8,7 +8,7 @@
   const SECONDS = 4; // of a run that is played from end to end
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-  let root, folder, at, state;
+  let root, folder, at, state = null;
   const now = { a: {}, b: {} }; // what the two samplers made: program, path, errors, reason
   let problem = {};
   let ticket = 0;
@@ -165,8 +165,9 @@
     at[side + "-steps"].value = P.shared.steps.indexOf(steps);
     at[side + "-steps"].setAttribute("aria-valuetext", `${steps} steps`);
     at[side + "-steps-shown"].textContent = steps;
-    const order = member.order ? `; ${member.noise ? "weak order" : "order"} ${member.order}` : "";
-    at[side + "-summary"].textContent = `${member.name}: ${member.summary}${order}.`;
+    const order = member.order ? `${member.noise ? "weak order" : "order"} ${member.order}` : "no order proved";
+    const kind = member.noise ? "adds noise" : "deterministic";
+    at[side + "-summary"].textContent = `${member.name}. ${member.summary}; ${order}, ${kind}.`;
   }
 
   // --- the run ------------------------------------------------------------------------------------------------------
@@ -267,25 +268,38 @@
     change({ means }, !done);
   }
 
+  /** Show what the address says. Another hash is a heading's, and none of ours. */
   function fromHash() {
+    if (location.hash && !forms.ours(location.hash) && state) return;
     pause();
     const found = forms.read(location.hash);
     state = P.page.state = found.state;
     const lost = found.unknown.join(", ");
-    at.status.textContent = lost ? `Not understood in the link, and left at its default: ${lost}` : "";
+    at.status.textContent = lost ? `Not understood in the link, and left at the default: ${lost}` : "";
     refresh();
+  }
+
+  /** Titles of the families: the head of their summary, with the family's name where two have the same. */
+  function titles() {
+    const head = (summary) => summary.split(/[:,]/)[0].replace(/ \(.*\)$/, "");
+    const found = Object.fromEntries(P.shared.members.map(({ family, summary }) => [family, head(summary)]));
+    const all = Object.values(found);
+    const alone = (title) => all.filter((other) => other === title).length === 1;
+    return Object.fromEntries(
+      Object.entries(found).map(([family, title]) => [family, alone(title) ? title : `${title} (${family})`]));
   }
 
   function populate() {
     const { mixtures, schedules, grids, members } = P.shared;
+    const called = titles();
     const names = { "vp-linear": "VP, linear beta", flow: "flow matching" };
     build.options(at.mixture, Object.entries(mixtures).map(([key, value]) => [key, value.name]));
     build.options(at.schedule, Object.keys(schedules).map((key) => [key, names[key]]));
     build.options(at.particles, forms.PARTICLES.map((n) => [n, String(n)]));
     const groups = new Map();
-    members.forEach(({ group, family }) => {
-      if (!groups.has(group)) groups.set(group, new Map());
-      groups.get(group).set(`${group}|${family}`, family);
+    members.forEach((member) => {
+      if (!groups.has(member.group)) groups.set(member.group, new Map());
+      groups.get(member.group).set(`${member.group}|${member.family}`, called[member.family]);
     });
     SIDES.forEach((side) => {
       at[side + "-family"].append(...build.grouped([...groups].map(([name, map]) => [name, [...map]])));
@@ -301,8 +315,15 @@
     P.page = { now, series: [], get problem() { return problem; } };
     P.handles.attach(at["a-plane"], moveComponent);
     listen();
-    window.addEventListener("hashchange", fromHash);
-    new ResizeObserver(() => problem.mix && paint()).observe(at["a-plane"]);
+    window.addEventListener("hashchange", () => {
+      fromHash();
+      if (forms.ours(location.hash)) root.scrollIntoView({ behavior: still.matches ? "auto" : "smooth" });
+    });
+    new ResizeObserver(() => {
+      if (!problem.mix) return;
+      paint();
+      view.chart(at.chart, P.page.series);
+    }).observe(at["a-plane"]);
     new MutationObserver(() => problem.mix && refresh()).observe(document.documentElement, {
       attributes: true, attributeFilter: ["data-theme"],
     });

@@ -15,78 +15,77 @@ numdiffPlayground.state = (function () {
     };
   }
 
-  const round = (x, digits) => Number(x.toFixed(digits));
-
   function components(state) {
     const given = numdiffPlayground.shared.mixtures[state.mixture].components;
     return given.map((c, k) => (state.means ? [c[0], ...state.means[k], c[3], c[4], c[5]] : c));
   }
 
+  /* A link's hash is a valid CSS selector, #view__name--value--value__name--value: the theme looks every link of a page
+     up as one. So numbers are whole: scales in hundredths, places in ten-thousandths, means in thousandths. */
+
+  const MARK = "#view__";
+
   function write(state) {
-    const side = ({ key, grid, steps }) => `${key}/${grid}/${steps}`;
+    const side = ({ key, grid, steps }) => [key, grid, steps];
     const parts = [
-      ["a", side(state.a)], ["b", side(state.b)], ["mixture", state.mixture], ["schedule", state.schedule],
-      ["particles", state.particles], ["seed", state.seed], ["scale", state.scale], ["component", state.component + 1],
-      ["place", round(state.place, 4)], ["paths", state.trajectories ? 1 : 0],
+      ["a", ...side(state.a)], ["b", ...side(state.b)], ["mixture", state.mixture], ["schedule", state.schedule],
+      ["particles", state.particles], ["seed", state.seed], ["scale", Math.round(100 * state.scale)],
+      ["component", state.component + 1], ["place", Math.round(1e4 * state.place)], ["paths", Number(state.trajectories)],
     ];
-    if (state.means) parts.push(["means", state.means.map((m) => m.map((x) => round(x, 3)).join(",")).join(";")]);
-    return "#" + parts.map(([name, value]) => `${name}=${value}`).join("&");
+    if (state.means) parts.push(["means", ...state.means.flat().map((x) => Math.round(1000 * x))]);
+    return MARK + parts.map((part) => part.join("--")).join("__");
   }
 
-  const within = (low, high) => (text) => {
-    const value = text.trim() === "" ? NaN : Number(text);
+  const whole = (low, high, text) => {
+    const value = /^-?\d+$/.test(text) ? Number(text) : NaN;
     return value >= low && value <= high ? value : undefined;
   };
-  const whole = (low, high) => (text) => {
-    const value = within(low, high)(text);
-    return Number.isInteger(value) ? value : undefined;
+  const scaled = (most, unit) => ([text]) => {
+    const value = whole(-most * unit, most * unit, text);
+    return value === undefined ? undefined : value / unit;
   };
-  const among = (known) => (text) => (Object.hasOwn(known, text) ? text : undefined);
+  const unsigned = (most, unit) => ([text]) => (whole(0, most * unit, text) === undefined ? undefined : Number(text) / unit);
+  const among = (known) => ([text]) => (Object.hasOwn(known, text) ? text : undefined);
 
-  function side(text) {
-    const { member, grids, steps } = numdiffPlayground.shared;
-    const [key, grid, count] = text.split("/");
-    const known = Object.hasOwn(member, key) && Object.hasOwn(grids, grid) && steps.includes(Number(count));
-    return known ? { key, grid, steps: Number(count) } : undefined;
+  function side([key, grid, steps]) {
+    const { member, grids } = numdiffPlayground.shared;
+    const known = Object.hasOwn(member, key) && Object.hasOwn(grids, grid);
+    return known && numdiffPlayground.shared.steps.includes(Number(steps)) ? { key, grid, steps: Number(steps) } : undefined;
   }
 
-  function means(text) {
-    const found = text.split(";").map((pair) => pair.split(",").map(within(-REACH, REACH)));
-    return found.every((pair) => pair.length === 2 && !pair.includes(undefined)) ? found : undefined;
+  function means(texts) {
+    const found = texts.map((text) => scaled(REACH, 1000)([text]));
+    if (found.includes(undefined) || found.length % 2) return undefined;
+    return Array.from({ length: found.length / 2 }, (_, k) => found.slice(2 * k, 2 * k + 2));
   }
 
+  function numbered([text]) {
+    const value = whole(1, 64, text);
+    return value === undefined ? undefined : value - 1;
+  }
+
+  /** For every part of a hash the entry of the state and what reads it; undefined is what cannot be read. */
   function readers() {
     const { mixtures, schedules } = numdiffPlayground.shared;
-    const numbered = (text) => {
-      const value = whole(1, 64)(text);
-      return value === undefined ? undefined : value - 1;
-    };
-    const flag = (text) => ({ 0: false, 1: true })[text];
     return {
       a: ["a", side], b: ["b", side], mixture: ["mixture", among(mixtures)], schedule: ["schedule", among(schedules)],
-      particles: ["particles", (text) => (PARTICLES.includes(Number(text)) ? Number(text) : undefined)],
-      seed: ["seed", whole(0, 4294967295)], scale: ["scale", within(0, MOST_SCALE)],
-      component: ["component", numbered],
-      place: ["place", within(0, 1)], paths: ["trajectories", flag], means: ["means", means],
+      particles: ["particles", ([text]) => PARTICLES.find((n) => String(n) === text)],
+      seed: ["seed", unsigned(4294967295, 1)], scale: ["scale", unsigned(MOST_SCALE, 100)],
+      component: ["component", numbered], place: ["place", unsigned(1, 1e4)],
+      paths: ["trajectories", ([text]) => ({ 0: false, 1: true })[text]], means: ["means", means],
     };
   }
+
+  const ours = (hash) => hash.startsWith(MARK);
 
   /** Read a link's hash; return the state and the parts that were not understood, which keep their defaults. */
   function read(hash) {
     const state = initial();
     const unknown = [];
     const known = readers();
-    for (const part of hash.replace(/^#/, "").split("&").filter(Boolean)) {
-      const at = part.indexOf("=");
-      const name = part.slice(0, at);
-      let value;
-      if (Object.hasOwn(known, name)) {
-        try {
-          value = known[name][1](decodeURIComponent(part.slice(at + 1)));
-        } catch (error) {
-          value = undefined;
-        }
-      }
+    for (const part of ours(hash) ? hash.slice(MARK.length).split("__") : []) {
+      const [name, ...texts] = part.split("--");
+      const value = Object.hasOwn(known, name) && texts.length ? known[name][1](texts) : undefined;
       if (value === undefined) unknown.push(part);
       else state[known[name][0]] = value;
     }
@@ -100,5 +99,5 @@ numdiffPlayground.state = (function () {
     return { state, unknown };
   }
 
-  return { PARTICLES, MOST_SCALE, REACH, initial, components, write, read };
+  return { PARTICLES, MOST_SCALE, REACH, initial, components, write, read, ours };
 })();

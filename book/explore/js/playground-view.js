@@ -2,7 +2,7 @@
 "use strict";
 
 numdiffPlayground.view = (function () {
-  const HALF = 3.2; // the plane shows [-HALF, HALF] in both directions
+  const HALF = 3; // the plane shows [-HALF, HALF] in both directions
   const CELLS = 120;
 
   /** Colours of the current mode, read from the stylesheet. */
@@ -114,9 +114,13 @@ numdiffPlayground.view = (function () {
 
   // --- the chart ----------------------------------------------------------------------------------------------------
 
-  const WIDTH = 640;
-  const HEIGHT = 300;
   const EDGE = { left: 62, right: 16, top: 14, bottom: 46 };
+
+  /** Size of the chart in pixels: it is drawn at its true size, so that its letters are as large on a phone. */
+  function sizeOf(svg) {
+    const width = Math.max(240, svg.clientWidth);
+    return { width, height: Math.round(Math.max(230, Math.min(340, 0.5 * width))) };
+  }
 
   function decades(low, high) {
     const out = [];
@@ -138,35 +142,35 @@ numdiffPlayground.view = (function () {
   }
 
   /** Where errors and evaluations go on the chart; `series` is a list of {points: [[evaluations, error], ...]}. */
-  function scales(series) {
+  function scales(series, { width, height }) {
     const points = series.flatMap((one) => one.points).filter(([, e]) => e > 0 && Number.isFinite(e));
     const errors = points.map(([, e]) => Math.min(Math.max(e, 1e-12), 1e3));
     const ticks = decades(Math.log10(Math.min(...errors, 0.1)), Math.log10(Math.max(...errors, 1)));
     const counts = points.map(([n]) => n);
     const [first, last] = [Math.log(Math.min(...counts, 3)), Math.log(Math.max(...counts, 50))];
-    const x = (n) => EDGE.left + ((Math.log(n) - first) / (last - first)) * (WIDTH - EDGE.left - EDGE.right);
+    const x = (n) => EDGE.left + ((Math.log(n) - first) / (last - first)) * (width - EDGE.left - EDGE.right);
     const range = ticks[ticks.length - 1] - ticks[0];
-    const y = (e) => HEIGHT - EDGE.bottom - ((Math.log10(e) - ticks[0]) / range) * (HEIGHT - EDGE.top - EDGE.bottom);
+    const y = (e) => height - EDGE.bottom - ((Math.log10(e) - ticks[0]) / range) * (height - EDGE.top - EDGE.bottom);
     return { x, y, ticks, counts: [3, 5, 10, 20, 50, 100].filter((n) => Math.log(n) <= last) };
   }
 
-  function axes(svg, { x, y, ticks, counts }) {
+  function axes(svg, { x, y, ticks, counts }, { width, height }) {
     const every = Math.ceil(ticks.length / 8);
     ticks.forEach((k, i) => {
       const at = y(10 ** k);
-      svg.append(shape("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: at, y2: at }));
+      svg.append(shape("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: at, y2: at }));
       if (i % every) return;
       const label = shape("text", { x: EDGE.left - 8, y: at + 5, "text-anchor": "end" });
       label.append(...power(k));
       svg.append(label);
     });
     counts.forEach((n) => {
-      svg.append(shape("line", { class: "grid", x1: x(n), x2: x(n), y1: EDGE.top, y2: HEIGHT - EDGE.bottom }));
-      svg.append(shape("text", { x: x(n), y: HEIGHT - EDGE.bottom + 20, "text-anchor": "middle" }, n));
+      svg.append(shape("line", { class: "grid", x1: x(n), x2: x(n), y1: EDGE.top, y2: height - EDGE.bottom }));
+      svg.append(shape("text", { x: x(n), y: height - EDGE.bottom + 20, "text-anchor": "middle" }, n));
     });
-    const middle = (EDGE.left + WIDTH - EDGE.right) / 2;
-    svg.append(shape("text", { x: middle, y: HEIGHT - 6, "text-anchor": "middle" }, "evaluations"));
-    const turned = { transform: `translate(15 ${(HEIGHT - EDGE.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" };
+    const middle = (EDGE.left + width - EDGE.right) / 2;
+    svg.append(shape("text", { x: middle, y: height - 6, "text-anchor": "middle" }, "evaluations"));
+    const turned = { transform: `translate(14 ${(height - EDGE.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" };
     svg.append(shape("text", turned, "RMS error"));
   }
 
@@ -179,9 +183,11 @@ numdiffPlayground.view = (function () {
   /** Redraw the chart; a series is {letter, points: [[evaluations, error], ...], chosen: evaluations now}. */
   function chart(svg, series) {
     svg.replaceChildren();
-    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-    const scale = scales(series);
-    axes(svg, scale);
+    const size = sizeOf(svg);
+    svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+    svg.setAttribute("height", size.height);
+    const scale = scales(series, size);
+    axes(svg, scale, size);
     series.forEach(({ letter, points, chosen }) => {
       const low = 10 ** scale.ticks[0];
       const high = 10 ** scale.ticks[scale.ticks.length - 1];

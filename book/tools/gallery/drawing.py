@@ -52,7 +52,7 @@ class Axis:
 
 def _power(k: int) -> str:
     """Return 10^k as text."""
-    if -1 <= k <= 2:
+    if -2 <= k <= 2:
         return f"{10.0**k:g}"
     digits = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     return f"10{str(k).translate(digits)}"

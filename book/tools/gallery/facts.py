@@ -86,7 +86,9 @@ def _told(question: Callable[[], Any]) -> dict[str, Any]:
 
 def sentence(text: str) -> str:
     """Return a reason without what only concerns somebody who programs."""
-    text = re.split(r"; (?:use|give|choose|narrow|drop|see) ", text)[0].replace("['', 'condition']", "model and condition")
+    text = re.split(r"; (?:use|give|choose|narrow|drop|see) ", text)[0].replace(
+        "['', 'condition']", "model and condition"
+    )
     return text.replace("'', 'condition'", "model and condition").rstrip(".")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from book.tools.pages import BOOK
-from numdiff import methods
 from numdiff.answers.prose import typeset
 from numdiff.cli import documentation
 from numdiff.methods import FAMILIES, AdamsBashforth, Method
@@ -74,7 +74,7 @@ def options(name: str) -> list[tuple[str, str, str]]:
     for documented in (documentation.WRAPPED.get(name), family.build, type(method), AdamsBashforth):
         said = {**_parameters(inspect.getdoc(documented) or ""), **said}
     said |= {"tableau": f"The name of the array: {family.summary.partition('by name: ')[2]}."}
-    said |= {"order": "Number of evaluations combined, 1 to 4."} if name == "ipndm-v" else {}
+    said |= {"order": said["points"]} if name == "ipndm-v" else {}
     return [(option, _default(name, method, option), _resolved(option, said[option])) for option in family.options]
 
 
@@ -86,13 +86,21 @@ def _default(name: str, method: Method, option: str) -> str:
     if option in FAMILIES[name].example:
         return f"needed; {_shown(FAMILIES[name].example[option])} here"
     of = next((one for one in (method, getattr(method, "base", None)) if hasattr(one, option)), None)
+    wrapped = documentation.WRAPPED.get(name)
+    stated = inspect.signature(wrapped).parameters.get(option) if wrapped else None
+    if stated is not None and stated.default is not stated.empty and (of is None or option == "formulation"):
+        return _shown(stated.default)
     return _shown(getattr(of, option)) if of is not None and option != "order" else "needed"
 
 
 def _resolved(option: str, meaning: str) -> str:
     """Return a meaning with the words of the class it points to in the place of the pointer."""
     found = re.match(r"As in `(\w+)`\.?;? ?", meaning)
-    elsewhere = _parameters(inspect.getdoc(getattr(methods, found[1])) or "").get(option) if found else None
+    elsewhere = (
+        _parameters(inspect.getdoc(getattr(import_module("numdiff.methods"), found[1])) or "").get(option)
+        if found
+        else None
+    )
     if found is None or elsewhere is None:
         return meaning
     rest = meaning[found.end() :]
