@@ -8,8 +8,9 @@ What a family can be measured by depends on what it is:
   condition's part is the second field.
 
 "floor" is what the energy distance has between two sets of exact samples of that size; no sampler gets below it but by
-chance. Each error is the geometric mean over four mixtures; three grids are tried for each number of evaluations. Every family has
-its member of the registry, as the gallery shows it; DDIM, in every measure, is what others can be compared with.
+chance. Each error is the geometric mean over four mixtures; three grids are tried for each number of evaluations. Every
+family has its member of the registry, as the gallery shows it; DDIM, in every measure, is what others can be compared
+with.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 families
     Groups of methods with their members: order, formulation, variant (what else differs from the family's default), the
-    number of the polynomial, and the intervals in closed form as MathML where Python has one that fits on a line.
+    number of the polynomial, and the intervals in closed form as LaTeX where Python has one that fits on a line.
 polynomials
     Each pi(zeta, z) as a list of generators (``beta``, ``h``, ``["exp", a]`` for e^{ah}, ``["phi", k, a]`` for
     phi_k(ah)) and terms ``[i, j, numerator, denominator]`` of zeta^i z^j, both a list of monomials ``[integer,
@@ -241,14 +241,14 @@ def _integer(number: int) -> int | str:
 
 
 def _closed_forms(pi: sp.Poly) -> dict[str, str]:
-    """Return the intervals as MathML where they have a closed form in beta that fits on a line."""
+    """Return the intervals as LaTeX where they have a closed form in beta that fits on a line."""
     free = pi.free_symbols_in_domain
     found = {}
     for axis, degree in EASY.items():
         if not free or (free == {BETA} and pi.degree(Z) == 1 and pi.degree(ZETA) <= degree):
             value = interval(pi, axis)
             if not value.has(CriticalRoot) and len(str(value)) <= LONGEST and not value.has(sp.CRootOf):
-                found[axis] = sp.mathml(value, printer="presentation")
+                found[axis] = sp.latex(value)
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import numdiff as nd
@@ -154,15 +153,11 @@ def offers() -> list[Offer]:
     ]
 
 
-@cache
-def _shipped() -> dict[str, tuple[int, ...]]:
-    """Return the numbers of steps for which presets ship, by name."""
-    return {method: numbers for family, method, numbers in nd.optimize.presets() if family == "vp-linear"}
-
-
 def preset_of(offer: Offer, steps: int) -> nd.optimize.TimeSteps | None:
     """Return the optimized steps of a member that ship with numdiff, None where there are none."""
-    name = PRESETS.get(offer.key)
-    if name is None or steps not in _shipped()[name]:
+    if offer.key not in PRESETS:
         return None
-    return nd.optimize.preset("vp-linear", steps, name)
+    try:
+        return nd.optimize.preset("vp-linear", steps, PRESETS[offer.key])
+    except ValueError:  # no preset for this number of steps
+        return None

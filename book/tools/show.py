@@ -51,6 +51,13 @@ class Raw(str):
     """Text that is HTML already."""
 
 
+def tex(expression: Any) -> Raw:
+    """Return a SymPy expression as a formula in a cell of a table."""
+    from sympy import latex
+
+    return Raw(rf'<span class="math notranslate nohighlight">\({escape(latex(expression))}\)</span>')
+
+
 def cell(value: Any) -> str:
     """Return the HTML of a cell."""
     if isinstance(value, Raw):

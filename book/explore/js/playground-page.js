@@ -165,7 +165,7 @@
     at[side + "-steps"].value = P.shared.steps.indexOf(steps);
     at[side + "-steps"].setAttribute("aria-valuetext", `${steps} steps`);
     at[side + "-steps-shown"].textContent = steps;
-    const order = member.order ? `${member.noise ? "weak order" : "order"} ${member.order}` : "no order proved";
+    const order = member.order ? `formula of ${member.noise ? "weak order" : "order"} ${member.order}` : "no order claimed";
     const kind = member.noise ? "adds noise" : "deterministic";
     at[side + "-summary"].textContent = `${member.name}. ${member.summary}; ${order}, ${kind}.`;
   }

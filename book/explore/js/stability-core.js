@@ -220,30 +220,84 @@ var numdiffStability = (function () {
     return across * Math.min(Math.abs(theta), 1) > 1e-11 * Math.abs(X);
   }
 
+  const TERMS = 13; // of the series of a root in z
+
+  /** Return the root that is `start` (1 or -1) at z = 0 as a power series in z, or null if it is not simple. */
+  function series(pi, start) {
+    const { n, d, c } = pi, a = new Float64Array(TERMS);
+    let slope = 0;
+    for (let i = 1; i <= n; i++) slope += i * c[i * (d + 1)] * Math.pow(start, i - 1);
+    if (Math.abs(slope) < 1e-9) return null;
+    a[0] = start;
+    for (let k = 1; k < TERMS; k++) { // Horner's scheme in zeta = a(z); each pass settles one more term
+      let total = new Float64Array(TERMS);
+      for (let i = n; i >= 0; i--) {
+        const next = new Float64Array(TERMS);
+        for (let u = 0; u <= k; u++) for (let v = 0; u + v <= k; v++) next[u + v] += total[u] * a[v];
+        for (let j = 0; j <= Math.min(d, k); j++) next[j] += c[i * (d + 1) + j];
+        total = next;
+      }
+      a[k] -= total[k] / slope;
+    }
+    return a;
+  }
+
+  /** How |zeta(iy)| begins for a root that is `start` at 0: {grows, reach}, its first term deciding for y < reach. */
+  function beginning(pi, start) {
+    const a = series(pi, start);
+    if (!a) return null;
+    const b = [], noise = [];
+    for (let m = 1; 2 * m < TERMS; m++) { // zeta(iy) zeta(-iy) = 1 + b_1 y^2 + b_2 y^4 + ...
+      let total = 0, size = 0;
+      for (let j = 0; j <= 2 * m; j++) {
+        total += (j % 2 ? -1 : 1) * a[j] * a[2 * m - j];
+        size += Math.abs(a[j] * a[2 * m - j]);
+      }
+      b.push(total * (m % 2 ? -1 : 1));
+      noise.push(1e-12 * size);
+    }
+    const first = b.findIndex((e, m) => Math.abs(e) > noise[m]);
+    if (first < 0) return { grows: false, reach: 0 };
+    let reach = Infinity;
+    for (let m = first + 1; m < b.length; m++) {
+      reach = Math.min(reach, Math.pow(Math.abs(b[first]) / Math.max(Math.abs(b[m]), noise[m]), 0.5 / (m - first)));
+    }
+    return { grows: b[first] > 0, reach: 0.4 * reach, speed: Math.abs(a[1]), angle: start > 0 ? 0 : Math.PI };
+  }
+
   /** Return the X > 0 at which a root may cross the unit circle, ascending. */
-  function critical(pi, axis, upper) {
+  function critical(pi, axis, upper, starts) {
     const { theta, points } = upper, found = [];
     const off = (z) => (axis === "real" ? z[1] : z[0]), along = (z) => (axis === "real" ? -z[0] : z[1]);
-    const add = (X) => { if (Math.abs(X) > 1e-9 && (axis !== "real" || X > 0)) found.push(Math.abs(X)); };
+    const noise = (t, X) => starts.some((s) => X < s.reach && Math.abs(Math.abs(t) - s.angle) < 3 * s.speed * X);
+    const add = (X, t) => {
+      const size = Math.abs(X);
+      if (size > 1e-9 && (axis !== "real" || X > 0) && !noise(t, size)) found.push(size);
+    };
     const tryAt = (t, X) => {
       const end = polish(pi, axis, t, X);
-      if (end && Math.abs(end.theta - t) < 0.2 && crosses(pi, axis, end.theta, end.X)) add(end.X);
+      if (end && Math.abs(end.theta - t) < 0.2 && crosses(pi, axis, end.theta, end.X)) add(end.X, end.theta);
     };
     for (const k of [0, theta.length - 1]) { // zeta = 1 and -1, where real z belong to real roots
-      for (const z of A.roots(on(pi, theta[k]))) if (Math.abs(off(z)) <= 1e-9 * Math.hypot(...z)) add(along(z));
+      for (const z of A.roots(on(pi, theta[k]))) if (Math.abs(off(z)) <= 1e-9 * Math.hypot(...z)) add(along(z), theta[k]);
     }
     for (let b = 0; b < pi.d; b++) {
       const g = points.map((p) => off(p[b])), size = points.map((p) => Math.hypot(...p[b]));
       const lying = g.filter((e, k) => Math.abs(e) <= 1e-13 * (1 + size[k])).length;
       if (lying > 0.9 * g.length) { extremes(pi, theta, points.map((p) => along(p[b])), along, add); continue; }
       for (let k = 1; k < g.length; k++) {
-        if (g[k] * g[k - 1] < 0) tryAt(theta[k - 1] + (theta[k] - theta[k - 1]) * g[k - 1] / (g[k - 1] - g[k]), along(points[k][b]));
+        if (g[k] >= 0 !== g[k - 1] >= 0) tryAt(between(theta, g, k), along(points[k][b]));
         const low = k + 1 < g.length && Math.abs(g[k]) < Math.min(Math.abs(g[k - 1]), Math.abs(g[k + 1]));
         if (low && g[k] * g[k - 1] > 0 && g[k] * g[k + 1] > 0) closer(pi, theta[k - 1], theta[k + 1], points[k][b], off, along, tryAt);
       }
     }
     found.sort((a, b) => a - b);
     return found.filter((X, k) => k === 0 || X - found[k - 1] > 1e-10 * X);
+  }
+
+  /** The angle at which the straight line between two values of g vanishes. */
+  function between(theta, g, k) {
+    return theta[k - 1] + (theta[k] - theta[k - 1]) * g[k - 1] / (g[k - 1] - g[k]);
   }
 
   /** Look for two crossings between two angles, where the branch near z comes close to the axis. */
@@ -253,7 +307,7 @@ var numdiffStability = (function () {
       const t = low + (high - low) * k / 32;
       const next = matched([last ? last.z : z], A.roots(on(pi, t)))[0];
       if (!next) return;
-      if (last && off(next) * off(last.z) < 0) tryAt(t, along(next));
+      if (last && off(next) >= 0 !== off(last.z) >= 0) tryAt(t, along(next));
       last = { z: next };
     }
   }
@@ -268,13 +322,16 @@ var numdiffStability = (function () {
         const a = low + (high - low) / 3, b = high - (high - low) / 3;
         if (size(a) < size(b)) low = a; else high = b;
       }
-      add(size((low + high) / 2));
+      add(size((low + high) / 2), (low + high) / 2);
     }
   }
 
   /** Return x* of the interval (-x*, 0) or y* of (-iy*, iy*): the first segment between critical points that fails. */
   function interval(pi, axis, upper, inside) {
-    const ends = critical(pi, axis, upper);
+    const origin = axis === "real" ? [] : A.roots(at(pi, 0, 0)).filter(([x, y]) => Math.abs(Math.abs(x) - 1) + Math.abs(y) < 1e-9);
+    const starts = origin.map(([x]) => beginning(pi, Math.sign(x))).filter((one) => one !== null);
+    if (starts.some((one) => one.grows)) return 0;
+    const ends = critical(pi, axis, upper, starts);
     let low = 0;
     const holds = (X) => (axis === "real" ? inside(-X, 0) : inside(0, X));
     for (const X of ends) {

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from book.tools.gallery import overview, page
 from book.tools.gallery.facts import all_facts
-from book.tools.gallery.overview import aliases, cards, compare
-from book.tools.gallery.page import page
 from book.tools.pages import write_folder
 from numdiff.methods import FAMILIES
 
@@ -18,6 +17,10 @@ from numdiff.methods import FAMILIES
 def write(book: Path) -> None:
     """Write ``gallery/methods``: a page a family, and the parts that ``compare.md`` and ``index.md`` include."""
     facts = all_facts()
-    pages = {f"{name}.md": page(name, facts[name]) for name in FAMILIES}
-    parts = {"_compare.html": compare(facts), "_aliases.html": aliases(), "_cards.html": cards(facts)}
+    pages = {f"{name}.md": page.page(name, facts[name]) for name in FAMILIES}
+    parts = {
+        "_compare.html": overview.compare(facts),
+        "_aliases.html": overview.aliases(),
+        "_cards.html": overview.cards(facts),
+    }
     write_folder(book / "gallery" / "methods", pages | parts)

@@ -10,18 +10,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import sympy as sp
 
 import numdiff as nd
-from book.tools.gallery import figures, formula
+from book.computed.gallery_work_precision import measure
+from book.tools.gallery import figures, formula, regions, two_fields
+from book.tools.gallery.markup import answer_html, typed
 from book.tools.pages import BOOK, write
-from book.tools.show import Raw, Table
-from numdiff.answers import Answer, ask
-from numdiff.answers.prose import typeset
+from numdiff.answers import ask
 from numdiff.answers.render import show
 from numdiff.answers.summary import derive
 from numdiff.methods import FAMILIES
@@ -33,6 +32,11 @@ from numdiff.symbolic import latex
 BETA = sp.Symbol("beta", positive=True)
 DAMPED = ("hb", "nt", "ghvb", "filtered-adams")
 """Families whose damping may be a symbol."""
+
+WRITERS = ("__init__", "overview", "page", "words")
+"""Modules of this package that only write down what is derived here."""
+
+SEVERAL = "evaluates two fields, the model and the condition, and this is defined for methods of one"
 
 Facts = dict[str, Any]
 
@@ -52,9 +56,9 @@ def all_facts() -> dict[str, Facts]:
 def fingerprint() -> str:
     """Return a hash of the source that facts are derived by, and of the names of the families."""
     digest = hashlib.sha256(" ".join(FAMILIES).encode())
-    for folder in (Path(nd.__file__).parent, Path(__file__).parent):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.read_bytes())
+    own = [path for path in Path(__file__).parent.glob("*.py") if path.stem not in WRITERS]
+    for path in sorted([*Path(nd.__file__).parent.rglob("*.py"), *own]):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -63,8 +67,8 @@ def facts(name: str) -> Facts:
     method = FAMILIES[name].member()
     found: Facts = {
         "coefficients": _answer(method, "coefficients"),
-        "leading": _answer(method, "leading-error"),
-        "diffusion": _answer(method, "diffusion-interval"),
+        "leading": _leading(method),
+        "diffusion": two_fields.stability_html(method) if splits(method) else _answer(method, "diffusion-interval"),
         "beta": _answer(_damped(name), "coefficients") if name in DAMPED else "",
         "formula": _told(lambda: formula.align(method)),
         "array": formula.butcher(method) if isinstance(method, RungeKutta | ExponentialRungeKutta | SingleStep) else "",
@@ -86,10 +90,9 @@ def _told(question: Callable[[], Any]) -> dict[str, Any]:
 
 def sentence(text: str) -> str:
     """Return a reason without what only concerns somebody who programs."""
-    text = re.split(r"; (?:use|give|choose|narrow|drop|see) ", text)[0].replace(
-        "['', 'condition']", "model and condition"
-    )
-    return text.replace("'', 'condition'", "model and condition").rstrip(".")
+    text = re.split(r"; (?:use|give|choose|narrow|drop|see) ", text)[0]
+    text = re.sub(r"evaluates the fields \['', 'condition'\].*", SEVERAL, text)
+    return re.sub(r"the scheme evaluates several fields.*", f"it {SEVERAL}", text).rstrip(".")
 
 
 def value(x: Any, why: str = "", number: float | None = None) -> dict[str, Any]:
@@ -146,16 +149,16 @@ def _asked(question: Callable[[Any], Any], method: Any) -> dict[str, Any]:
 def _region(method: Any) -> Facts:
     """Return the stability region as a figure and as a thumbnail, with its intervals."""
     try:
-        found = figures.region(method)
+        found = regions.region(method)
     except ValueError as error:
         return {"region": {"value": None, "why": sentence(str(error))}, "thumbnail": ""}
     alt = (
         f"Stability region of {method.name}: real interval to {-found.real:.3g}, imaginary interval to "
         f"{found.imaginary:.3g} on either side"
     )
-    plot = figures.region_plot(found).svg(alt, "region")
+    plot = regions.plot(found).svg(alt, "region")
     numbers = {"share": found.share, "real": found.real, "imaginary": found.imaginary, "h": found.h}
-    return {"region": {"value": plot, "why": "", **numbers}, "thumbnail": figures.thumbnail(found)}
+    return {"region": {"value": plot, "why": "", **numbers}, "thumbnail": regions.thumbnail(found)}
 
 
 def _spectral_alt(method: Any) -> str:
@@ -163,7 +166,15 @@ def _spectral_alt(method: Any) -> str:
     return f"Standard deviation that {method.name} gives Gaussian data over the exact one, for runs of {runs} steps"
 
 
-# --- answers as tables ------------------------------------------------------------------------------------------------
+def splits(method: Any) -> bool:
+    """Tell whether a method evaluates the condition apart from the model."""
+    return measure(method) == "guided"
+
+
+def _leading(method: Any) -> str:
+    if splits(method):
+        return two_fields.order_html(method)
+    return _answer(method, "stiff-order" if method.kernel else "leading-error")
 
 
 def _answer(method: Any, topic: str) -> str:
@@ -172,36 +183,3 @@ def _answer(method: Any, topic: str) -> str:
         return answer_html(ask(method, topic))
     except ValueError as error:
         return f"<p>{typed(sentence(str(error)))}.</p>"
-
-
-def answer_html(answer: Answer) -> str:
-    """Return an answer as a table with its notes below."""
-    values = [line.value for line in answer.lines]
-    names = latex.names(values)
-    noted = any(line.note for line in answer.lines)
-    rows = [
-        (Raw(typed(line.label)), Raw(shown(line.value, names)), *((Raw(typed(line.note)),) if noted else ()))
-        for line in answer.lines
-    ]
-    columns = ["quantity", "value", "note"][: 3 if noted else 2]
-    notes = [typed(note) for note in answer.notes]
-    notes += [f"{span(show(equation).latex)}; {typed(words)}." for equation, words in latex.definitions(values)]
-    items = "".join(f"<li>{note}</li>" for note in notes)
-    return Table(rows, columns, answer.title)._repr_html_() + (f"<ul>{items}</ul>" if notes else "")
-
-
-def shown(x: Any, names: Any = None) -> str:
-    """Return a value of an answer as HTML."""
-    found = show(x, names)
-    return span(found.latex) if found.latex else typed(found.text)
-
-
-def span(code: str | None) -> str:
-    """Return LaTeX as MathJax finds it in HTML."""
-    return rf'<span class="math notranslate nohighlight">\({escape(code or "", quote=False)}\)</span>'
-
-
-def typed(text: str) -> str:
-    """Return a sentence as HTML with its mathematics typeset."""
-    body = typeset(text, lambda part: escape(part, quote=False).replace("$", "&#36;"))
-    return re.sub(r"\$(.+?)\$", lambda found: span(found[1]), body)

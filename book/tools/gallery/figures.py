@@ -1,141 +1,20 @@
-"""The three figures of a method: its stability region, its spectral response, and what its error costs."""
+"""The spectral response of a method, and what its error costs, as figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from contourpy import FillType, contour_generator
 
 import numdiff as nd
 from book.tools.gallery.drawing import Axis, Plot, Point
-from numdiff.study.regions import fitted, plane
-from numdiff.symbolic.steady import H, depends_on, one_field, steady
-
-STEP = 1.0
-"""Step length in log-SNR of exponential methods: ten steps from log-SNR -5 to 5 have it."""
-
-POINTS = 121
-"""Points a side of a region's sample."""
 
 SCALES = np.logspace(-2, 2, 121)
 """Standard deviations of the Gaussian data."""
 
-BOUND = 1 + 1e-7
-"""Largest modulus of an eigenvalue that counts as bounded, with room for rounding."""
-
 RUNS = (5, 10, 20)
 """Steps of the spectral figure."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """A sampled stability region.
-
-    Parameters
-    ----------
-    extent
-        Left, right, bottom and top of the rectangle.
-    outlines
-        Closed curves around it and its holes.
-    share
-        How much of the rectangle belongs to it.
-    real, imaginary
-        The stability intervals' ends, at `STEP` for exponential methods.
-    h
-        The step length, None where it is a factor of z only.
-    """
-
-    extent: tuple[float, float, float, float]
-    outlines: list[list[Point]]
-    share: float
-    real: float
-    imaginary: float
-    h: float | None
-
-
-def growth(tableau: Any, z: Any) -> Any:
-    """Return the largest modulus of the step's eigenvalues on f = z Y, for an array of z."""
-    A, U, B, V = (np.array(getattr(tableau, name), float).reshape(shape) for name, shape in _shapes(tableau))
-    inverse = np.linalg.inv(np.eye(len(A)) - z[..., None, None] * A)
-    return np.abs(np.linalg.eigvals(V + z[..., None, None] * (B @ inverse @ U))).max(axis=-1)
-
-
-def _shapes(tableau: Any) -> list[tuple[str, tuple[int, int]]]:
-    s, r = len(tableau.A), len(tableau.V)
-    return [("A", (s, s)), ("U", (s, r)), ("B", (r, s)), ("V", (r, r))]
-
-
-def region(method: Any) -> Region:
-    """Sample the stability region of a method; raise ``ValueError`` with the reason where it has none."""
-    from numdiff.properties import stability
-
-    exact = one_field(method)
-    h = STEP if depends_on(exact, H) else None
-    tableau = (exact if h is None else steady(method, h)).to_float()
-    ends = [end(method if h is None else tableau) for end in (stability.real_interval, stability.imaginary_interval)]
-    real, imaginary = map(float, ends)
-    extent = _extent(tableau, real)
-    z = plane(extent, POINTS)
-    half = growth(tableau, z[POINTS // 2 :])
-    values = np.concatenate([half[:0:-1], half])
-    return Region(extent, _outlines(z, values), float((values <= BOUND).mean()), real, imaginary, h)
-
-
-def _extent(tableau: Any, real: float) -> tuple[float, float, float, float]:
-    """Return a rectangle around the region; next to 0 where it begins there, else around all of it."""
-    if real > 0:
-        return fitted(tableau, real)
-    z = plane((-4.0, 2.0, -3.0, 3.0), POINTS)
-    inside = z[growth(tableau, z) <= BOUND]
-    if inside.real.size == 0 or np.ptp(inside.real) < 0.1:
-        return -1.5, 1.5, -1.5, 1.5
-    left, right = min(inside.real.min(), 0.0), max(inside.real.max(), 0.0)
-    pad, top = 0.15 * (right - left), 1.15 * inside.imag.max()
-    return left - pad, right + pad, -top, top
-
-
-def _outlines(z: Any, values: Any) -> list[list[Point]]:
-    """Return closed curves around the points where values are at most 1, and around holes."""
-    filled = contour_generator(z.real, z.imag, values, fill_type=FillType.OuterOffset).filled(0, BOUND)
-    return [
-        [tuple(point) for point in points[a:b].tolist()]
-        for points, offsets in zip(*filled, strict=True)
-        for a, b in zip(offsets[:-1], offsets[1:], strict=True)
-    ]
-
-
-def region_plot(found: Region, width: float = 400, height: float = 300) -> Plot:
-    """Return a region as a plot with equal scales on both axes."""
-    left, right, bottom, top = found.extent
-    unit = min(width / (right - left), height / (top - bottom))
-    plot = Plot(Axis(left, right, "Re z"), Axis(bottom, top, "Im z"), unit * (right - left), unit * (top - bottom))
-    plot.area(found.outlines)
-    plot.rule([(left, 0), (right, 0)], "nd-axis")
-    plot.rule([(0, bottom), (0, top)], "nd-axis")
-    if 0 < found.real < 1e6:
-        plot.rule([(-found.real, 0), (0, 0)], "nd-interval")
-    if 0 < found.imaginary < 1e6:
-        plot.rule([(0, -found.imaginary), (0, found.imaginary)], "nd-interval")
-    return plot
-
-
-def thumbnail(found: Region) -> str:
-    """Return a region as a small picture without text; what it shows is said beside it."""
-    left, right, bottom, top = found.extent
-    unit = min(96 / (right - left), 72 / (top - bottom))
-
-    def at(point: Point) -> str:
-        return f"{48 + unit * (point[0] - (left + right) / 2):.1f} {36 - unit * (point[1] - (bottom + top) / 2):.1f}"
-
-    path = "".join(f"M{'L'.join(at(point) for point in outline[::2])}Z" for outline in found.outlines)
-    axes = f"M{at((left, 0))}L{at((right, 0))}M{at((0, bottom))}L{at((0, top))}"
-    return (
-        '<svg class="nd-thumb" aria-hidden="true" viewBox="0 0 96 72" width="96" height="72">'
-        f'<path class="nd-area" fill-rule="evenodd" d="{path}"/><path class="nd-axis" d="{axes}"/></svg>'
-    )
 
 
 def spectral(method: Any) -> dict[int, list[Point]]:

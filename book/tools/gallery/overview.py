@@ -11,8 +11,20 @@ from book.tools.gallery.facts import Facts
 from book.tools.gallery.page import MEASURES, RESULT, described
 from book.tools.results import stored
 from book.tools.show import Raw, Table
-from numdiff.methods import BDIA, FAMILIES, GHVB, ExponentialRungeKutta, FilteredAdams, Method, Momentum
-from numdiff.methods import MultistepSplitting, PredictorCorrector, RungeKutta, SingleStep, Strang
+from numdiff.methods import (
+    BDIA,
+    FAMILIES,
+    GHVB,
+    ExponentialRungeKutta,
+    FilteredAdams,
+    Method,
+    Momentum,
+    MultistepSplitting,
+    PredictorCorrector,
+    RungeKutta,
+    SingleStep,
+    Strang,
+)
 from numdiff.methods.registry import catalogue
 
 BUDGET = 10
@@ -84,9 +96,8 @@ def _number(value: float | None) -> str:
 def aliases() -> str:
     """Return the table of the names that samplers have elsewhere."""
     columns = ["name", "where", "what it builds", "order", "weak order", "evaluations a step", "published?"]
-    return Table(
-        [_alias(one) for one in catalogue.ALIASES], columns, "Names in libraries and papers", tools=True
-    )._repr_html_()
+    rows = [_alias(one) for one in catalogue.ALIASES]
+    return Table(rows, columns, "Names in libraries and papers", tools=True)._repr_html_()
 
 
 def _alias(alias: catalogue.Alias) -> list[Any]:

@@ -8,9 +8,10 @@ from typing import Any
 from book.computed.gallery_work_precision import SCALE, measure
 from book.tools.gallery import figures, words
 from book.tools.gallery.drawing import figure
-from book.tools.gallery.facts import Facts, span, typed
+from book.tools.gallery.facts import Facts
+from book.tools.gallery.markup import equal, span, typed
 from book.tools.results import origin, stored
-from book.tools.show import Raw, Table
+from book.tools.show import Table
 from numdiff.cli import documentation
 from numdiff.cli.methods import constructed
 from numdiff.formulations import NOISE_RATIO
@@ -34,6 +35,8 @@ SCALED = {"noise": (r"x/\alpha", r"-x/\sigma"), "data": (r"x/\sigma", r"x/\alpha
 PREDICTED = {"noise": r"\varepsilon", "data": "x_0", "velocity": r"\mathrm{d}x/\mathrm{d}t"}
 VARIABLES = {"rho": r"\sigma/\alpha", "log-snr": r"\log(\alpha/\sigma)", "inverse-rho": r"\alpha/\sigma", "time": "t"}
 PHI = r"$\varphi_k(z) = \int_0^1 e^{(1-r)z} r^{k-1}/(k-1)!\,\mathrm{d}r$."
+
+ERROR, STABILITY = 'see <a href="#order-and-error">below</a>', 'see <a href="#stability">below</a>'
 
 
 def page(name: str, facts: Facts) -> str:
@@ -91,9 +94,14 @@ def _glance(name: str, method: Method, facts: Facts) -> str:
         ["order", _ordered(method, facts)],
         ["weak order", weak],
         ["evaluations", f"{method.stages} a step, {method.nfe(STEPS)} for {STEPS} steps"],
-        ["error constant", exact(facts["constant"])],
-        ["real interval", interval(facts, "real", r"(-x^*, 0), \; x^* =")],
-        ["imaginary interval", interval(facts, "imaginary", r"(-\mathrm{i}y^*, \mathrm{i}y^*), \; y^* =")],
+        ["error constant", exact(facts["constant"], 'see <a href="#order-and-error">below</a>')],
+        ["real interval", interval(facts, "real", r"(-x^*, 0), \; x^*", 'see <a href="#stability">below</a>')],
+        [
+            "imaginary interval",
+            interval(
+                facts, "imaginary", r"(-\mathrm{i}y^*, \mathrm{i}y^*), \; y^*", 'see <a href="#stability">below</a>'
+            ),
+        ],
     ]
     claims = documentation.of(name, method).claims
     return words.table(["quantity", name], rows) + (f"\n\nWhat it claims: {words.markdown(claims)}" if claims else "")
@@ -102,25 +110,29 @@ def _glance(name: str, method: Method, facts: Facts) -> str:
 def _ordered(method: Method, facts: Facts) -> str:
     known = facts["order"]["number"]
     if known is None:
-        return f"{method.order} claimed. No proof: {words.markdown(facts['order']['why'])}."
+        return f"{method.order} claimed"
     verb = "proved" if facts["order"]["certified"] else "that of consistency; zero-stability is not decided"
     claim = "" if known == method.order else f"; {method.order} claimed"
     return f"{known:g} ({verb}, with exact starts on equal steps{claim})"
 
 
-def exact(found: dict[str, Any]) -> str:
-    """Return an exact value as Markdown, or why there is none."""
-    return f"${_cell(found['latex'])}$" if found["latex"] else f"none: {words.markdown(found['why'])}"
+def exact(found: dict[str, Any], instead: str = "") -> str:
+    """Return an exact value as Markdown, or why there is none, which `instead` may point to."""
+    if found["latex"]:
+        return f"${_cell(found['latex'])}$"
+    return f"none; {instead}" if instead else f"none: {words.markdown(found['why'])}"
 
 
-def interval(facts: Facts, what: str, sign: str) -> str:
+def interval(facts: Facts, what: str, sign: str, instead: str = "") -> str:
     """Return an interval's end in closed form, and as a number where the step length is in it."""
     found, region = facts[what], facts["region"]
     number = region[what] if region["value"] else None
     at = "" if number is None or region["h"] is None else f"${number:.4g}$ at $h = {region['h']:g}$"
     if found["latex"]:
-        return f"${sign} {_cell(found['latex'])}$" + (f"; {at}" if at else "")
-    return f"{at}; no formula: {words.markdown(found['why'])}" if at else f"none: {words.markdown(found['why'])}"
+        return f"${equal(sign, _cell(found['latex']))}$" + (f"; {at}" if at else "")
+    return (
+        f"${sign} {number:.4g}$ at $h = {region['h']:g}$; no formula in $h$ is proved" if at else exact(found, instead)
+    )
 
 
 def _cell(code: str) -> str:
@@ -164,10 +176,15 @@ def _coefficients(method: Method, facts: Facts) -> str:
 
 
 def _order(method: Method, facts: Facts) -> str:
-    parts = [f"Order: {_ordered(method, facts)}. Error constant: {exact(facts['constant'])}."]
+    parts = [f"Order: {_ordered(method, facts)}."]
+    if facts["order"]["why"]:
+        parts.append(f"A proof is missing: {words.markdown(facts['order']['why'])}.")
+    if facts["constant"]["why"] != facts["order"]["why"] or facts["constant"]["latex"]:
+        parts.append(f"Error constant: {exact(facts['constant'])}.")
     if method.weak_order is not None:
         parts.append(f"Weak order, that of expectations given the first sample: {method.weak_order} claimed.")
-    parts.append(raw(facts["leading"]))
+    if not facts["order"]["why"] or facts["order"]["why"] not in facts["leading"]:
+        parts.append(raw(facts["leading"]))
     if "for every beta" in facts:
         parts.append(_every_beta(facts["for every beta"]))
     return "\n\n".join(parts)
@@ -175,12 +192,13 @@ def _order(method: Method, facts: Facts) -> str:
 
 def _every_beta(found: dict[str, Any]) -> str:
     rows = [[what, exact(value)] for what, value in found.items()]
-    notes = [
-        f"- ${code}$; {words.markdown(text)}."
-        for value in found.values()
-        for code, text in value.get("definitions", [])
-    ]
-    return words.table(["for every beta", "value"], rows) + ("\n\n" + "\n".join(notes) if notes else "")
+    return f"{words.table(['for every beta', 'value'], rows)}\n\n{_defined(list(found.values()))}".rstrip()
+
+
+def _defined(found: list[dict[str, Any]]) -> str:
+    """Return what the names in some values stand for, as a list."""
+    pairs = [pair for value in found for pair in value.get("definitions", [])]
+    return "\n".join(f"- ${code}$; {words.markdown(text)}." for code, text in pairs)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -189,19 +207,19 @@ def _every_beta(found: dict[str, Any]) -> str:
 def _stability(name: str, method: Method, facts: Facts) -> str:
     found = facts["region"]
     if found["value"] is None:
-        text = f"There is no stability region: {words.markdown(found['why'])}."
-        return f"{text}\n\n{raw(facts['diffusion'])}"
+        text = f"There is no stability region in one variable: {words.markdown(found['why'])}."
+        return text + ("" if found["why"] in facts["diffusion"] else f"\n\n{raw(facts['diffusion'])}")
     length = "" if found["h"] is None else f" at steps of length h = {found['h']:g} in log-SNR"
     empty = " The set has no interior: it is the interval on the imaginary axis." if found["share"] < 1e-3 else ""
     equation = typed("`X' = c X + z X`")
     caption = (
-        f"Shaded: all {span('z')} for which steps on {equation} stay bounded{length}. The thick lines are the stability "
-        f"intervals on the axes.{empty}"
+        f"Shaded: all {span('z')} for which steps on {equation} stay bounded{length}. The thick lines are the "
+        f"stability intervals on the axes.{empty}"
     )
     link = f'<a href="../../explore/stability.html#method={name}">See it in the stability explorer</a>'
-    values = f"Real interval: {interval(facts, 'real', 'x^* =')}. Imaginary interval: {interval(facts, 'imaginary', 'y^* =')}."
-    definitions = [pair for what in ("real", "imaginary") for pair in facts[what].get("definitions", [])]
-    notes = "\n".join(f"- ${code}$; {words.markdown(text)}." for code, text in definitions)
+    real, imaginary = interval(facts, "real", "x^*"), interval(facts, "imaginary", "y^*")
+    values = f"Real interval: {real}. Imaginary interval: {imaginary}."
+    notes = _defined([facts["real"], facts["imaginary"]])
     parts = [values, notes, raw(figure(found["value"], caption)), f"{link}.", raw(facts["diffusion"])]
     return "\n\n".join(filter(None, parts))
 
@@ -229,7 +247,8 @@ def _work(name: str, method: Method) -> str:
     table = Table([[n, error, grid] for n, error, grid in rows], ["evaluations", short, "grid"], f"Errors of {name}")
     alt = f"{short} of {method.name} against model evaluations, beside DDIM: {rows[0][1]:.2g} at {rows[0][0]}"
     alt += f", {rows[-1][1]:.2g} at {rows[-1][0]}"
-    return f"{raw(figure(plot.svg(alt, f'{name}-w'), _explained(kind, result)) + table._repr_html_())}\n\n{origin(RESULT)}."
+    picture = figure(plot.svg(alt, f"{name}-w"), _explained(kind, result))
+    return f"{raw(picture + table._repr_html_())}\n\n{origin(RESULT)}."
 
 
 def _explained(kind: str, result: dict[str, Any]) -> str:
@@ -239,13 +258,13 @@ def _explained(kind: str, result: dict[str, Any]) -> str:
     best = f"of the best of the grids {', '.join(result['grids'])} for each number of evaluations."
     if kind == "law":
         return (
-            f"{mean} {best} The sampler adds noise, so what is compared is laws: the energy distance between sets of 384 "
-            f"samples, {result['floor']:.2g} for two sets of exact samples, below which differences say nothing."
+            f"{mean} {best} The sampler adds noise, so what is compared is laws: the energy distance between sets of "
+            f"384 samples, {result['floor']:.2g} for two sets of exact samples, below which differences say nothing."
         )
     if kind == "guided":
         return (
-            f"{mean} {best} The method splits guidance off, so it follows the exactly guided flow at scale {SCALE:g}; an "
-            "evaluation of the model and one of the condition count alike, and DDIM evaluates their sum."
+            f"{mean} {best} The method splits guidance off, so it follows the exactly guided flow at scale {SCALE:g}; "
+            "an evaluation of the model and one of the condition count alike, and DDIM evaluates their sum."
         )
     return f"{mean} {best} The truth is the exact flow, the model is exact: this is what the numerics do."
 
@@ -256,13 +275,11 @@ def _explained(kind: str, result: dict[str, Any]) -> str:
 def _published(name: str) -> str:
     family = FAMILIES[name]
     shown = family.status(family.example)
-    lines = [f"The member shown here: {words.markdown(shown)}."]
+    parts = [f"The member shown here: {words.markdown(shown)}."]
     if family.published and family.published != shown:
-        lines.append(f"The family: {words.markdown(family.published)}.")
-    lines += [
-        f"- with {_setting(options) or 'other options'}: {words.markdown(text)}" for options, text in family.variants
-    ]
-    return "\n\n".join(lines[:1] + lines[1:2]) + ("\n" + "\n".join(lines[2:]) if len(lines) > 2 else "")
+        parts.append(f"The family: {words.markdown(family.published)}.")
+    variants = [(_setting(options) or "other options", words.markdown(text)) for options, text in family.variants]
+    return "\n\n".join([*parts, "\n".join(f"- with {setting}: {text}" for setting, text in variants)]).rstrip()
 
 
 def _setting(options: dict[str, Any]) -> str:
@@ -273,10 +290,7 @@ def _names(name: str) -> str:
     found = catalogue.of_family(name)
     if not found:
         return "No library in the catalogue has a sampler of this family under a name of its own."
-    rows = [
-        [f"`{one.name}`", one.library, f"`{described(one)}`", words.markdown(one.note) if one.note else ""]
-        for one in found
-    ]
+    rows = [[f"`{one.name}`", one.library, f"`{described(one)}`", words.markdown(one.note)] for one in found]
     return words.table(["name", "where", "what it builds", "what differs"], rows)
 
 

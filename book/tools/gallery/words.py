@@ -1,4 +1,4 @@
-"""What the docstrings of a family say: its options, its references as keys of the bibliography, its prose as Markdown."""
+"""What the docstrings of a family say: its options, the keys of its references, its prose as Markdown."""
 
 from __future__ import annotations
 
@@ -96,12 +96,10 @@ def _default(name: str, method: Method, option: str) -> str:
 def _resolved(option: str, meaning: str) -> str:
     """Return a meaning with the words of the class it points to in the place of the pointer."""
     found = re.match(r"As in `(\w+)`\.?;? ?", meaning)
-    elsewhere = (
-        _parameters(inspect.getdoc(getattr(import_module("numdiff.methods"), found[1])) or "").get(option)
-        if found
-        else None
-    )
-    if found is None or elsewhere is None:
+    if found is None:
+        return meaning
+    elsewhere = _parameters(inspect.getdoc(getattr(import_module("numdiff.methods"), found[1])) or "").get(option)
+    if elsewhere is None:
         return meaning
     rest = meaning[found.end() :]
     return f"{elsewhere} {rest[:1].upper()}{rest[1:]}".strip()
