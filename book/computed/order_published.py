@@ -25,7 +25,11 @@ def compute() -> dict[str, Any]:
 
 
 def _digest(found: Certificate) -> dict[str, Any]:
-    slopes = {one.name: [_number(x) for x in (one.slope, *one.estimate.interval)] for one in found.experiments}
+    slopes = {
+        one.name: [_number(x) for x in (one.slope, *one.estimate.interval)]
+        for one in found.experiments
+        if one.estimate is not None
+    }
     return {
         "subject": found.subject,
         "claim": found.claim,

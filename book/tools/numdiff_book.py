@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -40,7 +41,15 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
             shutil.copytree(Path(app.srcdir) / folder, Path(app.outdir) / folder, dirs_exist_ok=True)
 
 
+def mend_listing(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Put the nested lists of Sphinx's list of modules inside items, where screen readers look for them."""
+    if pagename == "_modules/index":
+        *inner, last = context["body"].replace("</li>\n<ul>", "\n<ul>").split("</ul>")
+        context["body"] = "</ul></li>".join(inner) + "</ul>" + last
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
+    app.connect("html-page-context", mend_listing)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True}

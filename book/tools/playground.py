@@ -33,7 +33,7 @@ GRIDS = {
     "uniform-t": "uniform in time",
     "karras": "Karras (rho = 7)",
     "quadratic": "quadratic in time",
-    "optimized": "optimized for the method",
+    "optimized": "optimized",
 }
 
 MOST = 120

@@ -231,7 +231,7 @@ def test_everything_goes_into_the_link_and_comes_back(page, site):
     page.select_option("#pg-schedule", "flow")
     page.select_option("#pg-particles", "100")
     page.click("#pg-noise")
-    page.select_option("#pg-component", label="3")
+    page.select_option("#pg-component", label="component 3")
     page.locator("#pg-scale").fill("1.25")
     page.select_option("#pg-b-family", "With noise|seeds")
     page.select_option("#pg-b-member", "seeds_1")

@@ -8,13 +8,13 @@ numdiffPlayground.build = (function () {
   const range = (id, low, high, step) => `<input type="range" id="${id}" min="${low}" max="${high}" step="${step}">`;
 
   function common(most) {
-    return `<div class="playground-common" role="group" aria-label="Problem">
+    return `<div class="playground-common" role="group" aria-label="Problem and noise">
       ${field("pg-mixture", "Mixture", select("pg-mixture"))}
       ${field("pg-schedule", "Noise schedule", select("pg-schedule"))}
       ${field("pg-particles", "Particles", select("pg-particles"))}
       <div class="playground-field"><span aria-hidden="true">Noise</span>
         <button type="button" id="pg-noise">Draw anew</button></div>
-      ${field("pg-component", "Push towards component", select("pg-component"))}
+      ${field("pg-component", "Push towards", select("pg-component"))}
       ${field("pg-scale", 'Condition scale: <output id="pg-scale-shown" for="pg-scale"></output>',
         range("pg-scale", 0, most, 0.25))}
       <div class="playground-field"><span aria-hidden="true">Components</span>

@@ -98,6 +98,7 @@
       view.plane(at[side + "-canvas"], {
         density: problem.density, path: now[side].path, exact: problem.exact, place: state.place,
         colour: colours[side], text: colours.text, trajectories: state.trajectories,
+        joined: !P.shared.member[state[side].key].noise, // with noise a particle has no exact end point of its own
       });
     });
     at.place.value = state.place;
@@ -145,7 +146,7 @@
   /** Set every control to the state. */
   function fill() {
     const components = forms.components(state);
-    build.options(at.component, components.map((_, k) => [k, String(k + 1)]));
+    build.options(at.component, components.map((_, k) => [k, `component ${k + 1}`]));
     ["mixture", "schedule", "particles", "component", "scale"].forEach((name) => (at[name].value = state[name]));
     at["scale-shown"].textContent = state.scale;
     at.paths.checked = state.trajectories;

@@ -102,7 +102,7 @@ numdiffPlayground.view = (function () {
     if (scene.place === 1) {
       context.strokeStyle = scene.text;
       context.lineWidth = 1.2;
-      strokeErrors(context, now.x, scene.exact, toPixel);
+      if (scene.joined) strokeErrors(context, now.x, scene.exact, toPixel);
       context.fillStyle = scene.text;
       dots(context, scene.exact, 1.3, toPixel);
       context.fill();

@@ -4,7 +4,7 @@
 (function () {
   const S = numdiffStability, V = numdiffStabilityView, C = numdiffStabilityControls, T = numdiffStabilityState;
   const { element, field } = C;
-  const root = document.getElementById("stability-explorer");
+  const root = document.getElementById("explorer-stability");
   if (!root) return;
 
   let state = T.fromHash(location.hash), hover = null, base = null, view = null, width = 0, height = 0;
@@ -138,8 +138,8 @@
 
   /** Draw what has changed: the picture where the method or the view did, the pointer always. */
   function redraw() {
-    width = Math.round(canvas.clientWidth);
-    height = Math.round(canvas.clientHeight);
+    width = Math.min(Math.round(canvas.clientWidth), 4096);
+    height = Math.min(Math.round(canvas.clientHeight), 4096);
     if (!width || !height) return;
     const all = models(), tints = colours();
     if (!view) view = state.view || V.fitted(all, width, height);

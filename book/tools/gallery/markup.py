@@ -26,7 +26,7 @@ def answer_html(answer: Answer) -> str:
     notes = [typed(note) for note in answer.notes]
     notes += [f"{span(show(equation).latex)}; {typed(words)}." for equation, words in latex.definitions(values)]
     items = "".join(f"<li>{note}</li>" for note in notes)
-    return Table(rows, columns, answer.title)._repr_html_() + (f"<ul>{items}</ul>" if notes else "")
+    return Table(rows, columns, answer.title)._repr_html_() + (f'<ul class="nd-notes">{items}</ul>' if notes else "")
 
 
 def shown(x: Any, names: Any = None) -> str:

@@ -135,6 +135,16 @@ def interval(facts: Facts, what: str, sign: str, instead: str = "") -> str:
     )
 
 
+def _end(facts: Facts, what: str, letter: str) -> str:
+    """Return an interval's end as a formula of its own, with the number where the step length is in it."""
+    found, region = facts[what], facts["region"]
+    named = f"{what.capitalize()} interval"
+    if not found["latex"]:
+        return f"{named}: {interval(facts, what, f'{letter}^*')}."
+    at = "" if region["h"] is None else f" ${region[what]:.4g}$ at $h = {region['h']:g}$,"
+    return f"{named}:{at}\n\n$$\n{equal(f'{letter}^*', found['latex'])}\n$$"
+
+
 def _cell(code: str) -> str:
     return code.replace("|", r"\vert ")
 
@@ -196,9 +206,9 @@ def _every_beta(found: dict[str, Any]) -> str:
 
 
 def _defined(found: list[dict[str, Any]]) -> str:
-    """Return what the names in some values stand for, as a list."""
+    """Return what the names in some values stand for."""
     pairs = [pair for value in found for pair in value.get("definitions", [])]
-    return "\n".join(f"- ${code}$; {words.markdown(text)}." for code, text in pairs)
+    return "\n\n".join(f"$$\n{code}\n$$\n\n{words.markdown(text)}." for code, text in pairs)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -217,8 +227,7 @@ def _stability(name: str, method: Method, facts: Facts) -> str:
         f"stability intervals on the axes.{empty}"
     )
     link = f'<a href="../../explore/stability.html#method={name}">See it in the stability explorer</a>'
-    real, imaginary = interval(facts, "real", "x^*"), interval(facts, "imaginary", "y^*")
-    values = f"Real interval: {real}. Imaginary interval: {imaginary}."
+    values = "\n\n".join(_end(facts, what, letter) for what, letter in (("real", "x"), ("imaginary", "y")))
     notes = _defined([facts["real"], facts["imaginary"]])
     parts = [values, notes, raw(figure(found["value"], caption)), f"{link}.", raw(facts["diffusion"])]
     return "\n\n".join(filter(None, parts))

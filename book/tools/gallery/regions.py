@@ -10,7 +10,7 @@ import numpy as np
 from contourpy import FillType, contour_generator
 
 from book.tools.gallery.drawing import Axis, Plot, Point
-from numdiff.study.regions import fitted, plane
+from numdiff.study.regions import plane
 from numdiff.symbolic.steady import H, depends_on, one_field, steady
 
 STEP = 1.0
@@ -34,7 +34,7 @@ class Region:
     outlines
         Closed curves around it and its holes.
     share
-        How much of the rectangle belongs to it.
+        How much of the rectangle is in its interior.
     real, imaginary
         The stability intervals' ends, at `STEP` for exponential methods.
     h
@@ -74,20 +74,24 @@ def region(method: Any) -> Region:
     z = plane(extent, POINTS)
     half = growth(tableau, z[POINTS // 2 :])
     values = np.concatenate([half[:0:-1], half])
-    return Region(extent, outlines(z.real, z.imag, values, BOUND), float((values <= BOUND).mean()), real, imaginary, h)
+    share = float((values < 1 - 1e-9).mean())
+    return Region(extent, outlines(z.real, z.imag, values, BOUND), share, real, imaginary, h)
 
 
 def _extent(tableau: Any, real: float) -> tuple[float, float, float, float]:
     """Return a rectangle around the region; next to 0 where it begins there, else around all of it."""
-    if real > 0:
-        return fitted(tableau, real)
-    z = plane((-4.0, 2.0, -3.0, 3.0), POINTS)
+    left, size = (1.25 * real, 2 * real + 0.5) if real > 0 else (4.0, 3.0)
+    z = plane((-left, size, -size, size), POINTS)
     inside = z[growth(tableau, z) <= BOUND]
-    if inside.real.size == 0 or np.ptp(inside.real) < 0.1:
+    right, top = (float(part.max(initial=0.0)) for part in (inside.real, inside.imag))
+    if real > 0:
+        top = max(0.5 * left, 1.15 * top)
+        return -left, max(0.35 * left, 1.15 * right), -top, top
+    if not inside.size or np.ptp(inside.real) < 0.02:
         return -1.5, 1.5, -1.5, 1.5
-    left, right = min(inside.real.min(), 0.0), max(inside.real.max(), 0.0)
-    pad, top = 0.15 * (right - left), 1.15 * inside.imag.max()
-    return left - pad, right + pad, -top, top
+    left = min(float(inside.real.min()), 0.0)
+    pad = 0.15 * (right - left)
+    return left - pad, right + pad, -1.2 * top, 1.2 * top
 
 
 def outlines(x: Any, y: Any, values: Any, bound: float) -> list[list[Point]]:

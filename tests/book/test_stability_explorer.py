@@ -1,0 +1,470 @@
+"""The stability explorer in a real browser: its numbers against Python's, and the page under mouse, keys and touch.
+
+The core tests load the scripts alone, with data made anew; the page tests open the built site.
+"""
+
+import json
+import math
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import numdiff as nd
+from book.tools import explorer
+from numdiff.methods.registry import FAMILIES
+from numdiff.symbolic.steady import H
+
+pytestmark = pytest.mark.browser
+
+SCRIPTS = Path(explorer.__file__).parents[1] / "explore" / "js"
+CLOSE = 1e-10
+"""How closely JavaScript agrees with Python, relative to numbers larger than one."""
+
+EXPONENTIAL = 30
+"""How many exponential polynomials have their intervals compared: exact ends with a float h take Python seconds."""
+
+PAGE = "explore/stability.html"
+
+
+@pytest.fixture(scope="module")
+def offered():
+    """The document of the explorer, and for each polynomial a member with random parameters."""
+    document, found = explorer.collected()
+    rng, cases = random.Random(20240417), {}
+    for family in document["families"]:
+        for member in family["members"]:
+            if member["polynomial"] not in cases:
+                symbols = document["polynomials"][member["polynomial"]]["symbols"]
+                place = {name: member[name] for name in ("order", "formulation", "variant")}
+                options = found.built[(family["key"], *place.values())]
+                cases[member["polynomial"]] = Case(family["key"], place, options, symbols, rng)
+    return document, list(cases.values())
+
+
+class Case:
+    """A member with numbers for its parameters."""
+
+    def __init__(self, family, place, options, symbols, rng):
+        self.beta = Fraction(rng.randint(20, 2000), 1000) if "beta" in symbols else None
+        self.h = rng.randint(20, 3000) / 1000 if "h" in symbols else None
+        given = {} if self.beta is None else {"beta": self.beta}
+        self.method = FAMILIES[family].build(**{**options, **given})
+        self.choice = {"family": family, **place}
+        self.parameters = {"beta": float(self.beta or 1), "h": self.h or 1.0}
+        self.step = {} if self.h is None else {"h": self.h}
+        self.z = [complex(rng.uniform(-4, 1), rng.uniform(-3, 3)) for _ in range(30)]
+
+    @property
+    def arguments(self):
+        """The arguments of a function of the explorer."""
+        return [self.choice, self.parameters, [[z.real, z.imag] for z in self.z]]
+
+    def coefficients(self):
+        """Return {(i, j): coefficient} in 30 digits."""
+        h = sp.Rational(str(self.h)) if self.h else 1
+        known = nd.stability.polynomial(self.method).as_dict()
+        return {power: mpmath.mpf(sp.N(sp.expand_func(c).subs(H, h), 30)) for power, c in known.items()}
+
+    def __str__(self):
+        return f"{self.method} beta={self.beta} h={self.h}"
+
+
+@pytest.fixture(scope="module")
+def core(browser, offered):
+    """A page with the scripts of the core and nothing else."""
+    page = browser.new_page()
+    for name in ("algebra.js", "stability-core.js"):
+        page.add_script_tag(path=str(SCRIPTS / name))
+    page.evaluate("data => numdiffStability.register(data)", offered[0])
+    yield page
+    page.close()
+
+
+def close(found, expected):
+    return abs(found - expected) <= CLOSE * max(1, abs(expected)) or found == expected
+
+
+def test_coefficients_agree(core, offered):
+    for case in offered[1]:
+        found = core.evaluate(
+            "([m, p]) => { const c = numdiffStability.coefficients(m, p); return [c.n, c.d, [...c.c]] }",
+            case.arguments[:2],
+        )
+        n, d, flat = found
+        expected = case.coefficients()
+        assert n == max(i for i, _ in expected), case
+        assert d == max(j for _, j in expected), case
+        for i in range(n + 1):
+            for j in range(d + 1):
+                assert close(flat[i * (d + 1) + j], float(expected.get((i, j), 0))), (str(case), i, j)
+
+
+def test_phi_agrees_with_many_digits(core):
+    rng = random.Random(1)
+    cases = [(k, x) for k in range(9) for x in (0.0, 1e-12, -1e-12, *(rng.uniform(-12, 12) for _ in range(40)))]
+    found = core.evaluate("cases => cases.map(([k, x]) => numdiffAlgebra.phi(k, x))", cases)
+    for (k, x), value in zip(cases, found, strict=True):
+        expected = float(mpmath.hyp1f1(1, k + 1, x) / mpmath.factorial(k))
+        assert abs(value - expected) <= 2e-14 * expected, (k, x)
+
+
+def test_roots_agree_where_they_are_well_conditioned(core, offered):
+    compared = total = 0
+    for case in offered[1]:
+        found = core.evaluate(
+            "([m, p, z]) => z.slice(0, 3).map(q => numdiffStability.roots(m, p, ...q))", case.arguments
+        )
+        terms = case.coefficients()
+        for z, roots in zip(case.z, found, strict=False):
+            p = np.zeros(max(i for i, _ in terms) + 1, dtype=complex)
+            for (i, j), c in terms.items():
+                p[i] += float(c) * z**j
+            expected = list(np.roots(p[::-1]))
+            assert len(roots) == len(expected), case
+            for zeta in (complex(*root) for root in roots):
+                slope = abs(np.polynomial.polynomial.polyval(zeta, np.polynomial.polynomial.polyder(p)))
+                size = np.polynomial.polynomial.polyval(abs(zeta), abs(p))
+                total += 1
+                if size <= 1e3 * slope * max(1, abs(zeta)):
+                    compared += 1
+                    assert min(abs(zeta - other) for other in expected) <= CLOSE * max(1, abs(zeta)), (str(case), z)
+    assert compared > 0.9 * total
+
+
+def test_the_region_agrees_away_from_its_boundary(core, offered):
+    inside = outside = 0
+    for case in offered[1]:
+        found = np.array(
+            core.evaluate("([m, p, z]) => z.map(q => numdiffStability.stable(m, p, ...q))", case.arguments)
+        )
+        expected = nd.stability.region(case.method, np.array(case.z), **case.step)
+        radius = core.evaluate(
+            "([m, p, z]) => z.map(q => Math.max(...numdiffStability.roots(m, p, ...q).map(r => Math.hypot(...r))))",
+            case.arguments,
+        )
+        clear = np.abs(np.array(radius) - 1) > 1e-6
+        assert np.array_equal(found[clear], expected[clear]), case
+        inside, outside = inside + int(found.sum()), outside + int((~found).sum())
+    assert min(inside, outside) > 300
+
+
+def test_intervals_agree(core, offered):
+    cases = [case for case in offered[1] if case.h is None]
+    exponential = [case for case in offered[1] if case.h is not None]
+    cases += random.Random(7).sample(exponential, EXPONENTIAL)
+    for case in cases:
+        found = core.evaluate(
+            "([m, p]) => [numdiffStability.realInterval(m, p), numdiffStability.imaginaryInterval(m, p)].map(String)",
+            case.arguments[:2],
+        )
+        for value, interval in zip(found, (nd.stability.real_interval, nd.stability.imaginary_interval), strict=True):
+            expected = float(interval(case.method, **case.step))
+            assert close(math.inf if value == "Infinity" else float(value), expected), (
+                str(case),
+                interval.__name__,
+                value,
+                expected,
+            )
+
+
+def test_the_locus_has_a_root_of_modulus_one(core, offered):
+    angles = [0.3, 1.1, 2.9]
+    for case in offered[1]:
+        zs = core.evaluate("([m, p, t]) => t.map(a => numdiffStability.locus(m, p, a))", [*case.arguments[:2], angles])
+        terms = {power: float(c) for power, c in case.coefficients().items()}
+        for angle, points in zip(angles, zs, strict=True):
+            zeta = complex(math.cos(angle), math.sin(angle))
+            for z in (complex(*point) for point in points):
+                values = [c * zeta**i * z**j for (i, j), c in terms.items()]
+                assert abs(sum(values)) <= CLOSE * sum(map(abs, values)), (str(case), angle)
+
+
+def test_a_damping_at_the_end_of_its_range(core):
+    """Roots that stay on the circle: the heavy ball on Euler at beta = 2 is the leapfrog method."""
+    found = core.evaluate(
+        "m => [numdiffStability.realInterval(m, { beta: 2 }), numdiffStability.imaginaryInterval(m, { beta: 2 })]",
+        {"family": "hb", "order": 1, "formulation": "noise/ratio", "variant": ""},
+    )
+    method = nd.HeavyBall(nd.AdamsBashforth(1), beta=2)
+    assert found[0] == float(nd.stability.real_interval(method)) == 0
+    assert close(found[1], float(nd.stability.imaginary_interval(method)))
+
+
+# --- the page ---
+
+
+@pytest.fixture
+def opened(page, site):
+    """Return a routine that opens the explorer at a fragment and waits until it has drawn."""
+
+    def go(fragment=""):
+        page.goto("about:blank")
+        page.goto(f"{site}/{PAGE}{fragment}")
+        page.wait_for_function("window.numdiffStabilityPage && numdiffStabilityPage.view")
+        page.locator("#stability-plane").scroll_into_view_if_needed()
+        return page
+
+    return go
+
+
+def state(page):
+    return page.evaluate(
+        "JSON.parse(JSON.stringify({ ...numdiffStabilityPage.state, seen: numdiffStabilityPage.view }))"
+    )
+
+
+def place(page, x, y):
+    """Return where on the screen z = x + iy is drawn."""
+    box = page.locator("#stability-plane").bounding_box()
+    px, py = page.evaluate("z => numdiffStabilityPage.toPixel(...z)", [x, y])
+    return box["x"] + px, box["y"] + py
+
+
+def verdict(page):
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.locator("#stability-verdict").inner_text()
+
+
+def shown(page, axis):
+    return page.locator(f'dd[data-axis="{axis}"][data-which="0"] > span').first.inner_text()
+
+
+def test_choosing_by_name_shows_python_s_interval(opened):
+    page = opened()
+    page.get_by_label("Or by its name in a library").first.select_option("paper:DPM-Solver++(2M)")
+    page.get_by_label("Step h in log-SNR, as a number").fill("0.5")
+    assert state(page)["first"]["family"] == "dpmpp"
+    end = float(nd.stability.real_interval(nd.DPMSolverPP(2, rule="half"), h=0.5))
+    page.wait_for_function(
+        "text => document.querySelector('dd[data-axis=real]').textContent.includes(text)", arg=f"{end:.5f}"[:6]
+    )
+
+
+def test_beta_moves_the_region_and_the_closed_form_is_set(opened):
+    page = opened("#m=hb&k=4&f=noise/ratio&b=1")
+    before = shown(page, "real")
+    page.get_by_label("Damping β, as a number").first.fill("0.3")
+    verdict(page)
+    after = shown(page, "real")
+    assert before != after
+    assert "1.7" in after
+    assert shown(page, "imaginary") == "none"
+    page.locator('dd[data-axis="real"] mjx-container svg').wait_for()
+
+
+def test_a_damping_out_of_range_is_marked_and_changes_nothing(opened):
+    page = opened("#m=ghvb&k=3&f=noise/ratio&b=0.5")
+    number = page.get_by_label("Damping β, as a number").first
+    for wrong in ("2.5", "-1", ""):
+        number.fill(wrong)
+        assert number.get_attribute("aria-invalid") == "true"
+        assert state(page)["first"]["beta"] == 0.5
+    number.blur()
+    assert number.input_value() == "0.5"
+
+
+def test_the_mouse_points_drags_and_zooms(opened):
+    page = opened("#m=ab&k=1&f=noise/ratio")
+    page.mouse.click(*place(page, -1, 0.25))
+    assert np.allclose(state(page)["pointer"], [-1, 0.25], atol=0.02)
+    assert "stable" in verdict(page)
+    assert "unstable" not in verdict(page)
+    page.mouse.move(*place(page, 0.3, 0.3))
+    assert "unstable" in verdict(page)
+    seen = state(page)["seen"]
+    page.mouse.wheel(0, -240)
+    page.wait_for_function("r => numdiffStabilityPage.view.r < r", arg=seen["r"])
+    seen, (x, y) = state(page)["seen"], place(page, -1, 0)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 20, steps=4)
+    page.mouse.up()
+    moved = state(page)["seen"]
+    assert moved["x"] < seen["x"]
+    assert moved["y"] > seen["y"]
+    assert np.allclose(state(page)["pointer"], [-1, 0.25], atol=0.02), "a drag sets no pointer"
+    page.get_by_role("button", name="Show the whole region").click()
+    page.wait_for_function("numdiffStabilityPage.state.view === null")
+
+
+def test_the_keyboard_does_all_of_it(opened):
+    page = opened("#m=rk4&f=noise/ratio&z=0,0")
+    page.locator("#stability-plane").focus()
+    seen = state(page)["seen"]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    x, y = state(page)["pointer"]
+    assert x == -y < 0
+    page.keyboard.press("+")
+    assert state(page)["seen"]["r"] < seen["r"]
+    page.keyboard.press("Shift+ArrowRight")
+    assert state(page)["seen"]["x"] > seen["x"] or state(page)["seen"]["r"] < seen["r"]
+    page.keyboard.press("0")
+    page.wait_for_function("r => Math.abs(numdiffStabilityPage.view.r - r) < 1e-9", arg=seen["r"])
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") != "stability-plane", "no keyboard trap"
+
+
+def test_the_link_holds_the_whole_state(opened, page, site):
+    opened("#m=ghvb&k=2&f=noise/ratio&b=0.4")
+    page.get_by_label("Compare with a second method").check()
+    page.get_by_label("Method", exact=True).last.select_option("dpmpp")
+    page.locator("#stability-plane").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("-")
+    page.get_by_role("button", name="Copy a link to this picture").click()
+    page.get_by_text("Link copied").wait_for()
+    kept, link = state(page), page.evaluate("location.href")
+    opened(link.removeprefix(f"{site}/{PAGE}"))
+    again = state(page)
+    for name in ("first", "second", "compare", "h"):
+        assert again[name] == kept[name], name
+    assert np.allclose(again["pointer"], kept["pointer"], rtol=1e-6)
+    assert np.allclose(list(again["seen"].values()), list(kept["seen"].values()), rtol=1e-6)
+    page.evaluate("location.hash = '#m=rk4&f=noise/ratio'")
+    page.wait_for_function("numdiffStabilityPage.state.first.family === 'rk4'")
+    assert not state(page)["compare"]
+
+
+def test_a_spoilt_link_falls_back_to_what_can_be_read(opened):
+    page = opened("#m=nothing&k=x&b=99&h=-1&z=a,b&w=1,2")
+    start = state(opened(""))
+    assert state(page) == start
+    page = opened("#m=ghvb&k=77&f=noise/ratio&b=7")
+    assert state(page)["first"]["family"] == "ghvb"
+    assert 0 < state(page)["first"]["beta"] <= 2
+
+
+def test_every_link_on_the_page_shows_what_it_says(opened):
+    page = opened()
+    links = page.locator('article a[href^="#m="]')
+    assert links.count() >= 3
+    for position in range(links.count()):
+        target = links.nth(position).get_attribute("href")
+        links.nth(position).click()
+        wanted = dict(part.split("=", 1) for part in target.removeprefix("#").split("&"))
+        page.wait_for_function("m => numdiffStabilityPage.state.first.family === m", arg=wanted["m"])
+        found = state(page)
+        assert found["first"]["order"] == int(wanted["k"])
+        assert found["first"]["formulation"] == wanted["f"]
+        assert found["first"]["variant"] == wanted.get("v", "").replace("+", " ")
+        assert "b" not in wanted or found["first"]["beta"] == float(wanted["b"])
+        assert found["compare"] == ("m2" in wanted)
+        assert "m2" not in wanted or found["second"]["family"] == wanted["m2"]
+
+
+READ = """points => {
+  const canvas = document.querySelector('#stability-plane'), scale = canvas.width / canvas.clientWidth;
+  const image = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return points.map(([x, y]) => {
+    const [u, v] = numdiffStabilityPage.toPixel(x, y).map((p) => Math.floor(p * scale));
+    return image.data[4 * (v * canvas.width + u) + 3];
+  });
+}"""
+
+
+def test_the_picture_is_painted_where_the_method_is_stable(opened):
+    """Pixels well inside and outside the unit disc around -1, the region of Euler's method."""
+    page = opened("#m=ab&k=1&f=noise/ratio&z=3,3&w=-1,0,2.5")
+    verdict(page)
+    rng = random.Random(3)
+    points = [(rng.uniform(-3.4, 1.4), rng.uniform(-1.9, 1.9)) for _ in range(400)]
+    radii = [abs(complex(x + 1, y)) for x, y in points]
+    opacity = page.evaluate(READ, points)
+    inside = [a for a, r in zip(opacity, radii, strict=True) if r < 0.95]
+    outside = [a for a, r in zip(opacity, radii, strict=True) if r > 1.05]
+    assert min(len(inside), len(outside)) > 80
+    assert all(inside), "the region has holes"
+    assert np.mean(np.array(outside) > 0) < 0.1, "there is more than axes, lines of the grid and labels outside"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_both_modes_have_colours_of_their_own(browser, site, dark):
+    context = browser.new_context(color_scheme="dark" if dark else "light")
+    page = context.new_page()
+    page.goto(f"{site}/{PAGE}")
+    page.wait_for_function("window.numdiffStabilityPage && numdiffStabilityPage.view")
+    text = page.evaluate("getComputedStyle(document.querySelector('#stability-verdict')).color")
+    assert (sum(int(part) for part in text.strip("rgba() ").split(",")[:3]) > 384) is dark
+    before = page.evaluate("document.querySelector('#stability-plane').toDataURL()")
+    page.evaluate("mode => { document.documentElement.dataset.theme = mode }", "light" if dark else "dark")
+    page.wait_for_function("old => document.querySelector('#stability-plane').toDataURL() !== old", arg=before)
+    context.close()
+
+
+def test_a_phone(browser, site):
+    """360 pixels wide: nothing is wider, a tap points, two fingers zoom, the plot stays in sight at the controls."""
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{site}/{PAGE}#m=unipc&k=2&v=rule+bh2&f=data/log-snr&b=1&h=0.5&m2=ghvb&k2=3&f2=noise/ratio&b2=0.5")
+    page.wait_for_function("window.numdiffStabilityPage && numdiffStabilityPage.view")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator("#stability-plane").scroll_into_view_if_needed()
+    page.touchscreen.tap(*place(page, -0.6, 0.4))
+    assert np.allclose(state(page)["pointer"], [-0.6, 0.4], atol=0.05)
+    seen, session = state(page)["seen"], context.new_cdp_session(page)
+    x, y = place(page, -0.6, 0.2)
+
+    def touch(kind, *points):
+        session.send(
+            "Input.dispatchTouchEvent",
+            {"type": kind, "touchPoints": [{"x": u, "y": v, "id": k} for k, (u, v) in enumerate(points)]},
+        )
+
+    touch("touchStart", (x - 20, y), (x + 20, y))
+    for gap in (28, 40, 60):
+        touch("touchMove", (x - gap, y), (x + gap, y))
+    touch("touchEnd")
+    page.wait_for_function("r => numdiffStabilityPage.view.r < 0.6 * r", arg=seen["r"])
+    page.locator("#stability-first-beta").evaluate("e => e.scrollIntoView({ block: 'end' })")
+    box = page.locator("#stability-plane").bounding_box()
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 740
+    for control in page.locator(".explorer button:visible, .explorer select:visible").all():
+        assert control.bounding_box()["height"] >= 36, control
+    context.close()
+
+
+def test_the_summary_says_what_is_seen(opened):
+    page = opened("#m=ab&k=3&f=noise/ratio&z=-0.2,0.1")
+    page.wait_for_function("document.querySelector('#stability-summary').textContent.includes('stable')")
+    text = page.locator("#stability-summary").inner_text()
+    assert page.locator("#stability-summary").get_attribute("aria-live") == "polite"
+    assert "AB3" in text
+    assert f"{6 / 11:.6f}"[:7] in text
+    assert "spectral radius" in text
+
+
+def test_the_file_opens_without_a_server(browser, folder):
+    page = browser.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((folder / PAGE).resolve().as_uri())
+    page.wait_for_function("window.numdiffStabilityPage && numdiffStabilityPage.view")
+    assert not problems
+    page.close()
+
+
+REDRAW = """() => {
+  const times = [], seen = new Set(), canvas = document.querySelector('#stability-plane');
+  for (let k = 0; k < 20; k++) {
+    const start = performance.now();
+    numdiffStabilityPage.redraw();
+    times.push(performance.now() - start);
+    seen.add(canvas.toDataURL());
+  }
+  return [times, seen.size];
+}"""
+
+
+def test_time_of_a_redraw(opened):
+    """No assertion on the time: it is printed (pytest -s), and only that all redraws paint the same is checked."""
+    page = opened()
+    times, same = page.evaluate(REDRAW)
+    print(json.dumps({"median redraw in ms": round(float(np.median(times)), 2)}))
+    assert same == 1
