@@ -130,9 +130,7 @@ def interval(facts: Facts, what: str, sign: str, instead: str = "") -> str:
     at = "" if number is None or region["h"] is None else f"${number:.4g}$ at $h = {region['h']:g}$"
     if found["latex"]:
         return f"${equal(sign, _cell(found['latex']))}$" + (f"; {at}" if at else "")
-    return (
-        f"${sign} {number:.4g}$ at $h = {region['h']:g}$; no formula in $h$ is proved" if at else exact(found, instead)
-    )
+    return f"${sign} =$ {at}; no formula in $h$ is proved" if at else exact(found, instead)
 
 
 def _end(facts: Facts, what: str, letter: str) -> str:
