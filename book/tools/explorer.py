@@ -182,7 +182,7 @@ def _damping(family: Family, options: Mapping[str, Any]) -> float | None:
     """Return the damping that the family has unless told otherwise, or None where there is none."""
     if "beta" not in family.options:
         return None
-    return float(family.build(**options).beta)
+    return float(getattr(family.build(**options), "beta"))  # noqa: B009  (of some methods)
 
 
 def _published(families: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -126,7 +126,7 @@ var numdiffStabilityView = (function () {
   }
 
   function axes(context, view, w, h, colours) {
-    const step = niceStep(70 / scale(view, w)), digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const step = niceStep(Math.min(70, w / 7) / scale(view, w)), digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     const [low, top] = toPlane(view, w, h, 0, 0), [high, bottom] = toPlane(view, w, h, w, h);
     const [ox, oy] = toPixel(view, w, h, 0, 0);
     context.lineWidth = 1;
@@ -171,7 +171,7 @@ var numdiffStabilityView = (function () {
     }
     context.font = "italic 13px system-ui, sans-serif";
     context.textBaseline = "bottom";
-    write("Re z", w - 8, Math.min(Math.max(grid.oy - 5, 20), h - 4));
+    write("Re z", w < 480 ? w - 58 : w - 8, Math.min(Math.max(grid.oy - 5, 20), h - 4));
     context.textAlign = "left";
     context.textBaseline = "top";
     write("Im z", Math.min(Math.max(grid.ox + 7, 4), w - 40), 6);

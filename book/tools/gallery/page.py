@@ -326,7 +326,7 @@ def literal(value: Any) -> str:
 
 def code(name: str, method: Method) -> str:
     """Return a program that draws samples with a family's member."""
-    flow = getattr(method.formulation, "prediction", "") == "velocity" or name == "sit"
+    flow = getattr(method.formulation, "prediction", "") == "velocity" and not method.stochastic
     schedule, prediction = ("Flow", "velocity") if flow else ("VPLinear", "noise")
     grid = "uniform_t(schedule, steps=10, t_end=0.01)" if flow else "uniform_log_snr(schedule, steps=10)"
     two = measure(method) == "guided"
