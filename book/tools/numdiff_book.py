@@ -8,6 +8,7 @@ finished: MathJax (from the package sphinx-mathjax-offline) to ``_static/vendor`
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ VENDORED = {"tex-svg.js": ("sphinx-mathjax-offline", "sphinx-mathjax-offline/sta
 """Files of other packages that the site carries: name on the site, package, file in it."""
 COPIED = ("explore/js", "explore/data")
 """Folders of the book that go to the site as they are."""
+
+ARROW = re.compile(r'(?<=>)([^<>]+)(</a><details[^>]*>)<summary>(?=<span class="toctree-toggle")')
+"""An arrow of the theme's table of contents, and the title it belongs to."""
 
 
 def packaged(package: str, name: str) -> Path:
@@ -36,9 +40,17 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     vendor.mkdir(parents=True, exist_ok=True)
     for name, (package, path) in VENDORED.items():
         shutil.copyfile(packaged(package, path), vendor / name)
+    name_arrows(Path(app.outdir))
     for folder in COPIED:
         if (Path(app.srcdir) / folder).is_dir():
             shutil.copytree(Path(app.srcdir) / folder, Path(app.outdir) / folder, dirs_exist_ok=True)
+
+
+def name_arrows(folder: Path) -> None:
+    """Give the arrows that unfold the theme's table of contents a name for screen readers."""
+    for path in folder.rglob("*.html"):
+        text = path.read_text()
+        path.write_text(ARROW.sub(r'\1\2<summary aria-label="Pages of \1">', text))
 
 
 def mend_listing(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:

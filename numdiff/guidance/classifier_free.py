@@ -127,6 +127,24 @@ def rescaled(guided: Array, conditional: Array, factor: float) -> Array:
     return guided * (factor * ratio + (1 - factor))
 
 
+def _like_the_samples(answer: Array, x: Array, count: int, batched: bool) -> Array:
+    """Return a network's answer, which must have the shape of the samples it was given."""
+    shape = getattr(answer, "shape", None)
+    if shape is not None and shape == getattr(x, "shape", None):
+        return answer
+    namespace(x)  # says so where the samples are no array
+    got = type(answer).__name__ if shape is None else f"shape {tuple(shape)}"
+    together = f" ({count} conditions together)" if count > 1 else ""
+    remedy = (
+        f"; a condition that is a number arrives with one entry for each sample, shape ({len(x)},): reshape it in the "
+        f"network, as condition.reshape({', '.join(['-1'] + ['1'] * (x.ndim - 1))}), or pass batched=False"
+    )
+    raise ValueError(
+        f"the network returned {got} for a batch of {len(x)} samples of shape {tuple(x.shape)}{together}; it must "
+        f"return one prediction of that shape{remedy if batched else ''}"
+    )
+
+
 def _spread(value: Array, axes: tuple[int, ...]) -> Array:
     if namespace(value) is np:
         return value.std(axis=axes, keepdims=True)
@@ -309,7 +327,7 @@ class ClassifierFree:
     def _once(self, network: Network, x: Array, t: Any, i: int) -> Array:
         condition = self._condition((i,), x) if self.batched else self._conditions[i]
         self.calls.add(network=1, batches=1)
-        return network(x, t, condition)
+        return _like_the_samples(network(x, t, condition), x, 1, self.batched)
 
     def _condition(self, indices: tuple[int, ...], x: Array) -> Any:
         """Return several conditions as one, kept for the next call."""
@@ -323,13 +341,9 @@ class ClassifierFree:
         n, count = len(x), len(indices)
         times = concatenate([t] * count) if getattr(t, "ndim", 0) and len(t) == n else t
         self.calls.add(network=count, batches=1)
-        both = self._network(concatenate([x] * count), times, self._condition(indices, x))
-        if not getattr(both, "shape", ()) or len(both) != n * count:
-            got = f"shape {tuple(both.shape)}" if hasattr(both, "shape") else type(both).__name__
-            raise ValueError(
-                f"the network returned {got} for a batch of {n * count} samples ({count} conditions together); it must "
-                "return one prediction for each, or pass batched=False"
-            )
+        samples = concatenate([x] * count)
+        both = self._network(samples, times, self._condition(indices, x))
+        _like_the_samples(both, samples, count, self.batched)
         return [both[k * n : (k + 1) * n] for k in range(count)]
 
     def _combined(self, null: Any, parts: list[Any], weights: list[Any], x: Array) -> Array:

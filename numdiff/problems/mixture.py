@@ -276,7 +276,7 @@ class GaussianMixture:
         t_start, t_end
             Schedule times, or levels. The flow depends on the two levels only, not on the schedule between them.
         rtol
-            Relative tolerance of the integrator, 1e-13 to 1e-6; see :mod:`numdiff.problems.flow`. A single Gaussian
+            Relative tolerance of the integrator, 1e-13 to 1e-6; see ``numdiff.problems.flow``. A single Gaussian
             has a closed form and ignores it.
 
         Returns

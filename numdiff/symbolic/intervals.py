@@ -18,8 +18,9 @@ own where they differ from the formula beside them; at irrational ones the formu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -27,7 +28,7 @@ import sympy as sp
 
 from numdiff.symbolic.critical import AXES, X, cleared, critical_polynomials, irreducible
 from numdiff.symbolic.polynomials import parameters, to_sympy
-from numdiff.symbolic.segments import Isolated, endpoint, isolate
+from numdiff.symbolic.segments import Isolated, endpoint, is_stable, is_stable_rounded, isolate
 
 __all__ = ["DAMPING", "CriticalRoot", "interval"]
 
@@ -39,6 +40,8 @@ DAMPING = (0, 2)
 
 class CriticalRoot(sp.Function):
     """The k-th real zero (from 0, ascending) of a polynomial; a number once the polynomial has no symbols left.
+
+    Where the polynomial has fewer real zeros than that, there is no such number: ``nan``.
 
     Parameters
     ----------
@@ -55,19 +58,22 @@ class CriticalRoot(sp.Function):
     >>> root = CriticalRoot(2, sp.Lambda(X, X**3 - 3 * X + beta))    # the largest of three, where there are three
     >>> root.has(CriticalRoot), root.subs(beta, 2), root.subs(beta, 0)
     (True, 1, sqrt(3))
+    >>> root.subs(beta, 3)                                                # one real zero is left
+    nan
     """
 
     nargs = 2
 
     @classmethod
     def eval(cls, k: Any, polynomial: Any) -> Any:
-        """Return the algebraic number when there are no symbols left."""
+        """Return the algebraic number when there are no symbols left; nan where there is none."""
         if polynomial.free_symbols:
             return None
-        return sp.Poly(sp.nsimplify(polynomial(X), rational=True), X).real_roots()[int(k)]
+        zeros = sp.Poly(sp.nsimplify(polynomial(X), rational=True), X).real_roots()
+        return zeros[int(k)] if int(k) < len(zeros) else sp.nan
 
 
-def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr:
+def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING, *, rounded: bool = False) -> sp.Expr:
     """Return x* or y* exactly.
 
     Parameters
@@ -78,6 +84,8 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
         "real" or "imaginary".
     domain
         Where a symbolic parameter varies, low < beta <= high, two rationals.
+    rounded
+        Whether the coefficients are rounded: they are then numbers, and must decide for all that lie close to them.
 
     Returns
     -------
@@ -88,7 +96,8 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
     Raises
     ------
     ValueError
-        For an unknown axis, an empty domain, more than one parameter, or coefficients that are not rational.
+        For an unknown axis, an empty domain, more than one parameter, or coefficients that are not rational; for
+        rounded ones with a parameter in them, or whose rounding decides.
 
     Examples
     --------
@@ -109,9 +118,14 @@ def interval(pi: sp.Poly, axis: str, domain: Sequence[Any] = DAMPING) -> sp.Expr
             f"the stability polynomial has coefficients in {pi.domain}; an interval needs rational numbers, or one "
             "parameter that enters rationally: give numbers for the other symbols, and a float for h"
         )
+    if symbols and rounded:
+        raise ValueError(
+            f"the coefficients of the step are floats beside the symbol {symbols[0]}, and a formula in it needs exact "
+            "numbers there; pass the method itself, or a step with numbers such as fractions.Fraction(1, 3)"
+        )
     if symbols:
         return _over_parameter(pi, denominator, axis, *map(sp.Rational, domain))
-    return _number(pi, axis)
+    return _number(pi, axis, is_stable_rounded if rounded else is_stable)
 
 
 def _shown(value: sp.Expr, axis: str) -> sp.Expr:
@@ -119,10 +133,10 @@ def _shown(value: sp.Expr, axis: str) -> sp.Expr:
     return value if axis == "real" else sp.sqrt(value)
 
 
-def _number(pi: sp.Poly, axis: str) -> sp.Expr:
+def _number(pi: sp.Poly, axis: str, stable: Callable[[sp.Poly, str, Fraction], bool] = is_stable) -> sp.Expr:
     """Return the end of the interval for a polynomial without parameters."""
     factors, _ = irreducible(critical_polynomials(pi, axis))
-    end = endpoint(pi, factors, axis)
+    end = endpoint(pi, factors, axis, stable)
     if end.owner is None:
         return sp.Integer(0) if end.bounded else sp.oo
     return _shown(factors[end.owner].real_roots()[end.index], axis)

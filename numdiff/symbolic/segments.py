@@ -10,7 +10,7 @@ On the imaginary axis X = y^2 and the sample point is chosen as the square of a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -21,7 +21,8 @@ import sympy as sp
 
 from numdiff.symbolic.critical import X, on_axis
 from numdiff.symbolic.polynomials import to_fraction, to_sympy
-from numdiff.symbolic.rootcondition import satisfies_root_condition
+from numdiff.symbolic.rootcondition import Gaussian, satisfies_root_condition
+from numdiff.symbolic.rounded import is_decided
 
 Isolated = tuple[Fraction, Fraction, int]
 """An interval (low, high) that holds one real zero, and the position of its polynomial in the list."""
@@ -94,13 +95,33 @@ def _sign(p: Sequence[int], x: Fraction) -> int:
 
 def is_stable(pi: sp.Poly, axis: str, y: Fraction) -> bool:
     """Decide the root condition at z = -y (real axis) or z = i y, exactly; rational coefficients."""
+    return satisfies_root_condition(_on_axis_at(pi, axis, y))
+
+
+def is_stable_rounded(pi: sp.Poly, axis: str, y: Fraction) -> bool:
+    """Decide the same for coefficients that are rounded; raise ``ValueError`` where their rounding decides."""
+    p = _on_axis_at(pi, axis, y)
+    if not is_decided(p):
+        z = -float(y) if axis == "real" else complex(0, float(y))
+        raise ValueError(
+            f"the coefficients of the step are floats, and at z = {z:.3g} their rounding decides whether it is stable, "
+            "so that the interval is not known; pass the method itself, whose damping may be a float, or a step in "
+            "exact numbers, such as fractions.Fraction(1, 3)"
+        )
+    return satisfies_root_condition(p)
+
+
+def _on_axis_at(pi: sp.Poly, axis: str, y: Fraction) -> list[Gaussian]:
+    """Return the coefficients of pi(., z), lowest power of zeta first, at z = -y or z = i y."""
     real, imaginary = on_axis(pi, axis)
     point = y if axis == "real" else y * y
     a, b = ([_at(c, point) for c in part] for part in (real, imaginary))
-    return satisfies_root_condition([(p, y * q) for p, q in zip(a, b, strict=True)])
+    return [(p, y * q) for p, q in zip(a, b, strict=True)]
 
 
-def endpoint(pi: sp.Poly, factors: Sequence[sp.Poly], axis: str) -> Endpoint:
+def endpoint(
+    pi: sp.Poly, factors: Sequence[sp.Poly], axis: str, stable: Callable[[sp.Poly, str, Fraction], bool] = is_stable
+) -> Endpoint:
     """Return where the stable interval next to 0 ends.
 
     Parameters
@@ -111,15 +132,17 @@ def endpoint(pi: sp.Poly, factors: Sequence[sp.Poly], axis: str) -> Endpoint:
         Coprime polynomials in X, none of them zero at 0, whose zeros contain the critical points.
     axis
         "real" or "imaginary".
+    stable
+        Who decides: `is_stable`, or `is_stable_rounded`.
     """
     zeros = isolate([sp.Poly(X, X), *factors], 0)[1:]
     low, last = Fraction(0), Endpoint()
     for left, right, owner in zeros:
-        if not is_stable(pi, axis, between(low, left, axis)):
+        if not stable(pi, axis, between(low, left, axis)):
             return last
         index = int(factors[owner - 1].count_roots(sup=to_sympy(right))) - 1
         low, last = right, Endpoint(owner - 1, index)
-    return Endpoint(bounded=False) if is_stable(pi, axis, between(low, low + 1, axis)) else last
+    return Endpoint(bounded=False) if stable(pi, axis, between(low, low + 1, axis)) else last
 
 
 def between(low: Fraction, high: Fraction, axis: str) -> Fraction:

@@ -128,6 +128,24 @@ def test_settings_are_those_of_the_advised_samplers():
         assert placed == {"optimized": "optimized", "log-SNR": "log-snr"}.get(advice.grid)
 
 
+def test_sentences_of_choose_hold():
+    """What the page says in words of the stored numbers; a new computation that changes one of them must change it."""
+    exact, noisy = (choose.stored(f"choose_{name}")["errors"] for name in ("deterministic", "stochastic"))
+    assert all(choose.least(exact[case], 20)[1:] == ("UniPC3", "optimized") for case in exact)
+    placed = exact["guidance 8"]["UniPC3"]["optimized"]
+    assert placed["30"][0] > placed["20"][0]
+    for scores in choose.experiment("glyphs")["scores"].values():
+        assert min(scores, key=lambda name: scores[name]["20"]["error"][0]) == "UniPC 3, optimized"
+    plain = ("DDIM", "UniPC3", "DPM-Solver++ 2M")
+    with_noise = set(noisy) - set(plain)
+    floor = choose.stored("choose_stochastic")["floor"]
+    for n in (8, 10):
+        assert choose.least(noisy, n, plain)[0] < choose.least(noisy, n, with_noise)[0]
+    for name in ("SDE-DPM-Solver++ 2", "SA-Solver 3, tau = 1", "SA-Solver 3, tau = 1/2"):
+        value, _, grid = choose.least(noisy, 30, [name])
+        assert abs(value - floor) < 2 * noisy[name][grid]["30"][1]
+
+
 # --- the blocks that pages only show ----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 from functools import cache
 from time import perf_counter
 
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numdiff as nd
+from numdiff.symbolic.critical import X
 from numdiff.symbolic.intervals import CriticalRoot, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial, to_sympy
 
@@ -133,6 +135,40 @@ def test_isolated_values_of_the_parameter_get_a_line_of_their_own():
     formula = symbolic("NT", 3, "imaginary")[0]
     assert formula.subs(BETA, 1).equals(12 * sp.sqrt(11) / 55)
     assert formula.subs(BETA, sp.Rational(999, 1000)) == 0
+
+
+def test_a_zero_that_a_polynomial_does_not_have_is_no_number():
+    root = CriticalRoot(2, sp.Lambda(X, (BETA - 1) * X**3 - 3 * X + BETA))
+    assert root.subs(BETA, 1) is sp.nan  # degree 1 is left
+    assert root.subs(BETA, 3) is sp.nan  # 2 X^3 - 3 X + 3 has one real zero
+    assert CriticalRoot(0, sp.Lambda(X, (BETA - 1) * X + 2)).subs(BETA, 1) is sp.nan
+
+
+@pytest.mark.parametrize(
+    "options", [{"momentum": "published"}, pytest.param({"mode": "PECE"}, marks=pytest.mark.slow)], ids=str
+)
+def test_branches_whose_zeros_vanish_at_the_next_breakpoint(options):
+    def method(beta):
+        return nd.PredictorCorrector(2, beta=beta, **options)
+
+    formula = nd.stability.imaginary_interval(method(BETA))
+    assert formula.has(CriticalRoot)
+    for beta in map(Fraction, ("1/2", "1", "5/4", "24/13", "2")):  # 24/13: where one cubic loses its leading coefficient
+        found, pi = formula.subs(BETA, to_sympy(beta)), stability_polynomial(method(beta).steady())
+        assert sp.N(found - interval(pi, "imaginary"), 30, chop=True) == 0
+        end = mpmath.mpf(str(sp.N(found, 40)))
+        assert all(largest_root(pi, end * s) < 1 + mpmath.mpf(10) ** -25 for s in (0.01, 0.5, 0.9999) if end)
+        assert largest_root(pi, end * 1.0001 or mpmath.mpf(1) / 100) > 1 + mpmath.mpf(10) ** -12
+
+
+def largest_root(pi, y):
+    """Largest modulus of the roots of pi(., i y), by mpmath to 40 digits."""
+    with mpmath.workdps(40):
+        z = mpmath.mpc(0, y)
+        found = [mpmath.mpc(0)] * (pi.degree(ZETA) + 1)
+        for (i, j), c in pi.as_dict().items():
+            found[-1 - i] += mpmath.mpf(int(c.p)) / int(c.q) * z**j
+        return max(map(abs, mpmath.polyroots(found, maxsteps=200, extraprec=200)))
 
 
 def test_empty_and_endless_intervals():

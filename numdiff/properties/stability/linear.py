@@ -32,7 +32,9 @@ from numpy.typing import ArrayLike, NDArray
 from numdiff.properties.stability.kappa import exponential_interval
 from numdiff.symbolic.intervals import DAMPING, interval
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
+from numdiff.symbolic.rounded import as_meant
 from numdiff.symbolic.steady import H, depends_on, exact_method, one_field, steady
+from numdiff.tableau import Tableau
 
 SIMPLE = 1e-9
 """Uncertainty of a root up to which it counts as simple. Rounding splits a double root by about sqrt(eps) = 1e-8, which
@@ -132,7 +134,8 @@ def real_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPI
     Parameters
     ----------
     method
-        A method, or a steady `Tableau`, with rational parameters or one symbol.
+        A method, or a steady `Tableau`, with rational parameters or one symbol. Floats in a tableau are read as the
+        fractions next to them where those have small denominators (1.9166666666666667 as 23/12), else as they are.
     h
         Step length of an exponential method, where the interval counts from z = 0 too. A float stands for the rational
         coefficients that it leads to; an exact number, a pair (low, high) or None (every h > 0, as the symbol ``h``)
@@ -149,7 +152,8 @@ def real_interval(method: Any, *, h: Any = None, domain: tuple[Any, Any] = DAMPI
     Raises
     ------
     ValueError
-        For two symbols or more besides h, or irrational coefficients; where a formula in h could not be proved.
+        For two symbols or more besides h, or irrational coefficients; where a formula in h could not be proved; where
+        the rounding of a tableau's floats decides.
 
     Examples
     --------
@@ -245,9 +249,16 @@ def _interval(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Exp
 
 @lru_cache(maxsize=512)
 def _derived(method: Any, axis: str, h: Any, domain: tuple[Any, Any]) -> sp.Expr:
-    if not depends_on(one_field(method), H):
-        return interval(stability_polynomial(steady(method, h)), axis, domain)
-    return exponential_interval(method, axis, h, domain)
+    tableau, exact = as_meant(one_field(method))
+    if not depends_on(tableau, H):
+        steady(method, h)  # says so where h is given in vain
+        return interval(stability_polynomial(tableau), axis, domain, rounded=not exact)
+    if not exact:
+        raise ValueError(
+            "the coefficients of the step are floats and contain the step length h; pass the method itself, or a step "
+            "in exact numbers, such as fractions.Fraction(1, 3)"
+        )
+    return exponential_interval(tableau if isinstance(method, Tableau) else method, axis, h, domain)
 
 
 def _points(z: ArrayLike) -> Complex:
