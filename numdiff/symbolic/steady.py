@@ -12,7 +12,6 @@ import math
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
 from numdiff.elementary import kind
@@ -58,8 +57,6 @@ def exact_method(method: Any) -> Any:
 def _exact(value: Any) -> Any:
     if isinstance(value, sp.Float):
         return Fraction(str(value))
-    if isinstance(value, np.floating) and not isinstance(value, float):  # float32: repr(float(x)) shows its rounding
-        return Fraction(str(value)) if math.isfinite(value) else value
     if isinstance(value, float) or (type(value).__module__.startswith("torch") and getattr(value, "ndim", 1) == 0):
         number = float(value)
         return Fraction(repr(number)) if math.isfinite(number) else value

@@ -7,6 +7,7 @@ from pathlib import Path
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 
 IMAGES = """() => [...document.images]
@@ -91,6 +92,7 @@ def formulas(page) -> list[str]:
 def phone(page) -> list[str]:
     """Return what is wider than a phone."""
     page.set_viewport_size(PHONE)
+    page.evaluate(DRAWN)
     found = [f"too wide at 360 px: {text}" for text in page.evaluate(WIDE)]
     page.set_viewport_size(DESKTOP)
     return found

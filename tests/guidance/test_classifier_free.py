@@ -310,9 +310,9 @@ REFUSED = {
         lambda: ClassifierFree(lambda x, t, c: x[:6], 1, 0, 2.0)(X, T), ValueError, "(6, 3) for a batch of 12"),
     "a condition that broadcasts over the batch": (
         lambda: ClassifierFree(lambda x, t, c: x[:, :1] + c, 1.0, 0.0, 2.0)(X[:, :1], T), ValueError,
-        "returned shape (12, 12) for a batch of 12 samples of shape (12, 1) (2 conditions together); it must return one "
-        "prediction of that shape; a condition that is a number arrives with one entry for each sample, shape (12,): "
-        "reshape it in the network, as condition.reshape(-1, 1), or pass batched=False"),
+        "returned shape (12, 12) for a batch of 12 samples of shape (12, 1) (2 conditions together); it must return "
+        "one prediction of that shape; a condition that is a number arrives with one entry for each sample, shape "
+        "(12,): reshape it in the network, as condition.reshape(-1, 1), or pass batched=False"),
     "a condition that broadcasts on its own": (
         lambda: ClassifierFree(lambda x, t, c: x + c, 1.0, 0.0, 1.0)(torch.tensor(X[:, :1]), T), ValueError,
         "returned shape (6, 6) for a batch of 6 samples of shape (6, 1); it"),

@@ -153,7 +153,9 @@ def test_branches_whose_zeros_vanish_at_the_next_breakpoint(options):
 
     formula = nd.stability.imaginary_interval(method(BETA))
     assert formula.has(CriticalRoot)
-    for beta in map(Fraction, ("1/2", "1", "5/4", "24/13", "2")):  # 24/13: where one cubic loses its leading coefficient
+    for beta in map(
+        Fraction, ("1/2", "1", "5/4", "24/13", "2")
+    ):  # 24/13: where one cubic loses its leading coefficient
         found, pi = formula.subs(BETA, to_sympy(beta)), stability_polynomial(method(beta).steady())
         assert sp.N(found - interval(pi, "imaginary"), 30, chop=True) == 0
         end = mpmath.mpf(str(sp.N(found, 40)))
