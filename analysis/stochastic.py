@@ -16,13 +16,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 import numdiff as nd
 from numdiff import plotting
 from numdiff.sde import stochastic
 from numdiff.study.mixtures import CLEAN, SCHEDULE, lay_out
 from numdiff.study.script import main
+from numdiff.study.sliced import sliced_distance
 
 MIXTURES = ("ring", "correlated", "random-16")
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
@@ -35,29 +35,6 @@ METHODS: dict[str, Callable[[Any], nd.Method]] = {
     "SA-Solver (2, 3)": lambda f: nd.PredictorCorrector(2, f),
     "SA-Solver (3, 4)": lambda f: nd.PredictorCorrector(3, f),
 }
-
-
-def directions(dimension: int, count: int) -> np.ndarray:
-    """Return unit vectors, shape (count, dimension)."""
-    v = np.random.default_rng(7).standard_normal((count, dimension))
-    return v / np.linalg.norm(v, axis=1, keepdims=True)
-
-
-def quantiles(mixture: nd.problems.GaussianMixture, v: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return the quantiles of v . x at probabilities `p`, to a ten-thousandth of the narrowest width."""
-    means = mixture.means @ v
-    widths = np.sqrt(np.einsum("i,kij,j->k", v, mixture.covariances, v))
-    near = np.linspace(-9, 9, 1201)
-    s = np.unique((means[:, None] + widths[:, None] * near).ravel())
-    F = (mixture.weights * ndtr((s[:, None] - means) / widths)).sum(axis=1)
-    return np.interp(p, F, s)
-
-
-def sliced_distance(x: np.ndarray, mixture: nd.problems.GaussianMixture, count: int) -> float:
-    """Return the sliced W_2 between samples x, shape (n, d), and the mixture."""
-    p = (np.arange(len(x)) + 0.5) / len(x)
-    squares = [np.mean((np.sort(x @ v) - quantiles(mixture, v, p)) ** 2) for v in directions(mixture.dimension, count)]
-    return float(np.sqrt(np.mean(squares)))
 
 
 def compute(fast: bool) -> dict[str, Any]:

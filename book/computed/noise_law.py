@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 
 import numdiff as nd
-from analysis.stochastic import METHODS, sliced_distance
 from numdiff.sde import stochastic
 from numdiff.study.mixtures import CLEAN, SCHEDULE, lay_out
+from numdiff.study.sliced import sliced_distance
 
 MIXTURES = ("ring", "random-16")
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 NFES = (6, 10, 20, 40)
 SAMPLES, DIRECTIONS = 3000, 16
-SHOWN = ("DDIM, Euler ancestral", "(SDE-)DPM-Solver++ 2", "SA-Solver (2, 3)", "SA-Solver (3, 4)")
+METHODS = {
+    "DDIM, Euler ancestral": (nd.AdamsBashforth, 1),
+    "(SDE-)DPM-Solver++ 2": (nd.AdamsBashforth, 2),
+    "SA-Solver (2, 3)": (nd.PredictorCorrector, 2),
+    "SA-Solver (3, 4)": (nd.PredictorCorrector, 3),
+}
 
 
 def compute() -> dict[str, Any]:
@@ -36,7 +41,7 @@ def _panel(problem: nd.problems.GaussianMixture) -> dict[str, Any]:
         return float(f"{sliced_distance(found, clean, DIRECTIONS):.4g}")
 
     rows = {
-        label: [[distance(METHODS[label](stochastic("data/log-snr", tau)), nfe) for tau in TAUS] for nfe in NFES]
-        for label in SHOWN
+        label: [[distance(build(order, stochastic("data/log-snr", tau)), nfe) for tau in TAUS] for nfe in NFES]
+        for label, (build, order) in METHODS.items()
     }
     return {"exact samples": [float(x) for x in np.quantile(chance, (0.05, 0.95))], "distances": rows}

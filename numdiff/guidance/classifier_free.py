@@ -195,7 +195,8 @@ class ClassifierFree:
     Raises
     ------
     TypeError, ValueError
-        For an argument out of its range, or a missing schedule.
+        For an argument out of its range, or a missing schedule; when called, if the network's answer does not have the
+        shape of the samples it was given.
 
     Notes
     -----
