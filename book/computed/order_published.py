@@ -9,7 +9,7 @@ from numdiff.adapters.subjects import resolve
 from numdiff.certification import Certificate, certify
 
 SAMPLERS = {
-    "UniPC 3": ("diffusers:UniPCMultistepScheduler(solver_order=3)", 3),
+    "UniPC 3": ("diffusers:UniPCMultistepScheduler(solver_order=3)", 4),
     "DPM-Solver++ 2M": ("k-diffusion:sample_dpmpp_2m", 2),
     "DPM-Solver++ 3M": ("diffusers:DPMSolverMultistepScheduler(solver_order=3)", 3),
     "PLMS 4": ("diffusers:PNDMScheduler(skip_prk_steps=True)", 4),

@@ -10,7 +10,7 @@ import sympy as sp
 from numdiff.answers.answer import Answer, Line, Setting
 from numdiff.answers.entries import array_answer, entries_answer
 from numdiff.answers.noise import drift
-from numdiff.methods import GHVB, PredictorCorrector, RungeKutta
+from numdiff.methods import GHVB, FilteredAdams, PredictorCorrector, RungeKutta
 from numdiff.methods.exponential_runge_kutta import ExponentialRungeKutta
 from numdiff.methods.momentum import Momentum
 from numdiff.methods.multistep import Multistep
@@ -43,7 +43,7 @@ def coefficients(method: Any, setting: Setting) -> Answer:
         lines += _recursion(method, h, ratio)
     symbols = sp.Tuple(*(line.value for line in lines)).free_symbols
     ratios = any(symbol.name.startswith("r_") for symbol in symbols)
-    return Answer(title, tuple(lines), (*_conventions(method, ratios), *notes, *drift(method)))
+    return Answer(title, tuple(lines), (*_conventions(method, ratios), *_settling(method), *notes, *drift(method)))
 
 
 def _other_grids(method: Any, h: Any, ratio: Any, asked: Mapping[str, Sequence[Any]]) -> Iterator[Line]:
@@ -97,6 +97,11 @@ def _conventions(method: Any, ratios: bool) -> Iterator[str]:
         yield "r_1 is this step over the last, r_2 the last over the one before, ..."
     if isinstance(method, GHVB):
         yield "`v_{n+1} = (1-beta) v_n + beta f_n` and `X_{n+1} = e^{ch} X_n + sum_i w_i v_{n+1-i}`; weight i is w_i."
+    elif isinstance(method, FilteredAdams):
+        yield (
+            "`v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1})` with momentum gamma and `X_{n+1} = e^{ch} X_n + "
+            "sum_i w_i v_{n+1-i}`; weight i is w_i."
+        )
     elif isinstance(method, Momentum):
         bracket = "v_{n+1}" if method.short == "HB" else "((1-beta) v_{n+1} + beta p_n)"
         yield (
@@ -109,6 +114,27 @@ def _conventions(method: Any, ratios: bool) -> Iterator[str]:
         yield "`phi_k(z) = int_0^1 e^{(1-t)z} t^{k-1}/(k-1)! dt`."
     else:
         yield "The step has length 1; on a step of length h the weights are h times these."
+
+
+def _settling(method: Any) -> Iterator[str]:
+    """Say on which geometric grids the weights of a velocity filter are tended to, and what happens on the others."""
+    while isinstance(method, Momentum):
+        method = method.base
+    if not isinstance(method, GHVB | FilteredAdams) or method.weights != "variable" or method.points < 2:
+        return
+    last = method.points - 1
+    power = "r" if last == 1 else f"r^{last}"
+    if isinstance(method, GHVB):
+        lower = "Euler" if last == 1 else f"Adams-Bashforth of order {last}"
+        yield (
+            f"The weights on steps of ratio r are those after many steps, where |1-beta| < {power}. Where |1-beta| >= "
+            f"{power} the filter does not settle, and the method tends to {lower}, without damping."
+        )
+    else:
+        yield (
+            "The weights on steps of ratio r are those after many steps, where both zeros of `z^2 - (1-beta+gamma) z + "
+            f"gamma` are smaller than {power}; elsewhere the filter does not settle."
+        )
 
 
 def derivation(method: Any, setting: Setting) -> Answer:

@@ -11,6 +11,11 @@ du, m < k, so order k holds on every grid. On equal steps the two agree exactly.
 published ones: the filter is taken at its fixed point on equal steps of the present length, whatever the grid. With
 c = 0 that is one set of numbers times the step's total weight.
 
+On a geometric grid of ratio r the moments M^m tend to a fixed point if and only if |1-beta| < r^m. With all m < k they
+do for |1-beta| < r^{k-1} (always for r >= 1), and the weights tend to those of `coefficients`. Otherwise M^{k-1} grows
+without bound in units of the steps, the weight a = mu[P]/M[P] on the oldest velocity tends to 0, and what is left
+interpolates the k - 1 newest evaluations: the method tends to Adams-Bashforth of order k - 1 and damps no longer.
+
 Sources: Wizadwongsa et al., Diffusion sampling with momentum, ICLR 2024 (equal steps); the variable-step form is
 numdiff's.
 """
@@ -91,12 +96,19 @@ class GHVB(Multistep):
     ------
     ValueError, TypeError
         For parameters out of range; at `discretize` for beta > 1 on a grid where the weights are ill-conditioned.
+        At `coefficients` and `steady` for numbers with |1-beta| >= r^{k-1} on steps of ratio r < 1: no weights are
+        tended to there that keep the damping.
 
     Notes
     -----
     Order k; 1 stage; N evaluations for N steps. With weights "variable", the repaired form, order k holds on any grid
     with exact starts; the published ones, "uniform", have it on equal steps, 2 at most in a run, 2 on steps that change
     smoothly, and 1 on rough ones.
+
+    Where steps shrink by a ratio r <= |1-beta|^{1/(k-1)} the velocities of the longer steps before outweigh the present,
+    and after some steps the weights of "variable" are those of Adams-Bashforth of order k - 1 on its evaluations (k = 2:
+    Euler). The order holds, but nothing is damped any more. On steps uniform in log-SNR, h apart, r is e^{-h} in
+    noise/ratio; in noise/log-snr and data/log-snr such steps are equal, and the damping stays.
 
     The ICLR paper names methods by one float, ceil(order) = k with beta its fractional part: its 2.8 is ``GHVB(3,
     0.8)``, its 1.8 ``GHVB(2, 0.8)``. See `GHVB.from_paper`.

@@ -246,8 +246,9 @@ def observe(M: Vector, beta: Number) -> list[Number]:
 def steady_filter(beta: Number, count: int, ratio: Number = 1, momentum: Number = 0) -> list[Number]:
     """Return the filter's moments M^0 ... M^{count-1} at the newest node of a grid with constant step ratio.
 
-    Units are the coming step; `ratio` is that step over the one before it. The filter starts afresh nowhere: this is
-    its fixed point.
+    Units are the coming step; `ratio` is that step over the one before it. This is the filter's fixed point, to which
+    its moments tend from any start if and only if |1 - beta| < ratio^m for every m < `count` (with momentum: if both
+    roots of zeta^2 - (1 - beta + momentum) zeta + momentum are smaller than ratio^m). Symbols are taken to satisfy it.
 
     Parameters
     ----------
@@ -266,7 +267,8 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1, momentum: Number 
     Raises
     ------
     ValueError
-        Where the filter has no fixed point: the steps shrink faster than it forgets.
+        Where numbers violate the condition: the steps shrink as fast as the filter forgets, or faster. On equal steps
+        only where there is no fixed point, so that the weakly stable beta = 2 has its weights.
 
     Examples
     --------
@@ -282,10 +284,11 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1, momentum: Number 
     M: list[Number] = [field(1)]
     for m in range(1, count):
         near, far = (1 - beta + momentum) / ratio**m, momentum / ratio ** (2 * m)
-        if _outweighs(near, far):
+        if _outweighs(near, far, ratio):
             raise ValueError(
                 f"the velocity filter has no steady state at beta = {beta} on steps of ratio {ratio}: the steps change "
-                "faster than its memory fades; use a ratio nearer to 1 or a larger beta"
+                f"faster than its memory fades{_condition(beta, ratio, momentum, count)}; use a ratio nearer to 1 or a "
+                "beta nearer to 1"
             )
         gap = 1 + 1 / ratio  # the node before the last one, in units of the step before this one
         past = [(-1) ** (m - j) * (near - far * gap ** (m - j) * ratio ** (m - j)) for j in range(m)]
@@ -293,8 +296,17 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1, momentum: Number 
     return M
 
 
-def _outweighs(near: Number, far: Number) -> bool:
+def _outweighs(near: Number, far: Number, ratio: Number) -> bool:
     """Tell whether M -> near M - far M_before forgets nothing, by Jury's conditions; False for symbols."""
     if "sympy" in (kind(near), kind(far)) and not all(getattr(x, "is_number", True) for x in (near, far)):
         return False
-    return bool(abs(far) > 1 or abs(near) > 1 + far or near == 1 + far)
+    if bool(abs(far) > 1 or abs(near) > 1 + far or near == 1 + far):
+        return True
+    return bool(ratio != 1 and (abs(far) == 1 or near == -1 - far))  # it then swings for ever
+
+
+def _condition(beta: Number, ratio: Number, momentum: Number, count: int) -> str:
+    """Return the condition in numbers, where there is a short one."""
+    if not vanishes(momentum) or kind(beta) == "sympy":
+        return ""
+    return f" (|1 - beta| = {abs(1 - beta)} must be below ratio^{count - 1} = {ratio ** (count - 1)})"

@@ -43,6 +43,25 @@ def test_ghvb_shows_geometric_and_general_grids():
     assert {"any grid: a", "any grid: w_1", "any grid: next M^1"} <= {label for label, _ in labels}
 
 
+@pytest.mark.parametrize(
+    ("method", "condition"),
+    [
+        (nd.GHVB(2, sp.Symbol("beta", positive=True)), r"|1-beta| < r. Where"),
+        (nd.GHVB(3, Fraction(4, 5)), "|1-beta| < r^2. Where"),
+        (nd.HeavyBall(nd.GHVB(3, Fraction(4, 5)), Fraction(1, 2)), "tends to Adams-Bashforth of order 2"),
+        (nd.FilteredAdams(2, Fraction(4, 5), Fraction(1, 5)), "smaller than r;"),
+    ],
+    ids=str,
+)
+def test_weights_on_geometric_grids_come_with_their_condition(method, condition):
+    assert any(condition in note for note in coefficients(method, Setting(ratio=R)).notes)
+
+
+@pytest.mark.parametrize("method", [nd.GHVB(1, Fraction(1, 2)), nd.GHVB(3, Fraction(1, 2), weights="uniform")], ids=str)
+def test_weights_that_know_no_ratio_come_without_one(method):
+    assert not any("settle" in note for note in coefficients(method, Setting()).notes)
+
+
 @pytest.mark.parametrize("order", [6, 8])
 def test_high_orders_leave_long_formulas_out_and_say_so(order):
     answer = coefficients(nd.AdamsBashforth(order), Setting())

@@ -134,6 +134,52 @@ def test_up_to_beta_one_no_grid_is_refused(k, beta, exponents):
     assert all(np.isfinite(x) for t in scheme for row in (*t.V, *t.B) for x in row)
 
 
+def last_weights(method, ratio, count):
+    """The weights on the velocities after `count` steps of a geometric grid of length 1, 1/r, ... before the last."""
+    state = None
+    for n in range(count):
+        order = min(method.order, n + 1)
+        nodes, at = [Fraction(0)], Fraction(0)
+        for j in range(1, max(order, 2)):
+            at -= 1 / ratio**j
+            nodes.append(at)
+        unit = ratio ** (n - count)
+        relative = tuple(nodes if n else nodes[:1])
+        point = Point(Span(1, unit, moments(unit, 0, order)), relative, order, first=n == 0)
+        _, state = method.advance(state, point)
+    return np.array([float(w / unit) for w in method.weights_at(state, point)])
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("beta", "ratio"), [("1/2", "3/8"), ("4/5", "3/4"), ("4/5", "2/5"), ("6/5", "7/8"), ("7/4", "1/3")]
+)
+def test_geometric_grids_have_the_printed_weights_or_lose_the_damping(k, beta, ratio):
+    """With |1-beta| < r^{k-1} the run tends to `coefficients`; else to Adams-Bashforth of order k - 1: Euler for 2."""
+    beta, r = Fraction(beta), Fraction(ratio)
+    method, ratios = nd.GHVB(k, beta), [r] * (k - 1)
+    gain = abs(1 - beta) / r ** (k - 1)
+    found = last_weights(method, r, 160)
+    if gain < 1:
+        expected = np.array(method.coefficients(ratios=ratios), dtype=float)
+    else:
+        with pytest.raises(ValueError, match=r"no steady state at beta = .*\|1 - beta\| = .* must be below ratio\^"):
+            method.coefficients(ratios=ratios)
+        on_f = nd.AdamsBashforth(k - 1).coefficients(ratios=ratios[1:])
+        expected = np.zeros(k)  # beta f_{n-j} = v_{n+1-j} - (1-beta) v_{n-j}
+        for j, w in enumerate(on_f):
+            expected[j : j + 2] += float(w / beta), float(-w * (1 - beta) / beta)
+    rate = float(max(min(gain, 1 / gain), r))  # lower moments follow r times more slowly
+    assert rate**160 < 1e-6
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e3 * rate**150 + 1e-12)
+
+
+@pytest.mark.parametrize(("beta", "ratio"), [("1/2", "1/2"), ("3/2", "1/2"), ("3/4", "1/4")])
+def test_at_the_edge_the_filter_does_not_settle_and_is_refused(beta, ratio):
+    with pytest.raises(ValueError, match="use a ratio nearer to 1 or a beta nearer to 1"):
+        nd.GHVB(2, Fraction(beta)).coefficients(ratios=[Fraction(ratio)])
+
+
 # --- the published weights --------------------------------------------------------------------------------------------
 
 

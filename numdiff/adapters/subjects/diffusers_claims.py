@@ -20,6 +20,9 @@ CLAIMS: dict[str, int] = {
 }
 """Orders that neither an option nor the class states."""
 
+CORRECTED = ("UniPCMultistepScheduler", "HeliosScheduler")
+"""Schedulers whose documentation gives `solver_order + 1` as the order, for the corrector that they add."""
+
 OFF: dict[str, tuple[Any, str]] = {
     "clip_sample": (False, "clip_sample=False"),
     "clip_denoised": (False, "clip_denoised=False"),
@@ -48,11 +51,12 @@ def claim(name: str, cls: type, config: Mapping[str, Any], step: Mapping[str, An
     Returns
     -------
     int or None
-        `solver_order` (`predictor_order` where no noise is added: Xue et al. 2023, arXiv:2309.05019, theorem 5.1, has
-        1 with noise), the `order` of a step, what `CLAIMS` says, or the class attribute `order`.
+        `solver_order`, and one more for those in `CORRECTED`; `predictor_order` where no noise is added (Xue et al.
+        2023, arXiv:2309.05019, theorem 5.1, has 1 with noise); the `order` of a step; what `CLAIMS` says; or the class
+        attribute `order`.
     """
     if "solver_order" in config:
-        return int(config["solver_order"])
+        return int(config["solver_order"]) + (name in CORRECTED)
     if "predictor_order" in config:
         return 1 if stochastic else int(config["predictor_order"])
     if "order" in step:

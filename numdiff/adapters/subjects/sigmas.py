@@ -40,6 +40,7 @@ from numdiff.level import Level
 
 ORDERS = {
     "sample_euler": 1,
+    "sample_euler_ancestral": 1,
     "sample_heun": 2,
     "sample_dpm_2": 2,
     "sample_dpm_2_ancestral": 2,
@@ -47,9 +48,12 @@ ORDERS = {
     "sample_dpmpp_2s_ancestral": 2,
     "sample_dpmpp_2m": 2,
     "sample_dpmpp_2m_sde": 2,
-    "sample_dpmpp_3m_sde": 3,
 }
-"""What the names and docstrings of k-diffusion's samplers say; nothing is claimed for the others."""
+"""What the docstrings of k-diffusion's samplers say, or the papers of the methods that these name.
+
+Nothing is claimed for the others. The 3 of `sample_dpmpp_3m_sde` stands for no order that anybody states: the paper has
+stochastic methods up to 2M, and what draws one noise a step has no weak order above 2.
+"""
 
 OWN_RANGE = (14.6146, 0.0292)
 """Largest and smallest sigma of its grids of their own: Stable Diffusion's, the model they are mostly used with."""
