@@ -24,7 +24,7 @@ STEPS = (20, 40, 80, 160, 320, 640)
 
 def regions(points: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Return real parts, imaginary parts and the stability regions."""
-    x, y = np.linspace(-1.1, 0.25, points), np.linspace(-0.95, 0.95, points)
+    x, y = np.linspace(-1.1, 0.25, points), np.linspace(-1.15, 1.15, points)
     z = x + 1j * y[:, None]
     methods = {
         "PLMS4": nd.AdamsBashforth(4),

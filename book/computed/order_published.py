@@ -15,7 +15,7 @@ SAMPLERS = {
     "PLMS 4": ("diffusers:PNDMScheduler(skip_prk_steps=True)", 4),
     "DEIS 3": ("diffusers:DEISMultistepScheduler(solver_order=3)", 3),
 }
-"""What it is called, how numdiff finds it, and the order that is claimed."""
+"""What it is called, how numdiff finds it, and the order that is claimed; UniPC documents ``solver_order + 1``."""
 STEPS = (24, 32, 48, 64, 96, 128, 192)
 
 

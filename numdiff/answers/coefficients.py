@@ -99,8 +99,8 @@ def _conventions(method: Any, ratios: bool) -> Iterator[str]:
         yield "`v_{n+1} = (1-beta) v_n + beta f_n` and `X_{n+1} = e^{ch} X_n + sum_i w_i v_{n+1-i}`; weight i is w_i."
     elif isinstance(method, FilteredAdams):
         yield (
-            "`v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1})` with momentum gamma and `X_{n+1} = e^{ch} X_n + "
-            "sum_i w_i v_{n+1-i}`; weight i is w_i."
+            "`v_{n+1} = v_n + beta (f_n - v_n) + gamma (v_n - v_{n-1})`, gamma the momentum, and `X_{n+1} = e^{ch} X_n "
+            "+ sum_i w_i v_{n+1-i}`; weight i is w_i."
         )
     elif isinstance(method, Momentum):
         bracket = "v_{n+1}" if method.short == "HB" else "((1-beta) v_{n+1} + beta p_n)"

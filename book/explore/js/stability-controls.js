@@ -39,17 +39,23 @@ var numdiffStabilityControls = (function () {
   function slider(id, text, name, change) {
     const [low, high, step] = RANGE[name];
     const range = element("input", { type: "range", id, min: low, max: high, step });
-    const number = element("input", { type: "number", id: `${id}-number`, min: low, max: high, step: "any", "aria-label": `${text}, as a number`, inputmode: "decimal" });
-    const read = (source) => {
-      const value = Number(source.value);
-      const fits = source.value !== "" && value >= low && value <= high;
+    const number = element("input", {
+      type: "number", id: `${id}-number`, min: low, max: high, step: "any", "aria-label": `${text}, as a number`, inputmode: "decimal", "aria-describedby": `${id}-wrong`,
+    });
+    const wrong = element("p", { id: `${id}-wrong`, class: "explorer-wrong", role: "status" });
+    const judge = (fits) => {
       number.setAttribute("aria-invalid", String(!fits));
+      wrong.textContent = fits ? "" : `A number from ${low} to ${high}; ${range.dataset.exact} is kept.`;
+    };
+    const read = (source) => {
+      const value = Number(source.value), fits = source.value !== "" && value >= low && value <= high;
       if (fits) change(value);
+      judge(fits);
     };
     range.addEventListener("input", () => read(range));
     number.addEventListener("input", () => read(number));
-    number.addEventListener("blur", () => { number.setAttribute("aria-invalid", "false"); number.value = range.dataset.exact; });
-    const box = field(id, text, element("div", { class: "explorer-slider" }, range, number));
+    number.addEventListener("blur", () => { judge(true); number.value = range.dataset.exact; });
+    const box = field(id, text, element("div", { class: "explorer-slider" }, range, number), wrong);
     box.show = (value) => {
       range.value = range.dataset.exact = value;
       if (document.activeElement !== number) number.value = value;
@@ -70,9 +76,10 @@ var numdiffStabilityControls = (function () {
     const variant = select("variant"), formulation = select("formulation");
     let present = null;
     const update = (changes) => change({ ...present, ...changes });
+    const proved = element("p", { class: "explorer-proved" });
     const beta = slider(`${prefix}-beta`, "Damping \u03b2", "beta", (value) => update({ beta: value }));
     const boxes = {
-      order: field(order.id, "Order", order),
+      order: field(order.id, "Order (parameter)", order),
       variant: field(variant.id, "Variant", variant),
       formulation: field(formulation.id, "Formulation", formulation),
     };
@@ -86,11 +93,11 @@ var numdiffStabilityControls = (function () {
     formulation.addEventListener("change", () => change(closest(present.family, { ...present, formulation: formulation.value }, ["formulation"])));
     const box = element("fieldset", { class: "explorer-method" }, element("legend", {}, legend),
       field(method.id, "Method", method), element("div", { class: "explorer-row" }, boxes.order, boxes.formulation),
-      boxes.variant, beta, field(published.id, "Or by its name in a library", published));
+      boxes.variant, proved, beta, field(published.id, "Or by its name in a library", published));
     function show(chosen) {
       present = chosen;
       const members = S.family(chosen.family).members;
-      fill(method, S.families.map((f) => [f.key, capital(f.summary), f.group]), chosen.family);
+      fill(method, S.families.map((f) => [f.key, `${title(f.summary)} (${f.key})`, f.group]), chosen.family);
       const orders = [...new Set(members.map((m) => m.order))];
       fill(order, orders.map((k) => [String(k), String(k)]), chosen.order);
       boxes.order.hidden = orders.length < 2;
@@ -101,6 +108,7 @@ var numdiffStabilityControls = (function () {
       fill(variant, variants.map((v) => [v, v || "default"]), chosen.variant);
       boxes.variant.hidden = variants.length < 2;
       const member = S.find(chosen);
+      proved.textContent = `${named(member, chosen.beta)}: ${orderOf(member, chosen.beta)}`;
       beta.hidden = !member.needs.beta;
       if (member.needs.beta) beta.show(chosen.beta);
       const same = S.published.filter((e) => publishedMember(e) === member && (!member.needs.beta || member.beta === chosen.beta));
@@ -110,7 +118,21 @@ var numdiffStabilityControls = (function () {
     return { element: box, show };
   }
 
-  const capital = (text) => text[0].toUpperCase() + text.slice(1);
+  /** The head of a summary with a capital letter, but for names such as iPNDM_v. */
+  function title(summary) {
+    const head = summary.replace(/ \([^)]*\)/g, "").split(/[:,]/)[0];
+    return /^[a-z]+(?![A-Za-z])/.test(head) ? head[0].toUpperCase() + head.slice(1) : head;
+  }
+
+  /** The name of a member with a number for its damping. */
+  const named = (member, beta) => member.name.replace(/\bbeta\b/g, `\u03b2 = ${beta}`);
+
+  /** What is proved of a member's order; a damping of 1, no momentum, can have another one than all the rest. */
+  function orderOf(member, beta) {
+    const order = member.proved[member.proved.length > 1 && beta === 1 ? 1 : 0];
+    if (order === null) return "no order is proved";
+    return `${member.noise ? "the mean has" : "proved"} order ${order}`;
+  }
 
   /** Return the choice that a member is, with its family's damping where it has one. */
   function fromMember(member, before) {
@@ -132,5 +154,5 @@ var numdiffStabilityControls = (function () {
     return { ...fromMember(best, wanted), beta };
   }
 
-  return { create, closest, fromMember, slider, element, field, words: (f) => WORDS[f] || f, RANGE };
+  return { create, closest, named, slider, element, field, RANGE };
 })();
