@@ -1,8 +1,9 @@
 """Unknown names: one error message for every registry of the package, with the nearest known name.
 
-The nearest name is the shortest that begins with what was asked for; else ``difflib``'s, the known name whose longest
-matching blocks cover most of both strings, if they cover at least 60 % of them; else the shortest that holds it. Names
-are compared in lower case. It is only ever a suggestion; nothing is guessed on the caller's behalf.
+The nearest name is the one of which the initials were asked for ("sd" of "stable-diffusion"); else the shortest that
+begins with what was asked for; else ``difflib``'s, the known name whose longest matching blocks cover most of both
+strings, if they cover at least 60 % of them; else the shortest that holds it. Names are compared in lower case. It is
+only ever a suggestion; nothing is guessed on the caller's behalf.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ def nearest(name: object, known: Iterable[str]) -> str | None:
         return None
     by_lower_case = {candidate.lower(): candidate for candidate in known}
     part = name.lower()
+    abbreviated = [known for known in by_lower_case if part == _initials(known)]
     holding = sorted((known for known in by_lower_case if len(part) >= TELLING and part in known), key=len)
     beginning = [known for known in holding if known.startswith(part)]
-    found = beginning or difflib.get_close_matches(part, by_lower_case, n=1) or holding
+    found = abbreviated or beginning or difflib.get_close_matches(part, by_lower_case, n=1) or holding
     return by_lower_case[found[0]] if found else None
+
+
+def _initials(name: str) -> str:
+    """Return the first letters of the words of a name with hyphens; "" where it is a single word."""
+    words = name.split("-")
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""
 
 
 def suggest(name: object, known: Iterable[str], what: str) -> NoReturn:

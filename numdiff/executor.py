@@ -72,7 +72,8 @@ class Machine:
     Parameters
     ----------
     program
-        The tuple of tableaus as rewritten by `native`.
+        The tuple of tableaus as rewritten by `native`: ``tuple(native(scheme, prediction, scheme.prediction))`` with
+        what the model predicts.
     x
         The sample to start from; never written to.
     noise
@@ -97,6 +98,8 @@ class Machine:
 
     Raises
     ------
+    TypeError
+        If `program` is no tuple (or list) of `Native`, such as a scheme or its tableaus.
     ValueError
         If the tableaus differ in their number of registers, or one has noise and `noise` is missing.
 
@@ -127,6 +130,7 @@ class Machine:
         copies: bool = False,
         earlier: Sequence[Array] = (),
     ) -> None:
+        _check(program)
         self._program = program
         generic = any(entry.has_tensor for entry in program)
         self._combine, self._like = combiner_of(x, generic), None if generic else dtype_of(x)
@@ -215,3 +219,15 @@ class Machine:
         if self._noise is None:
             raise ValueError("this scheme adds noise: pass noise= or generator=")
         return self._noise(self.finished, column)
+
+
+def _check(program: Any) -> None:
+    """Raise TypeError unless `program` is one, with how it is made."""
+    entries = program if isinstance(program, (tuple, list)) else ()
+    strangers = [type(entry).__name__ for entry in entries if not isinstance(entry, Native)]
+    if not entries or strangers:
+        raise TypeError(
+            "program must be tuple(native(scheme, prediction, scheme.prediction)), with native from numdiff.executor "
+            f"and what the model predicts, got {type(program).__name__}{f' of {strangers[0]}' if strangers else ''}; "
+            "nd.sample takes the scheme itself"
+        )

@@ -27,14 +27,16 @@ from tests.tiny_networks import PIXELS, TOKENS
 NAMES = ("ddpm", "dit", "sd", "sd-img2img", "sd-inpaint", "sdxl", "sd3", "flux")
 """The pipelines that every sampler is tried in."""
 
-MORE = ("sd-inpaint-9", "lcm", "pixart", "sdxl-img2img", "sd3-img2img", "flux-img2img")
-"""Pipelines that differ from those in one part: nine channels, a guidance embedding, a T5 prompt, a first image."""
+MORE = ("ddim", "sd-inpaint-9", "lcm", "pixart", "sdxl-img2img", "sd3-img2img", "flux-img2img")
+"""Pipelines that differ from those in one part: options of a step, nine channels, a guidance embedding, a T5 prompt, a
+first image."""
 
 
 def tiny(name: str) -> Any:
     """Return the pipeline `name` afresh: float32, in evaluation mode, on the CPU, without a progress bar."""
     builders = {
         "ddpm": parts.ddpm,
+        "ddim": parts.ddim,
         "dit": parts.dit,
         "sd": parts.sd,
         "sd-img2img": lambda: parts.sd("StableDiffusionImg2ImgPipeline"),
@@ -69,7 +71,7 @@ def saved(name: str, folder: Path | str) -> Path:
 
 def arguments(name: str, count: int = 1) -> dict[str, Any]:
     """Return what a call of the pipeline needs besides steps and generator, for `count` different samples."""
-    if name == "ddpm":
+    if name in ("ddpm", "ddim"):
         return {"batch_size": count}
     if name == "dit":
         return {"class_labels": [(7 * n + 1) % 1000 for n in range(count)], "guidance_scale": 4.0}

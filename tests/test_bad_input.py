@@ -179,8 +179,6 @@ def test_exact_starts_without_the_exact_sample():
 
 
 def test_unknown_and_mismatched_predictions():
-    with refuses(ValueError, "unknown prediction 'epsilon'; known: data, edm"):
-        nd.sample(SCHEME, model, X, prediction="epsilon")
     with refuses(ValueError, "unknown prediction 'velocty'; did you mean 'velocity'"):
         nd.sample(SCHEME, model, X, prediction="velocty")
     table = nd.schedules.Discrete.ddpm_linear()

@@ -56,6 +56,14 @@ def test_a_real_interrupt_and_going_on(tmp_path):
     assert record(out)["complete"]
 
 
+def test_a_pipeline_that_passes_options_to_every_step(capsys, tmp_path):
+    folder = pipelines.saved("ddim", tmp_path / "ddim")
+    capsys.readouterr()  # what writing it said
+    answer(capsys, "sample", "ab2", "--pipeline", folder, "--steps", 3, "--n", 2, "--out", tmp_path / "out")
+    assert record(tmp_path / "out")["pipeline"]["class"] == "DDIMPipeline"
+    assert record(tmp_path / "out")["complete"]
+
+
 @pytest.fixture
 def pictures(tmp_path):
     pipelines.picture().resize((24, 16)).save(tmp_path / "init.png")

@@ -10,6 +10,9 @@ import numdiff as nd
 
 SCHEDULE = nd.schedules.VPLinear()
 GRID = nd.grids.uniform_log_snr(SCHEDULE, steps=8)
+PROGRAM = (
+    r"program must be tuple\(native\(scheme, prediction, scheme.prediction\)\), with native from numdiff.executor .*"
+)
 
 
 def reused(f, shape):
@@ -69,6 +72,15 @@ def test_invert_wants_a_scheme_that_samples():
             "orders must be a sequence of 8 ints, one per step, got 3",
         ),
         (lambda: nd.sample(nd.DDIM().discretize(SCHEDULE, GRID), 3, np.ones(2)), "the model must be a function, got 3"),
+        (
+            lambda: nd.Machine(nd.DDIM().discretize(SCHEDULE, GRID), np.ones(2)),
+            f"{PROGRAM}, got Scheme; nd.sample takes",
+        ),
+        (
+            lambda: nd.Machine(tuple(nd.DDIM().discretize(SCHEDULE, GRID)), np.ones(2)),
+            f"{PROGRAM}, got tuple of Tableau",
+        ),
+        (lambda: nd.Machine((), np.ones(2)), f"{PROGRAM}, got tuple;"),
     ],
 )
 def test_arguments_of_the_wrong_kind_are_named(call, message):

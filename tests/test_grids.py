@@ -99,6 +99,36 @@ def test_from_sigmas_inverts_rho(schedule):
     assert appended == clean
 
 
+NO_SCHEDULE = "schedule must be a noise schedule such as nd.schedules.VPLinear\\(\\).*, got "
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda schedule, name=name: grids.named(name, schedule, 10) for name in grids.NAMED),
+        lambda schedule: grids.uniform_t(schedule, 10, t_start=1.0, t_end=0.5, final_zero=True),
+        lambda schedule: grids.from_times(schedule, [1.0, 0.5]),
+        lambda schedule: grids.from_sigmas(schedule, [1.0, 0.5], clip=True),
+        lambda schedule: grids.levels(schedule, [1.0, 0.5]),
+    ],
+    ids=[*grids.NAMED, "ends", "times", "sigmas", "levels"],
+)
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(10, "10$"), ("vp", "'vp'$"), (schedules.VPLinear, r"<class .*; pass an instance, VPLinear\(\.\.\.\)$")],
+    ids=["number", "name", "class"],
+)
+def test_what_is_no_schedule_is_refused_at_the_door(make, given, told):
+    with pytest.raises(TypeError, match=NO_SCHEDULE + told):
+        make(given)
+
+
+def test_swapped_arguments_are_no_schedule():
+    for rule in grids.NAMED.values():
+        with pytest.raises(TypeError, match=NO_SCHEDULE + "10$"):
+            rule(10, schedules.VPLinear())
+
+
 def test_published_sigmas_may_lie_just_outside():
     published = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.0]
     with pytest.raises(ValueError, match=r"sigmas\[0\] = 14.615 lies outside .* 14\.6146.*; pass clip=True"):

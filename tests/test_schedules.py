@@ -279,6 +279,10 @@ def test_registry():
     assert [s.is_flow for s in (schedules.Flow(), schedules.EDM())] == [True, False]
     with pytest.raises(ValueError, match=r"unknown schedule 'vp-liner'; did you mean 'vp-linear'\? known: cosine, "):
         schedules.get("vp-liner")
+    for initials in ("sd", "SD"):
+        with pytest.raises(ValueError, match="did you mean 'stable-diffusion'"):
+            schedules.get(initials)
+    assert _names.nearest("d", ["discrete", "data-ratio"]) is None  # one word has no initials
     with pytest.raises(ValueError, match=r"unknown method 3; known: one, two$"):
         _names.suggest(3, ["two", "one"], "method")
 

@@ -50,6 +50,12 @@ def ddpm() -> Any:
     return diffusers.DDPMPipeline(unet=unet, scheduler=_scheduler("DDPMScheduler"))
 
 
+def ddim() -> Any:
+    import diffusers
+
+    return diffusers.DDIMPipeline(unet=ddpm().unet, scheduler=_scheduler("DDIMScheduler"))
+
+
 def dit() -> Any:
     import diffusers
 

@@ -9,10 +9,14 @@
     return cell.textContent.trim();
   }
 
-  /* A number at the start of a cell, or null. A minus sign may be typographic. */
+  function plain(words) {
+    return words.replace(/\u2212/g, "-");
+  }
+
+  /* The number that a whole cell is, or null. A minus sign may be typographic. */
   function number(value) {
-    var found = /^[-\u2212]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.exec(value);
-    return found ? parseFloat(found[0].replace("\u2212", "-")) : null;
+    var found = /^[-\u2212]?(\d+\.?\d*|\.\d+)(e[-+\u2212]?\d+)?$/i.exec(value);
+    return found ? parseFloat(plain(found[0])) : null;
   }
 
   function missing(value) {
@@ -61,17 +65,31 @@
     });
   }
 
+  /* What to say where nothing is left, after the table's own words if it has some. */
+  function none(table) {
+    var own = table.closest("[data-none]");
+    return " No row matches" + (own ? "; " + own.getAttribute("data-none") : "") + ".";
+  }
+
   function shown(table) {
     var rows = Array.prototype.slice.call(table.tBodies[0].rows);
     var visible = rows.filter(function (row) {
       return !row.hidden;
     });
-    return visible.length + " of " + rows.length + " rows.";
+    return visible.length + " of " + rows.length + " rows." + (visible.length ? "" : none(table));
+  }
+
+  /* All that a row can be found by: its cells, and names that they do not show. */
+  function searched(row) {
+    var names = Array.prototype.map.call(row.querySelectorAll("[data-search]"), function (element) {
+      return element.getAttribute("data-search");
+    });
+    return plain(Array.prototype.map.call(row.cells, text).concat(names).join(" \n ").toLowerCase());
   }
 
   function filter(table, words) {
     Array.prototype.forEach.call(table.tBodies[0].rows, function (row) {
-      var body = Array.prototype.map.call(row.cells, text).join(" \n ").toLowerCase();
+      var body = searched(row);
       row.hidden = !words.every(function (word) {
         return body.indexOf(word) >= 0;
       });
@@ -98,14 +116,27 @@
     var region = table.closest(".numdiff-scroll") || table;
     region.parentNode.insertBefore(box, region);
     input.addEventListener("input", function () {
-      filter(table, input.value.toLowerCase().split(/\s+/).filter(Boolean));
+      filter(table, plain(input.value.toLowerCase()).split(/\s+/).filter(Boolean));
       status.textContent = shown(table);
     });
     return status;
   }
 
+  /* Mark a table that goes on to the right of what is in sight. */
+  function hint(table) {
+    var region = table.closest(".numdiff-scroll");
+    if (!region) return;
+    function look() {
+      var left = region.scrollWidth - region.clientWidth - region.scrollLeft;
+      region.classList.toggle("numdiff-more-right", left > 2);
+    }
+    region.addEventListener("scroll", look, { passive: true });
+    if (window.ResizeObserver) new ResizeObserver(look).observe(region);
+    look();
+  }
+
   /* The theme names a table of contents that it does not have, and then takes every link on the page for an entry: a link
-     to "#method=ghvb" is no selector and raises an error. Name the right one. */
+     to "#m=ghvb" is no selector and raises an error. Name the right one. */
   function mendContents() {
     if (document.querySelector("#pst-page-toc-nav")) document.body.setAttribute("data-bs-target", "#pst-page-toc-nav");
     else document.body.removeAttribute("data-bs-spy");
@@ -114,7 +145,9 @@
   function start() {
     mendContents();
     Array.prototype.forEach.call(document.querySelectorAll("table.numdiff-tools"), function (table) {
-      if (table.tHead && table.tBodies.length && !table.querySelector(".numdiff-sort")) addButtons(table, addField(table));
+      if (!table.tHead || !table.tBodies.length || table.querySelector(".numdiff-sort")) return;
+      addButtons(table, addField(table));
+      hint(table);
     });
   }
 

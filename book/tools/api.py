@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -82,6 +83,20 @@ def _pages() -> tuple[Page, ...]:
     return tuple(Page(module, title, group) for group, names in groups.items() for module, title in names.items())
 
 
+PARTS: dict[str, tuple[str, ...]] = {
+    "numdiff.design": ("solve",),
+    "numdiff.optimize": (
+        "objectives.bank",
+        "objectives.gaussian",
+        "objectives.ays",
+        "search.certificate",
+        "interpolation",
+    ),
+    "numdiff.models": ("metrics",),
+    "numdiff.adapters.diffusers": ("tables", "spacing", "flow", "edm", "hooks"),
+}
+"""Inner modules whose heads have the formulas that docstrings refer to; they stand at the ends of these pages."""
+
 PAGES = _pages()
 """The public modules, in the order of the table of contents."""
 
@@ -132,7 +147,35 @@ def text(page: Page, objects: dict[str, Any]) -> str:
         "",
         blocks,
     ]
-    return f"# {page.title}\n\n```{{eval-rst}}\n" + "\n".join(lines) + "```\n"
+    # a search for nd.sample asks for both words in an object's name or its page's title
+    title = "numdiff (nd)" if page.module == "numdiff" else page.title
+    return f"# {title}\n\n```{{eval-rst}}\n" + "\n".join(lines) + "```\n" + details(page)
+
+
+def details(page: Page) -> str:
+    """Return the end of a page: the heads of the inner modules that its docstrings refer to."""
+    inner = [f"{page.module}.{name}" for name in PARTS.get(page.module, ())]
+    blocks = [
+        f"### {name.removeprefix(f'{page.module}.')}\n\n```{{eval-rst}}\n.. py:module:: {name}\n\n{head(name)}\n```\n"
+        for name in inner
+    ]
+    return "\n## Formulas and rules\n\n" + "\n".join(blocks) if blocks else ""
+
+
+def head(module: str) -> str:
+    """Return a module's docstring as reStructuredText: what is indented is shown as it is, bars are no substitutions."""
+    found = []
+    for part in (inspect.getdoc(importlib.import_module(module)) or "").split("\n\n"):
+        formula = all(line.startswith("    ") for line in part.splitlines())
+        found.append(f"::\n\n{part}" if formula else outside_code(part))
+    return "\n\n".join(found)
+
+
+def outside_code(part: str) -> str:
+    """Escape in a paragraph what reStructuredText would take for markup, but for bold words and what is in backticks."""
+    pieces = re.split(r"(``.*?``|`[^`]*`|\*\*.*?\*\*)", part, flags=re.DOTALL)
+    pieces[::2] = [re.sub(r"([|*])", r"\\\1", text) for text in pieces[::2]]
+    return "".join(pieces)
 
 
 def write(book: Path) -> None:

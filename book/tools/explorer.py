@@ -3,12 +3,14 @@
 ``write`` makes ``explore/data/stability.js``, which calls ``numdiffStability.register`` with
 
 families
-    Groups of methods with their members: order, formulation, variant (what else differs from the family's default), the
-    number of the polynomial, and the intervals in closed form as LaTeX where Python has one that fits on a line.
+    Groups of methods with their members: order (the parameter), formulation, variant (what else differs from the
+    family's default), the number of the polynomial, and the order that is proved: for a generic damping, and for beta = 1
+    where there is a damping. ``default`` is the position of the member that the gallery shows.
 polynomials
     Each pi(zeta, z) as a list of generators (``beta``, ``h``, ``["exp", a]`` for e^{ah}, ``["phi", k, a]`` for
     phi_k(ah)) and terms ``[i, j, numerator, denominator]`` of zeta^i z^j, both a list of monomials ``[integer,
-    exponents of the generators...]``. Nothing is rounded; JavaScript puts the numbers in.
+    exponents of the generators...]``. Nothing is rounded; JavaScript puts the numbers in. With the intervals in closed
+    form as LaTeX where Python has one that fits on a line.
 published
     The names that members have in libraries.
 """
@@ -31,10 +33,13 @@ from numdiff.formulations import FORMULATIONS
 from numdiff.methods.exponential_runge_kutta import KNOWN
 from numdiff.methods.published.classical import RHO_RK
 from numdiff.methods.registry import FAMILIES, Family, catalogue
+from numdiff.properties import order as orders
+from numdiff.properties.order.consistency import exact_steady
 from numdiff.symbolic.intervals import CriticalRoot, interval
 from numdiff.symbolic.phi import phi
 from numdiff.symbolic.polynomials import ZETA, Z, stability_polynomial
 from numdiff.symbolic.steady import H, one_field
+from numdiff.tableau import Tableau
 
 BETA = sp.Symbol("beta", positive=True)
 """The damping in the coefficients."""
@@ -85,16 +90,44 @@ class Catalogue:
 
     numbers: dict[sp.Poly, int] = field(default_factory=dict)
     known: dict[Any, int] = field(default_factory=dict)
+    """The numbers of the polynomials, by the tableau."""
+    proved: dict[Any, list[int | None]] = field(default_factory=dict)
+    """The orders, by the tableau."""
     built: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     """The options of every member, by (family, order, formulation, variant)."""
 
-    def number(self, key: str, method: Any, options: Mapping[str, Any]) -> int:
-        """Return the number of a member's polynomial, which of the formulation sees the kernel exponent only."""
-        others = tuple((name, value) for name, value in sorted(options.items()) if name != "formulation")
-        place = (key, others, method.kernel)
+    def number(self, method: Any) -> int:
+        """Return the number of a method's polynomial."""
+        tableau = one_field(method)
+        place = _entries(tableau)
         if place not in self.known:
-            self.known[place] = self.numbers.setdefault(stability_polynomial(one_field(method)), len(self.numbers))
+            self.known[place] = self.numbers.setdefault(stability_polynomial(tableau), len(self.numbers))
         return self.known[place]
+
+    def order(self, method: Any) -> list[int | None]:
+        """Return the proved order, and that without momentum where beta is a symbol; None where nothing is proved."""
+        try:
+            tableau = exact_steady(method)
+        except ValueError:  # the noise has no constant level
+            return [None]
+        place = _entries(tableau)
+        if place not in self.proved:
+            plain = tableau.map(lambda x: x.subs(BETA, 1) if isinstance(x, sp.Basic) else x)
+            cases = [tableau] if _entries(plain) == place else [tableau, plain]
+            self.proved[place] = [_proved(case) for case in cases]
+        return self.proved[place]
+
+
+def _entries(tableau: Tableau) -> tuple[Any, ...]:
+    return tableau.A, tableau.U, tableau.B, tableau.V
+
+
+def _proved(tableau: Tableau) -> int | None:
+    """Return the order of convergence, or None where zero-stability is not decided."""
+    try:
+        return orders.certified(tableau)
+    except ValueError:
+        return None
 
 
 def document() -> dict[str, Any]:
@@ -120,13 +153,27 @@ def _family(key: str, group: str, family: Family, found: Catalogue) -> dict[str,
         method = symbolic(family, options)
         if method is None:
             continue
-        member = _member(key, family, options, method, found)
-        place = (member["order"], member["formulation"], member["variant"])
-        if place not in taken and not _repeats(family, options, method):
-            taken.add(place)
-            found.built[key, *place] = dict(options)
-            listed.append(member)
-    return {"key": key, "group": group, "summary": family.summary, "members": listed}
+        place = _place(family, options, method)
+        if tuple(place.values()) not in taken and not _repeats(family, options, method):
+            taken.add(tuple(place.values()))
+            found.built[key, *place.values()] = dict(options)
+            listed.append(_member(family, options, method, found) | place)
+    return {
+        "key": key,
+        "group": group,
+        "summary": family.summary,
+        "default": _default(family, listed),
+        "members": listed,
+    }
+
+
+def _default(family: Family, listed: list[dict[str, Any]]) -> int:
+    """Return the position of the member that the family's own options make, which the gallery shows."""
+    method = symbolic(family, family.example)
+    if method is None or not listed:
+        return 0
+    place = _place(family, family.example, method)
+    return next(k for k, member in enumerate(listed) if place.items() <= member.items())
 
 
 def _options(family: Family) -> Iterator[dict[str, Any]]:
@@ -162,18 +209,25 @@ def _repeats(family: Family, options: Mapping[str, Any], method: Any) -> bool:
     return len(plain) < len(options) and symbolic(family, plain) == method
 
 
-def _member(key: str, family: Family, options: Mapping[str, Any], method: Any, found: Catalogue) -> dict[str, Any]:
-    """Return what the explorer knows of one member."""
+def _place(family: Family, options: Mapping[str, Any], method: Any) -> dict[str, Any]:
+    """Return what tells a member from its fellows."""
     defaults = {p.name: p.default for p in signature(family.build).parameters.values() if p.default is not p.empty}
     aside = {"order", "formulation", "beta"}
     others = {n: v for n, v in options.items() if n not in aside and v != {**defaults, **family.example}.get(n)}
-    formulation = method.formulation or FORMULATIONS["noise/ratio"]
+    return {
+        "order": options.get("order", defaults.get("order")) if "order" in family.options else None,
+        "formulation": (method.formulation or FORMULATIONS["noise/ratio"]).name,
+        "variant": ", ".join(str(value) if name in BARE else f"{name} {value}" for name, value in others.items()),
+    }
+
+
+def _member(family: Family, options: Mapping[str, Any], method: Any, found: Catalogue) -> dict[str, Any]:
+    """Return what the explorer knows of one member besides its place."""
     return {
         "name": method.name,
-        "order": options.get("order", defaults.get("order")) if "order" in family.options else None,
-        "formulation": formulation.name,
-        "variant": ", ".join(str(value) if name in BARE else f"{name} {value}" for name, value in others.items()),
-        "polynomial": found.number(key, method, options),
+        "polynomial": found.number(method),
+        "proved": found.order(method),
+        "noise": method.stochastic,
         "beta": _damping(family, options),
     }
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import numdiff as nd
 from book.tools.pages import write_folder
-from book.tools.playground_methods import STEPS, Offer, offers, preset_of
+from book.tools.playground_methods import STEPS, Offer, offers, preset_of, summary_of, titles
 from book.tools.playground_programs import Archive, base64_of, numbers_of
 from book.tools.results import stored
 from numdiff.methods import FAMILIES, Scheme
@@ -73,8 +73,9 @@ def mixture(components: list[Component]) -> nd.problems.GaussianMixture:
 
 
 @cache
-def _steps() -> dict[str, Any]:
-    return stored("playground_steps")["steps"]
+def _found() -> dict[str, Any]:
+    """Return the optimized steps by member, and why a search was refused."""
+    return stored("playground_steps")
 
 
 def grid(schedule: str, name: str, steps: int) -> np.ndarray:
@@ -101,9 +102,9 @@ def scheme(offer: Offer, schedule: str, name: str, steps: int) -> Scheme:
         raise ValueError("steps are optimized for the VP schedule only")
     if (preset := preset_of(offer, steps)) is not None:
         return preset.scheme()
-    entry = _steps().get(offer.key, {}).get(str(steps))
+    entry = _found()["steps"].get(offer.key, {}).get(str(steps))
     if entry is None:
-        why = stored("playground_steps")["refused"].get(offer.key, "the search was not run")
+        why = _found()["refused"].get(offer.key, "the search was not run")
         raise ValueError(f"there are no optimized steps of {offer.method()} for {steps} steps: {why}")
     inner = [chosen.time(float(x)) for x in entry["log_snr"].split()]
     orders = None if entry["orders"] is None else [int(x) for x in entry["orders"].split()]
@@ -168,20 +169,21 @@ def _ends(schedule: str) -> list[list[float]]:
 
 
 def _member(offer: Offer) -> dict[str, Any]:
-    method, family = offer.method(), FAMILIES[offer.family]
+    method = offer.method()
     split = offer.group == "Splitting of the condition"
     return {
         "key": offer.key,
         "group": offer.group,
         "family": offer.family,
+        "title": titles()[offer.family],
         "label": offer.label,
         "name": method.name,
-        "summary": family.summary,
-        "status": family.status(offer.options),
+        "summary": summary_of(offer),
+        "status": FAMILIES[offer.family].status(offer.options),
         "order": method.weak_order if method.stochastic else method.order,
         "noise": method.stochastic,
         "split": split,
-        "optimized": offer.key in _steps() or preset_of(offer, 10) is not None,
+        "optimized": offer.key in _found()["steps"] or preset_of(offer, 10) is not None,
     }
 
 

@@ -6,6 +6,8 @@ grids is left out there by `book.tools.playground`, which tries.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numdiff as nd
 from numdiff.methods import FAMILIES, Method
 
-__all__ = ["GROUPS", "STEPS", "Offer", "offers", "preset_of"]
+__all__ = ["GROUPS", "STEPS", "Offer", "offers", "preset_of", "summary_of", "titles"]
 
 STEPS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 50)
 """Numbers of steps on offer."""
@@ -35,6 +37,17 @@ def _orders(*orders: int, **options: Any) -> list[dict[str, Any]]:
 
 
 DATA = {"formulation": "data/log-snr"}
+
+TITLES = {
+    "stretched-adams": "Stretched Adams",
+    "unip": "UniP, the predictor of UniPC",
+    "unic": "UniC on Adams-Bashforth",
+    "dpm-solver-single": "DPM-Solver(++), single-step",
+    "single-step": "DPM-Solver(++), an interval an evaluation",
+    "hochbruck-ostermann": "Stiff exponential Runge-Kutta",
+    "stsp": "Strang splitting as published",
+}
+"""Titles of families whose summaries do not begin with one that is short."""
 
 GROUPS: dict[str, dict[str, list[dict[str, Any]]]] = {
     "Multistep": {
@@ -151,6 +164,28 @@ def offers() -> list[Offer]:
         for family, members in families.items()
         for options in members
     ]
+
+
+def summary_of(offer: Offer) -> str:
+    """Return what the family says of itself, without the noise that it can add where the member adds none."""
+    summary = FAMILIES[offer.family].summary
+    return _capital(summary if offer.method().stochastic else summary.removesuffix(", with noise"))
+
+
+def titles() -> dict[str, str]:
+    """Return short titles of the families: the heads of their summaries, with the key where two have the same."""
+    heads = {key: TITLES.get(key) or _head(family.summary) for key, family in FAMILIES.items()}
+    often = Counter(heads.values())
+    return {key: head if often[head] == 1 else f"{head} ({key})" for key, head in heads.items()}
+
+
+def _head(summary: str) -> str:
+    head = re.split(r"[:,]| in ", re.sub(r" \([^)]*\)", "", summary))[0]
+    return _capital(head)
+
+
+def _capital(text: str) -> str:
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]  # iPNDM_v keeps its small letter
 
 
 def preset_of(offer: Offer, steps: int) -> nd.optimize.TimeSteps | None:

@@ -62,7 +62,7 @@ class Archive:
         self.numbers: list[float] = []
         self.levels: list[tuple[float, ...]] = []
         self.wide = False
-        self._known: dict[str, int] = {}
+        self._known: dict[tuple[Any, ...], int] = {}
         self._own: dict[tuple[float, ...], int] = {}
 
     def add(self, scheme: Scheme, nodes: Sequence[tuple[float, ...]]) -> dict[str, Any]:
@@ -97,23 +97,23 @@ class Archive:
         if tableau.a or tableau.b:
             raise ValueError(f"{tableau!r} has biases, which the playground does not know")
         plan = tableau.plan
-        pattern = {
-            "r": tableau.registers,
-            "q": tableau.noises,
-            "s": [self._row(row) for row in plan.stages],
-            "o": [self._row(row) for row in plan.outputs],
-            "t": [int(tag == "condition") for tag in tableau.tags],
-        }
-        key = repr(pattern)
+        stages = tuple([self._row(row) for row in plan.stages])
+        outputs = tuple([self._row(row) for row in plan.outputs])
+        key = (tableau.registers, tableau.noises, stages, outputs, tableau.tags)
         if key not in self._known:
             self._known[key] = len(self.patterns)
-            self.patterns.append(pattern)
+            tags = [int(tag == "condition") for tag in tableau.tags]
+            self.patterns.append(dict(zip("rqsot", (*key[:4], tags), strict=True)))
         return self._known[key]
 
-    def _row(self, row: Row) -> list[int]:
-        units = [float(c) == 1.0 for _, c in row]
-        self.numbers += [float(c) for (_, c), unit in zip(row, units, strict=True) if not unit]
-        return [-1 - i if unit else i for (i, _), unit in zip(row, units, strict=True)]
+    def _row(self, row: Row) -> tuple[int, ...]:
+        places = []
+        for i, c in row:
+            number = float(c)
+            places.append(-1 - i if number == 1.0 else i)
+            if number != 1.0:
+                self.numbers.append(number)
+        return tuple(places)
 
     def document(self) -> dict[str, Any]:
         """Return what the programs share."""

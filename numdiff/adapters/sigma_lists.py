@@ -63,13 +63,18 @@ def sigmas(
     steps
         Number of steps, the one to 0 included. Not needed where `grid` holds the nodes.
     grid
-        A name (see the module), times or levels as `numdiff.grids` makes them, or a `numdiff.optimize.TimeSteps`.
+        A name (listed in `numdiff.adapters.sigma_lists`), times or levels as `numdiff.grids` makes them, or a
+        `numdiff.optimize.TimeSteps`.
     final_zero
         Whether the list ends with 0.
-    t_start, t_end
-        First and last time of the schedule before the 0; not for published tables and given nodes.
-    device, dtype
-        Of the tensor.
+    t_start
+        First time of the schedule; not for published tables and given nodes.
+    t_end
+        Last time of the schedule before the 0; likewise.
+    device
+        Where the tensor shall live.
+    dtype
+        The tensor's dtype.
     **options
         ``rho`` for "karras" and "polyexponential", ``alpha`` and ``beta`` for "beta", ``exponent`` for "quadratic",
         and for "optimized" ``method`` (by default DPM-Solver++ of order 3) and what `nd.optimize.timesteps` takes.

@@ -144,7 +144,8 @@ def solve(
     maximize, minimize
         One of them: ``maximize="real_interval"`` or ``"imaginary_interval"``, ``minimize="error_constant"``.
     real_interval, imaginary_interval, error_constant, parasitic, damping
-        Requirements, rational numbers (floats are read as the decimals they print as); see the module.
+        Requirements, rational numbers (floats are read as the decimals they print as);
+        what each demands is in `numdiff.design.solve`.
     domain
         Where the symbol varies, low < b <= high.
 

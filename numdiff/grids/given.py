@@ -10,7 +10,7 @@ import numpy as np
 
 from numdiff.grids.checks import Grid, count, decreasing, finished, numbers
 from numdiff.schedules import Discrete, Schedule
-from numdiff.schedules.base import clamp, within
+from numdiff.schedules.base import check_schedule, clamp, within
 
 __all__ = ["from_sigmas", "from_times", "from_timesteps", "subgrid"]
 
@@ -34,6 +34,8 @@ def from_times(schedule: Schedule, times: Sequence[float] | np.ndarray, *, final
 
     Raises
     ------
+    TypeError
+        If `schedule` is no noise schedule, or a time no number.
     ValueError
         If the times do not fall strictly, leave [0, T], or are fewer than two in the end.
 
@@ -48,6 +50,7 @@ def from_times(schedule: Schedule, times: Sequence[float] | np.ndarray, *, final
         ...
     ValueError: times must fall strictly, but times[1] = 0.6 and times[2] = 0.6; drop one of them or reverse the order
     """
+    check_schedule(schedule)
     values = numbers(times, "times")
     schedule.alpha(values)
     return finished(schedule, values, final_zero, "times")
@@ -77,6 +80,8 @@ def from_sigmas(
 
     Raises
     ------
+    TypeError
+        If `schedule` is no noise schedule, or a value no number.
     ValueError
         If the values do not fall strictly, are negative, or lie outside the schedule's range.
 
@@ -92,6 +97,7 @@ def from_sigmas(
     >>> schedule.model_time(grid).round(1).tolist()
     [998.8, 673.2, 169.3, -1.0]
     """
+    check_schedule(schedule)
     values = numbers(sigmas, "sigmas")
     if (values < 0).any() or np.isnan(values).any():
         raise ValueError(f"sigmas must not be negative or NaN, but sigmas[{int(np.argmin(values))}] = {values.min()}")

@@ -11,7 +11,7 @@ from typing import Any, cast
 from numdiff.elementary import Number, kind
 from numdiff.level import Level
 from numdiff.schedules import Schedule
-from numdiff.schedules.base import plain, scalar
+from numdiff.schedules.base import check_schedule, plain, scalar
 
 __all__ = ["levels"]
 
@@ -37,7 +37,7 @@ def levels(schedule: Schedule | None, grid: Any) -> tuple[Level, ...]:
     Raises
     ------
     TypeError
-        If an entry is not a number or a level.
+        If an entry is not a number or a level, or `schedule` is neither a schedule nor None.
     ValueError
         If there are fewer than two points, or they are not one-dimensional, finite and strictly monotone:
         ``times must be strictly monotone, but t[3] = 0.2 and t[4] = 0.2; drop one of them``.
@@ -56,6 +56,8 @@ def levels(schedule: Schedule | None, grid: Any) -> tuple[Level, ...]:
         ...
     ValueError: times must be strictly monotone, but t[1] = 0.5 and t[2] = 0.5; drop one of them
     """
+    if schedule is not None:
+        check_schedule(schedule, ", or None")
     entries = _entries(grid)
     if len(entries) < 2:
         raise ValueError(f"a grid needs at least two times, but has {len(entries)}")

@@ -10,7 +10,7 @@ import numpy as np
 from numdiff.elementary import Number
 from numdiff.grids.checks import Grid, count, finished
 from numdiff.schedules import Schedule
-from numdiff.schedules.base import plain, positive, scalar
+from numdiff.schedules.base import check_schedule, plain, positive, scalar
 
 __all__ = ["karras", "power", "uniform_log_snr", "uniform_t"]
 
@@ -31,8 +31,10 @@ def uniform_t(
         The noise schedule.
     steps
         Number of steps, at least 1; the grid has ``steps + 1`` points.
-    t_start, t_end
-        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    t_start
+        First time, at most T; by default ``schedule.T``.
+    t_end
+        Last time, at least 0 and below t_start; by default ``schedule.t_end``.
     final_zero
         Whether the last step goes on from t_end to sigma = 0.
 
@@ -45,9 +47,9 @@ def uniform_t(
     Raises
     ------
     ValueError
-        If `steps` is less than 1, or the ends are out of order or of the schedule's range.
+        If `steps` is no integer of at least 1, or the ends are out of order or of the schedule's range.
     TypeError
-        If `steps` is no integer or an end no number.
+        If `schedule` is no noise schedule, or an end no number.
 
     Examples
     --------
@@ -78,8 +80,10 @@ def power(
         The noise schedule.
     steps
         Number of steps, at least 1; the grid has ``steps + 1`` points.
-    t_start, t_end
-        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    t_start
+        First time, at most T; by default ``schedule.T``.
+    t_end
+        Last time, at least 0 and below t_start; by default ``schedule.t_end``.
     final_zero
         Whether the last step goes on from t_end to sigma = 0.
     exponent
@@ -93,7 +97,7 @@ def power(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As in `uniform_t`, and for an exponent that is not positive and finite.
 
     Examples
@@ -122,8 +126,10 @@ def uniform_log_snr(
         The noise schedule.
     steps
         Number of steps, at least 1; the grid has ``steps + 1`` points.
-    t_start, t_end
-        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    t_start
+        First time, at most T; by default ``schedule.T``.
+    t_end
+        Last time, at least 0 and below t_start; by default ``schedule.t_end``.
     final_zero
         Whether the last step goes on from t_end to sigma = 0.
 
@@ -135,7 +141,7 @@ def uniform_log_snr(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As in `uniform_t`, and where the log-SNR is infinite at an end, with the remedy.
 
     Examples
@@ -168,8 +174,10 @@ def karras(
         The noise schedule.
     steps
         Number of steps, at least 1; the grid has ``steps + 1`` points.
-    t_start, t_end
-        First and last time, T >= t_start > t_end >= 0; by default ``schedule.T`` and ``schedule.t_end``.
+    t_start
+        First time, at most T; by default ``schedule.T``.
+    t_end
+        Last time, at least 0 and below t_start; by default ``schedule.t_end``.
     final_zero
         Whether the last step goes on from t_end to sigma = 0.
     rho
@@ -183,7 +191,7 @@ def karras(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As in `uniform_log_snr`, and for a `rho` that is not positive and finite.
 
     References
@@ -212,6 +220,8 @@ def _identity(x: Number) -> Number:
 
 
 def _finite_log_snr(schedule: Schedule) -> Callable[[float], float]:
+    check_schedule(schedule)
+
     def log_snr(t: float) -> float:
         value = schedule.log_snr(t)
         if math.isinf(value):
@@ -234,6 +244,7 @@ def _spaced(
     backward: Callable[[np.ndarray], np.ndarray],
 ) -> Grid:
     """Return times uniform in forward(t), with both ends exactly as given."""
+    check_schedule(schedule)
     inner = count(steps, "steps") - bool(final_zero)
     start = plain(scalar(schedule.T if t_start is None else t_start, "t_start"))
     end = plain(scalar(schedule.t_end if t_end is None else t_end, "t_end"))

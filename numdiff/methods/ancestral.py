@@ -203,8 +203,12 @@ def EulerAncestral(eta: Number = 1, *, noise_factor: Number = 1, rule: str = "va
 
     Parameters
     ----------
-    eta, noise_factor, rule
-        As in `Ancestral`; "flow" is Euler ancestral as used for rectified flows.
+    eta
+        Noise level, from 0 (no noise) to 1.
+    noise_factor
+        Factor of the noise, at least 0; 1 is right and other values change the distribution for good ("s_noise").
+    rule
+        "variance", the formulas of `Ancestral`, or "flow", Euler ancestral as used for rectified flows.
 
     Returns
     -------
@@ -250,8 +254,10 @@ def DPM2Ancestral(eta: Number = 1, *, noise_factor: Number = 1) -> Ancestral:
 
     Parameters
     ----------
-    eta, noise_factor
-        As in `Ancestral`.
+    eta
+        Noise level, from 0 (no noise) to 1.
+    noise_factor
+        Factor of the noise, at least 0; 1 is right and other values change the distribution for good ("s_noise").
 
     Returns
     -------
@@ -297,8 +303,10 @@ def DPMSolverPP2SAncestral(eta: Number = 1, *, rule: str = "dpmsolver", noise_fa
 
     Parameters
     ----------
-    eta, noise_factor
-        As in `Ancestral`.
+    eta
+        Noise level, from 0 (no noise) to 1.
+    noise_factor
+        Factor of the noise, at least 0; 1 is right and other values change the distribution for good ("s_noise").
     rule
         "dpmsolver", the midpoint form as published, or "exact", of stiff order 2.
 

@@ -71,8 +71,10 @@ class Churn(OverOneStep):
         The deterministic one-step method: DDIM, Heun, an exponential Runge-Kutta method.
     S_churn
         Amount of noise of a whole run, at least 0; a step's share is capped as published.
-    S_min, S_max
-        Where noise is added, in sigma/alpha, both ends included.
+    S_min
+        Smallest sigma/alpha at which noise is added.
+    S_max
+        Largest sigma/alpha at which noise is added.
     S_noise
         Factor of the noise, at least 0; 1 is right, and EDM's 1.003 to 1.007, which make up for a network's loss of
         detail, change the law for good (weak order 0).
@@ -229,8 +231,14 @@ def EDMStochastic(S_churn: Number = 40, S_min: float = 0.05, S_max: float = 50.0
 
     Parameters
     ----------
-    S_churn, S_min, S_max, S_noise
-        As in `Churn`.
+    S_churn
+        Amount of noise of a whole run, at least 0.
+    S_min
+        Smallest sigma/alpha at which noise is added.
+    S_max
+        Largest sigma/alpha at which noise is added.
+    S_noise
+        Factor of the noise, at least 0; 1 is right, see `Churn`.
 
     Returns
     -------
@@ -278,8 +286,14 @@ def EulerChurn(S_churn: Number, S_min: float = 0.0, S_max: float = math.inf, S_n
 
     Parameters
     ----------
-    S_churn, S_min, S_max, S_noise
-        As in `Churn`.
+    S_churn
+        Amount of noise of a whole run, at least 0.
+    S_min
+        Smallest sigma/alpha at which noise is added.
+    S_max
+        Largest sigma/alpha at which noise is added.
+    S_noise
+        Factor of the noise, at least 0; 1 is right, see `Churn`.
 
     Returns
     -------

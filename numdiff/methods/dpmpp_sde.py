@@ -243,8 +243,15 @@ def DPMSolverPPSDE(
     ----------
     eta
         DDIM's noise level, 0 to 1.
-    r, rule, path, noise_factor
-        As in `SingleStepSDE`; k-diffusion's and diffusers' own form is ``path="rho"``.
+    r
+        Where the inner level is, as a fraction of the step in log-SNR, above 0 and at most 1.
+    rule
+        The weight w_2: "half" as published, or "exact".
+    path
+        How the two noises of a step depend on one another: "brownian", on the diffusion's own path, "rho", on a path
+        over sigma/alpha, which is k-diffusion's and diffusers' own form, or "independent".
+    noise_factor
+        Factor of the noise, at least 0; 1 is right and other values change the law for good ("s_noise").
 
     Returns
     -------

@@ -105,7 +105,7 @@ class GHVB(Multistep):
     with exact starts; the published ones, "uniform", have it on equal steps, 2 at most in a run, 2 on steps that change
     smoothly, and 1 on rough ones.
 
-    Where steps shrink by a ratio r with r^{k-1} <= |1-beta|, the velocities of the longer steps before outweigh the
+    Where steps shrink by a ratio r with ``r^{k-1} <= |1-beta|``, the velocities of the longer steps before outweigh the
     present, and the weights of "variable" tend to those of Adams-Bashforth of order k - 1 on its evaluations (k = 2:
     Euler). The order holds, but nothing is damped any more. On steps uniform in log-SNR, h apart, r is e^{-h} in
     noise/ratio; in noise/log-snr and data/log-snr such steps are equal, and the damping stays.

@@ -106,8 +106,8 @@ class ClassConditional(nn.Module):
         labels
             One class for all samples, or one for each, shape (n,); `null` gives the unconditional model.
         guidance
-            w of the module's formula: 1 is the conditional network (one evaluation), 0 the unconditional one (one
-            evaluation), everything else costs two, made as one batch.
+            w in v_w = v(x, t, null) + w (v(x, t, y) - v(x, t, null)): 1 is the conditional network (one evaluation), 0
+            the unconditional one (one evaluation), everything else costs two, made as one batch.
 
         Raises
         ------

@@ -80,7 +80,7 @@ def frechet_distance(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: 
 
     Notes
     -----
-    The absolute error is a few d eps (tr C1 + tr C2); see the module for the method.
+    The absolute error is a few d eps (tr C1 + tr C2); the method is in `numdiff.models.metrics`.
 
     Examples
     --------

@@ -48,7 +48,9 @@ def interpolate(log_snr: Any, steps: int, *, infinite: str = "split") -> Any:
     steps
         The new number of steps M, at least 2.
     infinite
-        What becomes of a step to an infinite end: "split" or "keep" (see the module).
+        What becomes of a step to an infinite end. "split": within it sigma/(alpha + sigma), the time of a flow model,
+        is linear. "keep": it stays one step, and the finite nodes are interpolated among themselves, for tables that
+        end at a fixed level and then at 0 (AYS, EDM).
 
     Returns
     -------

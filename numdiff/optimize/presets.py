@@ -393,4 +393,7 @@ def _key(method: Method | str) -> str:
     for key, solver in METHODS.items():
         if solver.make() == method:
             return key
-    raise ValueError(f"no preset for {method}; there are {', '.join(METHODS)}; use nd.optimize.timesteps")
+    raise ValueError(
+        f"no preset for {method}; there are {', '.join(METHODS)}, with the exact weights ('unipc-3' is nd.UniPC(3)) "
+        "but for 'dpmpp-2m', which has the published; use one of them, or nd.optimize.timesteps"
+    )

@@ -85,8 +85,10 @@ class TimeSteps:
         Whether the optimality conditions were checked to hold.
     optimality
         What is left of them, in the units of the objective.
-    t_start, t_end
-        First and last time exactly as asked for; from the log-SNRs where None.
+    t_start
+        First time exactly as asked for; from the log-SNRs where None.
+    t_end
+        Last time, likewise.
     start, final, orders
         Arguments of `Method.discretize`.
     parameters

@@ -58,9 +58,12 @@ def timesteps(
     objective
         "mixture-bank" (data-free, the default), "gaussian", "paper", "ays", or an objective object such as
         ``nd.optimize.Paper(p=1)``, ``nd.optimize.Probe(mixture)``, ``nd.optimize.Residuals(function)``.
-    t_start, t_end, final_zero
-        Ends of the run, as in `numdiff.grids`: by default the schedule's T and t_end; ``final_zero=True`` makes the
-        last step arrive at sigma = 0, from a level that is optimized too, t_end at the latest.
+    t_start
+        First time, as in `numdiff.grids`; by default the schedule's T.
+    t_end
+        Last time; by default the schedule's t_end.
+    final_zero
+        Whether the last step arrives at sigma = 0, from a level that is optimized too, t_end at the latest.
     gap
         Smallest step in half log-SNR: a number, or one for every step; by default the objective's own.
     optimize

@@ -74,6 +74,10 @@ __all__ = [
 ]
 
 
+ELSEWHERE = ("epsilon", "eps", "sample", "x0", "x_start", "v_prediction", "flow_prediction")
+"""Names that predictions have in other libraries; they are refused with ours."""
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all predictions.
 
@@ -107,7 +111,7 @@ def get(prediction: str | Prediction) -> Prediction:
     Raises
     ------
     ValueError
-        If the name is unknown; the message gives the nearest known one.
+        If the name is unknown; the message gives the nearest known one, and ours for a name of diffusers.
 
     Examples
     --------
@@ -122,6 +126,11 @@ def get(prediction: str | Prediction) -> Prediction:
     if isinstance(prediction, Prediction):
         return prediction
     if not isinstance(prediction, str) or prediction not in DEFAULTS:
+        if isinstance(prediction, str) and prediction in ELSEWHERE:
+            raise ValueError(
+                f"unknown prediction {prediction!r}; known: {', '.join(sorted(CLASSES))}; diffusers' 'epsilon' is "
+                "'noise', 'sample' is 'data', 'v_prediction' is 'v', 'flow_prediction' is 'flow'"
+            )
         suggest(prediction, CLASSES, "prediction")
     return DEFAULTS[prediction]
 

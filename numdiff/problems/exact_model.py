@@ -15,6 +15,7 @@ import numpy as np
 from numdiff.level import Level
 from numdiff.parameterizations import Prediction, get
 from numdiff.problems._arrays import Array, is_torch
+from numdiff.schedules.base import check_schedule
 
 
 def level_of_model_time(schedule: Any, t: Any) -> Level:
@@ -53,6 +54,8 @@ class ExactModel:
 
     Raises
     ------
+    TypeError
+        If `schedule` is no noise schedule.
     ValueError
         If the prediction is unknown, or is "velocity" under a schedule without derivatives.
 
@@ -73,7 +76,8 @@ class ExactModel:
     prediction: str | Prediction = "noise"
 
     def __post_init__(self) -> None:
-        """Refuse unknown predictions and velocities of a table."""
+        """Refuse what is no schedule, unknown predictions and velocities of a table."""
+        check_schedule(self.schedule)
         if get(self.prediction).name == "velocity" and not self.schedule.has_derivatives:
             raise ValueError(
                 f"prediction 'velocity' needs a schedule with derivatives, and {self.schedule!r} is a table; use "
@@ -116,6 +120,10 @@ class Guidance:
     schedule: Any
     component: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse what is no schedule."""
+        check_schedule(self.schedule)
+
     def __call__(self, x: Array, t: Any) -> Array:
         """Return the gradient at `x`, shape (..., d), and the model's own time `t`."""
         return self.problem.component_score(x, level_of_model_time(self.schedule, t), self.component)
@@ -134,6 +142,11 @@ class Condition:
     schedule: Any
     scale: float
     prediction: str | Prediction = "noise"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no schedule, and unknown predictions."""
+        check_schedule(self.schedule)
+        get(self.prediction)
 
     def __call__(self, x: Array, t: Any) -> Array:
         """Return the difference at `x`, shape (..., d), and the model's own time `t`."""

@@ -40,6 +40,7 @@ import numpy as np
 from numdiff.level import Level
 from numdiff.problems import _arrays
 from numdiff.problems._arrays import Array
+from numdiff.schedules.base import check_schedule
 
 _GROUP = 256
 _TIGHTER = 1000
@@ -84,6 +85,7 @@ def as_level(schedule: Any, time: Any, name: str) -> Level:
         return time
     if schedule is None:
         raise ValueError(f"{name} = {time!r} is a time and needs a schedule; pass one, or pass a Level")
+    check_schedule(schedule, ", or None where both times are levels")
     return schedule.level(time)
 
 

@@ -44,6 +44,16 @@ def positive(value: float, name: str) -> None:
         raise ValueError(f"{name} must be positive and finite, not {value!r}")
 
 
+def check_schedule(schedule: Any, alternative: str = "") -> None:
+    """Raise TypeError unless `schedule` is a noise schedule; `alternative` says what else the caller takes."""
+    if not isinstance(schedule, Schedule):
+        is_class = isinstance(schedule, type) and issubclass(schedule, Schedule)
+        hint = f"; pass an instance, {schedule.__name__}(...)" if is_class else ""
+        raise TypeError(
+            f"schedule must be a noise schedule such as nd.schedules.VPLinear(){alternative}, got {schedule!r}{hint}"
+        )
+
+
 def real(x: Any, name: str) -> Number:
     """Return `x` as a Python float, a float array of at least one axis or a float tensor; refuse everything else."""
     if isinstance(x, (bool, np.bool_)):

@@ -15,6 +15,7 @@ from typing import Any
 import sympy as sp
 
 from numdiff.elementary import kind
+from numdiff.methods.scheme import Scheme
 from numdiff.tableau import Tableau
 
 __all__ = ["H", "depends_on", "exact_method", "one_field", "steady"]
@@ -94,8 +95,7 @@ def steady(method: Any, h: Any = None) -> Tableau:
     if isinstance(method, Tableau):
         tableau = method
     elif isinstance(method, type) or not callable(getattr(method, "steady", None)):
-        hint = f"; pass an instance, {method.__name__}(...)" if isinstance(method, type) else ""
-        raise TypeError(f"method must have a steady() tableau, got {method!r}{hint}")
+        raise TypeError(f"method must be a method such as nd.AdamsBashforth(2), got {method!r}{_remedy(method)}")
     else:
         method = exact_method(method)
         tableau = _named(method)
@@ -109,6 +109,15 @@ def steady(method: Any, h: Any = None) -> Tableau:
     if isinstance(method, Tableau):
         return tableau.map(lambda x: x.subs(H, h) if isinstance(x, sp.Basic) else x)
     return method.steady(h)
+
+
+def _remedy(given: Any) -> str:
+    """Say how a method is made of what was given for one, where that is known."""
+    if isinstance(given, type):
+        return f"; pass an instance, {given.__name__}(...)"
+    if isinstance(given, str):
+        return f"; nd.method({given!r}) makes one of a name"
+    return "; pass scheme.method" if isinstance(given, Scheme) else ""
 
 
 def _named(method: Any) -> Tableau:

@@ -46,7 +46,7 @@ class Peer:
         kept = {k: v for k, v in config.items() if k.startswith(("beta", "num_train", "trained"))}
         theirs = getattr(diffusers, self.scheduler)(**kept, **self.accepted())
         settings = {**theirs.config, **self.settings, "_class_name": self.scheduler}
-        return theirs, NumdiffScheduler.from_config(settings, method=self.method, method_options=self.options)
+        return theirs, NumdiffScheduler.from_config(settings, method=self.method, **self.options)
 
     def with_settings(self, settings):
         """Return the same with other settings."""
@@ -88,7 +88,7 @@ FROM_THE_START = ("plms", "pndm", "lms")
 it shifts its times by one, and LMS takes the weights of four evaluations where it has fewer."""
 
 
-def agree(name, peer, steps=5, count=1, **more):
+def agree(name, peer, steps=5, count=1, rounding=ROUNDING, **more):
     peer = PEERS[peer] if isinstance(peer, str) else peer
     pipe = tiny(name)
     call = {**arguments(name, count), "num_inference_steps": steps, **more}
@@ -98,12 +98,49 @@ def agree(name, peer, steps=5, count=1, **more):
     # times between entries of a table come from logarithms in float32 there
     torch.testing.assert_close(ours.timesteps.double(), theirs.timesteps.double(), rtol=1e-5, atol=0)
     assert found.dtype == expected.dtype == torch.float32
-    torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING * expected.abs().max().item())
+    torch.testing.assert_close(found, expected, rtol=0, atol=rounding * expected.abs().max().item())
+    return expected
 
 
 @pytest.mark.parametrize("peer", ["ddim", "ddim-leading", "ddpm", "dpmpp-2m"])
 def test_ddpm(peer):
     agree("ddpm", peer)
+
+
+CLIPPED = TRAILING | CLEAN | {"clip_sample": True, "clip_sample_range": 0.5}
+DDIM_CALLS = {
+    "plain": PEERS["ddim"],
+    "eta": PEERS["ddim-eta"],
+    "clipped": Peer("DDIMScheduler", CLIPPED, "ddim"),
+    "noise-of-the-clipped": Peer(
+        "DDIMScheduler", CLIPPED, "ddim", {"clip_keeps_noise": False}, {"use_clipped_model_output": True}
+    ),
+}
+"""Options that DDIMPipeline passes to a step are options of the method or entries of the configuration here."""
+
+
+CANCELLED = 2e-4
+"""x_0 = (x - sigma eps)/alpha with x up to 3 and alpha = 0.006 at the first level is known to 6e-8 x 3/0.006 = 3e-5 in
+float32; where that lies in the range it is kept, and 1e-4 is allowed beside the range's 0.5."""
+
+
+@pytest.mark.slow
+def test_the_pipeline_of_ddim_which_passes_options_to_every_step():
+    for call in ("plain", "eta"):
+        agree("ddim", DDIM_CALLS[call])
+    one, other = (agree("ddim", DDIM_CALLS[call], rounding=CANCELLED) for call in ("clipped", "noise-of-the-clipped"))
+    assert (one - other).abs().max() > 100 * CANCELLED  # the option that the pipeline passes matters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ddim", "sd"])
+def test_an_eta_that_a_pipeline_is_given_is_not_forgotten(name):
+    pipe = tiny(name)
+    call = {**arguments(name), "num_inference_steps": 3}
+    pipe.scheduler = NumdiffScheduler.from_config(pipe.scheduler.config, method="dpmpp")
+    with pytest.raises(ValueError, match=r"eta = 0\.7: eta is an option of the method here"):
+        pipe(**call, eta=0.7)
+    assert pipe(**call, eta=0.0).images
 
 
 @pytest.mark.parametrize("peer", ["ddim", "dpmpp-2m", "unipc"])

@@ -1,11 +1,15 @@
 """What a scheduler refuses, and in which words."""
 
 import math
+import sys
 
 import pytest
 import torch
 
+import numdiff as nd
 from tests.scheduler_loops import SD, NumdiffScheduler, X, network, peer, run
+
+PREDICTIONS = sys.modules["numdiff.adapters.diffusers.processes"].PREDICTIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
@@ -93,6 +97,15 @@ def test_configurations_of_others(name, message):
         NumdiffScheduler.from_config(peer(name, **config).config)
 
 
+@pytest.mark.parametrize("name", [*PREDICTIONS, "eps"])
+def test_predictions_of_models_by_their_names_in_diffusers(name):
+    """The message says what the scheduler makes of ``prediction_type``."""
+    scheme = nd.DDIM().discretize(nd.schedules.VPLinear(), [1.0, 0.1])
+    pairs = ", ".join(f"'{theirs}' is '{ours}'" for theirs, ours in PREDICTIONS.items())
+    with pytest.raises(ValueError, match=f"unknown prediction '{name}'; known: data, edm, .*; diffusers' {pairs}$"):
+        nd.sample(scheme, network, X, prediction=name)
+
+
 def test_unknown_classes_are_refused_and_unread_entries_dropped():
     with pytest.raises(ValueError, match="MyScheduler is no scheduler whose"):
         NumdiffScheduler.from_config({"_class_name": "MyScheduler", **SD})
@@ -132,6 +145,37 @@ def ready(steps=5, **config):
     scheduler = NumdiffScheduler(**({"method": "ab", "order": 2} | SD if "method" not in config else SD) | config)
     scheduler.set_timesteps(steps)
     return scheduler
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"eta": 0.3},
+            ValueError,
+            r"eta = 0.3: eta is an option of the method here: from_config.*method='ddim', eta=0.5",
+        ),
+        ({"eta": math.nan}, ValueError, "eta = nan: eta is an option of the method"),
+        ({"use_clipped_model_output": True}, ValueError, r"from_config\(..., clip_keeps_noise=False\); leave it out"),
+        ({"variance_noise": None}, TypeError, "unexpected keyword argument 'variance_noise'"),
+    ],
+)
+def test_options_of_other_schedulers_steps(options, error, message):
+    scheduler = ready()
+    with pytest.raises(error, match=message):
+        scheduler.step(X, scheduler.timesteps[0], X, **options)
+    assert scheduler.step_index is None  # nothing was told to the method
+
+
+def test_options_of_other_schedulers_steps_that_say_nothing_are_passed_over():
+    expected = run(ready())
+    for eta in (0, 0.0, None, torch.tensor(0.0)):
+        for clipped in (None, False):
+            found, scheduler = X, ready(8)
+            for t in scheduler.timesteps:
+                given = {"eta": eta, "use_clipped_model_output": clipped}
+                found = scheduler.step(network(found, t), t, found, **given).prev_sample
+            assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("k", [0, 2, 4])
@@ -204,7 +248,7 @@ def test_shapes_devices_and_places():
     with pytest.raises(ValueError, match="is not one of timesteps"):
         scheduler.index_for_timestep(3)
     with pytest.raises(TypeError, match="unexpected keyword"):
-        scheduler.step(X, t, X, eta=1.0)
+        scheduler.step(X, t, X, s_churn=1.0)
 
 
 def test_a_run_cannot_begin_within_a_step():

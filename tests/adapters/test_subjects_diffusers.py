@@ -166,7 +166,7 @@ ORDERS = [
     ("DDIMScheduler", {}, 1, 1.0),
     ("DPMSolverMultistepScheduler", {}, 2, 2.0),
     ("DPMSolverMultistepScheduler", {"solver_order": "3"}, 3, 2.0),  # a divided difference lacks a factor 2
-    ("UniPCMultistepScheduler", {"solver_order": 2}, 2, 3.0),  # the corrector adds one
+    ("UniPCMultistepScheduler", {"solver_order": 2}, 3, 3.0),  # the corrector adds one, as its docstring says
     ("DPMSolverSinglestepScheduler", {}, 2, 2.0),
 ]
 
@@ -188,6 +188,8 @@ def test_what_is_claimed():
         "DDIMScheduler": 1,
         "DPMSolverMultistepScheduler": 2,
         "SASolverScheduler": 1,
+        "UniPCMultistepScheduler": 3,  # "solver_order + 1", of 2
+        "HeliosScheduler": 3,
     }
     assert {name: diffusers.subject(name).order for name in claims} == claims
     third = diffusers.subject("UniPCMultistepScheduler", order=3)

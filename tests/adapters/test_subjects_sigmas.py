@@ -78,9 +78,11 @@ def test_what_draws_noise_is_found_out():
     assert resolve("k-diffusion:sample_heun", s_churn=2.0).stochastic
 
 
-def test_claims_are_what_the_names_say_and_an_order_is_the_samplers_own_where_it_has_one():
+def test_claims_are_what_is_documented_and_an_order_is_the_samplers_own_where_it_has_one():
     assert resolve("k-diffusion:sample_dpmpp_2m").order == 2
-    assert resolve("k-diffusion:sample_dpmpp_sde").order is None
+    assert resolve("k-diffusion:sample_euler_ancestral").order == 1
+    for name in ("sample_dpmpp_sde", "sample_dpmpp_3m_sde"):  # no order is stated for either
+        assert resolve(f"k-diffusion:{name}").order is None
     assert resolve("k-diffusion:sample_heun", order=3).order == 3
     lms = resolve("k-diffusion:sample_lms", order=2)
     assert (lms.name, lms.order) == ("k-diffusion:sample_lms(order=2)", 2)

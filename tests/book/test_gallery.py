@@ -3,6 +3,7 @@
 import ast
 import re
 from fractions import Fraction
+from html import unescape
 from math import prod
 
 import numpy as np
@@ -10,11 +11,30 @@ import pytest
 
 import numdiff as nd
 from book.computed.gallery_work_precision import measure
-from book.tools.gallery import facts, figures, formula, overview, page, regions, two_fields, words, write
+from book.tools import playground, playground_methods
+from book.tools.gallery import (
+    calls,
+    facts,
+    figures,
+    formula,
+    general,
+    links,
+    overview,
+    page,
+    regions,
+    two_fields,
+    words,
+    write,
+)
 from book.tools.results import stored
+from numdiff import cli
+from numdiff.cli import documentation
 from numdiff.methods import FAMILIES
 from numdiff.methods.registry import catalogue
 from numdiff.symbolic.steady import exact_method
+
+BETA = r"\([^()]*\)"
+"""The damping in a name, which the explorer has as a symbol."""
 
 SCHEDULE = nd.schedules.VPLinear()
 
@@ -43,6 +63,7 @@ def test_what_is_not_defined_is_said():
     assert found.count("has no steady step: its noise depends on the number of steps") >= 3
     assert "There is no stability region in one variable" in found
     assert "None" not in re.sub(r"`[^`]*`|```.*?```", "", found, flags=re.DOTALL)
+    assert "numdiff derive" not in found
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -58,28 +79,86 @@ def test_every_family_cites_works_of_the_bibliography_and_explains_its_options(n
 
 def test_calls_on_the_pages_build_what_they_say():
     for name, family in FAMILIES.items():
-        built = eval(page.call(name), {"nd": nd})
+        built = eval(calls.call(name), {"nd": nd})
         assert exact_method(built) == exact_method(family.member()), name
-        ast.parse(page.code(name, family.member()))
+        ast.parse(calls.code(name, family.member()))
 
 
 @pytest.mark.parametrize("alias", catalogue.ALIASES[::4], ids=str)
 def test_names_elsewhere_resolve_to_what_the_table_builds(alias):
     if any(not isinstance(value, (str, int, Fraction)) for value in alias.options.values()):
-        assert alias.family in overview.described(alias)
+        assert alias.family in calls.described(alias)
         return
-    assert exact_method(nd.method(str(alias))) == exact_method(eval(overview.described(alias), {"nd": nd}))
+    assert exact_method(nd.method(str(alias))) == exact_method(eval(calls.described(alias), {"nd": nd}))
 
 
 def test_every_name_and_every_family_has_a_row_and_a_card():
     rows = [overview._alias(alias) for alias in catalogue.ALIASES]
     assert {re.search(r"methods/([\w-]+)\.html", row[0])[1] for row in rows} <= set(FAMILIES)
+    for shown in ("dpm++", "adams-bashforth", "euler_ancestral"):
+        assert any(shown in overview.named(name, family.member()).lower() for name, family in FAMILIES.items())
     empty = {"thumbnail": "", "region": {"value": None}, "constant": {"number": None}}
     table = overview.compare(dict.fromkeys(FAMILIES, empty))
     cards = overview.cards(dict.fromkeys(FAMILIES, empty))
     for name in FAMILIES:
         assert f'href="methods/{name}.html"' in table
         assert cards.count(f'href="methods/{name}.html"') == 1
+
+
+def test_errors_of_different_kinds_have_columns_of_their_own():
+    dash, found = "\N{EN DASH}", {"region": {"value": None}, "constant": {"number": None}}
+    for name, family in FAMILIES.items():
+        errors = overview._row(name, found)[5:8]
+        assert errors.count(dash) >= 2, name
+        position = list(page.MEASURES).index(measure(family.member()))
+        assert set(errors[:position] + errors[position + 1 :]) == {dash}
+
+
+def test_evaluations_are_counted_by_grid_intervals():
+    """A third-order step of the single-step method spans three intervals: a grid of 9 takes 9 evaluations."""
+    assert page.evaluations(nd.method("single-step")) == "3 a step of three grid intervals"
+    assert nd.method("single-step").nfe(9) == 9
+    assert page.evaluations(nd.method("rk4")) == "4 a step"
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.member().kernel])
+def test_the_equation_in_a_caption_is_what_short_steps_follow(name):
+    """The principal eigenvalue of a step of length h is 1 + h (c + factor z) + O(h^2)."""
+    method, h, z = FAMILIES[name].member(), 1e-5, -0.7 + 0.4j
+    tableau = regions.steady(method, h).to_float()
+    c, factor = regions.drift(method)
+    A, U, B, V = (np.array(getattr(tableau, n), float) for n in "AUBV")
+    A, U, B, V = A.reshape(len(A), -1), U.reshape(len(A), -1), B.reshape(len(V), -1), V.reshape(len(V), -1)
+    values = np.linalg.eigvals(V + z * B @ np.linalg.inv(np.eye(len(A)) - z * A) @ U)
+    principal = values[np.argmin(abs(values - 1))]
+    assert (principal - 1) / h == pytest.approx(complex(c + factor * z), abs=1e-3)
+
+
+def test_formulas_of_docstrings_are_typeset_to_the_last_symbol():
+    for name, family in FAMILIES.items():
+        code = general.align(documentation.of(name, family.member()).formula)
+        assert code.count("{") == code.count("}"), name
+        named = set(re.findall(r"\\(?:mathrm|text)\{ ?([^}]*?) ?\}", code))
+        words_of = {word.strip(':"') for text in named for word in text.split()}
+        known = {*general.WORDS.split(), "up", "down", "mid", "noise", "DDIM", "fixed-small", "fixed-large"}
+        assert words_of <= known, (name, words_of - known)
+        assert not re.search(r"(?<![\\a-z])(?:alpha|beta|sigma|lambda|sum|int)(?![a-z])|\\sim|hat\{\}", code), name
+    assert general.tex("sqrt(1 - (a + b)) z") == r"\sqrt{1 - (a + b)} z"
+
+
+def test_links_to_the_playground_stand_for_the_member_shown():
+    known = {offer.key: offer for offer in playground_methods.offers()}
+    linked = {name: links.playground(name, family.member()) for name, family in FAMILIES.items()}
+    assert sum(run is None for run in linked.values()) <= 1
+    for name, run in linked.items():
+        if run is None:
+            continue
+        first, second = (part.split("--")[1:] for part in run[0].removeprefix("view__").split("__")[:2])
+        assert exact_method(known[first[0]].method()) == exact_method(FAMILIES[name].member())
+        assert FAMILIES[name].member().nfe(int(first[2])) == run[1]
+        assert abs(int(second[2]) - run[1]) <= 2
+        schedule = "flow" if "schedule--flow" in run[0] else "vp-linear"
+        assert playground.scheme(known[first[0]], schedule, first[1], int(first[2])).nfe == run[1]
 
 
 @pytest.mark.parametrize("name", ["ab", "plms", "lms", "ghvb", "hb", "filtered-adams", "bdia"])
@@ -152,18 +231,44 @@ def test_a_stored_error_is_what_a_run_gives():
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_code_on_a_page_runs(name):
     space = {}
-    exec(page.code(name, FAMILIES[name].member()), space)
+    exec(calls.code(name, FAMILIES[name].member()), space)
     assert space["x0"].shape == (1000, 2)
     assert np.isfinite(space["x0"]).all()
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book")
+    write(folder)
+    return folder / "gallery" / "methods"
+
+
 @pytest.mark.slow
-def test_writing_makes_a_page_a_family(tmp_path):
-    write(tmp_path)
-    folder = tmp_path / "gallery" / "methods"
+def test_commands_on_the_pages_end_well(written, capsys):
+    """Those of members whose summary derives are half a minute, so a few of them, and all the others."""
+    cheap = {"ab", "ddim", "heun", "rk4", "stretched-adams", "ghvb"}
+    bare = 0
+    for name in FAMILIES:
+        body = (written / f"{name}.md").read_text()
+        commands = re.findall(r"^(numdiff .*)$", body, re.MULTILINE)
+        commands += [unescape(one) for one in re.findall(r"<code>(numdiff derive .*?)</code>", body)]
+        assert commands[0] == f"numdiff methods {name}"
+        bare += not any(one.startswith("numdiff derive") for one in commands)
+        for command in commands[1:]:
+            if name in cheap or "--topic" in command:
+                assert cli.main(command.split()[1:]) in (0, None), command
+    capsys.readouterr()
+    assert 0 < bare < 6  # those without a steady step have nothing to derive
+
+
+@pytest.mark.slow
+def test_writing_makes_a_page_a_family(written):
+    folder = written
     assert {path.stem for path in folder.glob("*.md")} == set(FAMILIES)
     for path in folder.glob("*.md"):
         assert path.read_text().count("\n## ") == 11
+        assert "<td>low" not in path.read_text()
+        assert "could be proved for h" not in path.read_text()
         assert "nan" not in re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL).split()
 
 
@@ -172,7 +277,7 @@ def test_tables_sort_and_filter(page, site):
     page.goto(f"{site}/gallery/compare.html")
     table = page.locator("table.numdiff-tools").first
     heading = table.locator("th", has_text="real interval")
-    cells = lambda: table.locator("tbody tr:not([hidden]) td:nth-child(9)").all_inner_texts()  # noqa: E731
+    cells = lambda: table.locator("tbody tr:not([hidden]) td:nth-child(11)").all_inner_texts()  # noqa: E731
     number = lambda text: float(text.replace("\u2212", "-"))  # noqa: E731
     heading.locator("button").click()
     assert heading.get_attribute("aria-sort") == "ascending"
@@ -185,4 +290,37 @@ def test_tables_sort_and_filter(page, site):
     assert cells()[-1] == "\u2013"
     page.get_by_label("Rows with").first.fill("stochastic sa-")
     assert table.locator("tbody tr:not([hidden])").count() == 1
-    assert "1 of " in page.locator(".numdiff-filter [aria-live]").first.inner_text()
+    status = page.locator(".numdiff-filter [aria-live]").first
+    assert "1 of " in status.inner_text()
+    for known, family in {"dpm++": "dpmpp", "adams-bashforth": "ab", "euler_ancestral": "ancestral"}.items():
+        page.get_by_label("Rows with").first.fill(known)
+        assert family in table.locator("tbody tr:not([hidden]) td:first-child").all_inner_texts()
+    page.get_by_label("Rows with").first.fill("nothing like it")
+    assert "No row matches; library names are in the table below" in status.inner_text()
+
+
+@pytest.mark.browser
+def test_links_to_the_explorer_show_what_the_pages_show(page, site, folder):
+    """The member, the step length, and the intervals, which Python and JavaScript work out apart."""
+    opened = 0
+    for path in sorted((folder / "gallery" / "methods").glob("*.html")):
+        body = path.read_text()
+        link = re.search(r'stability\.html#(m=[^"]*)"', body)
+        if link is None:
+            continue
+        page.goto("about:blank")
+        page.goto(f"{site}/explore/stability.html#{unescape(link[1])}")
+        page.wait_for_function("window.numdiffStabilityPage && numdiffStabilityPage.view")
+        first = page.evaluate("numdiffStabilityPage.state.first")
+        assert first["family"] == path.stem
+        assert not page.get_by_text("Not understood in the link").is_visible(), path.stem
+        member = page.evaluate("one => numdiffStability.find(one).name", first)
+        assert re.sub(BETA, "", member) == re.sub(BETA, "", FAMILIES[path.stem].member().name)
+        alt = re.search(r"real interval to ([^,]*), imaginary interval to (\S+) on either side", body)
+        texts = page.locator("dd[data-axis] > span:first-child").all_inner_texts()
+        found = [
+            float((re.search(r"[\d.]+(?:e[+\u2212]\d+)?", text) or ["0"])[0].replace("\u2212", "-")) for text in texts
+        ]
+        assert found == pytest.approx([abs(float(end)) for end in alt.groups()], rel=6e-3, abs=1e-9), path.stem
+        opened += 1
+    assert opened > 40

@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from book.computed.playground_claims import VIEWS, View, end_points, run
 from book.tools import playground
 from book.tools.playground_methods import STEPS, offers
 from book.tools.playground_noise import normals
+from book.tools.playground_programs import numbers_of
 from book.tools.results import stored
 from tests.book.checks import PHONE, WIDE
 
@@ -18,34 +20,51 @@ pytestmark = pytest.mark.browser
 
 SEED, PARTICLES = 5, 12
 
-RUN = """([key, name, mixture, scale, component, seed, n]) => {
-    const P = numdiffPlayground, program = P.program(key, name);
-    if (!program) return P.reason(key, name);
-    const mix = P.mixture(P.shared.mixtures[mixture].components);
+GRIDS = [("log-snr", 5), ("karras", 12), ("uniform-t", 8), ("quadratic", 6), ("optimized", 10)]
+"""Grids, with the number of steps that methods are compared on there."""
+
+RUN = """async ([cases, mixture, component, seed, n]) => {
+    const P = numdiffPlayground, mix = P.mixture(P.shared.mixtures[mixture].components);
     const noise = (index, column) => P.normals(seed, n, index, column);
-    const path = P.run(program, P.normals(seed, n), P.field(mix, program, {scale, component}), noise);
-    return Array.from(path[path.length - 1]);
+    const end = ([key, name, scale]) => {
+        const program = P.program(key, name);
+        if (!program) return P.reason(key, name);
+        const path = P.run(program, P.normals(seed, n), P.field(mix, program, {scale, component}), noise);
+        return Array.from(path[path.length - 1]);
+    };
+    await Promise.all(cases.map(([key]) => P.load(key, "/explore/data/playground/")));
+    return cases.map(end);
 }"""
+
+FLOW = """([cases, seed, n]) => cases.map(([mixture, schedule, scale]) => {
+    const P = numdiffPlayground, [from, to] = P.shared.schedules[schedule];
+    const mix = P.mixture(P.shared.mixtures[mixture].components);
+    return Array.from(P.flow(mix, P.normals(seed, n), from, to, {scale, component: 1}));
+})"""
+
+PREDICT = """([cases, x]) => cases.map(([mixture, level, prediction]) => {
+    const P = numdiffPlayground, mix = P.mixture(P.shared.mixtures[mixture].components);
+    return Array.from(P.predict(mix, prediction, Float64Array.from(x), level, 1, 0, 0));
+})"""
 
 
 @pytest.fixture
-def core(page, site, folder):
-    """An empty page with the core and the shared data, and what loads a method's file into it."""
-    page.goto("about:blank")
-    page.add_script_tag(path=folder / "explore" / "js" / "playground-core.js")
-    page.add_script_tag(path=folder / "explore" / "data" / "playground" / "index.js")
+def core(page, site):
+    """A page of the site without the theme: the core and the shared data alone, loaded as the book loads them."""
+    scripts = "".join(
+        f"<script src='/explore/{name}.js'></script>" for name in ("js/playground-core", "data/playground/index")
+    )
+    body = f"<!doctype html><link rel='icon' href='data:,'>{scripts}"
+    page.route("**/core", lambda route: route.fulfill(content_type="text/html", body=body))
+    page.goto(f"{site}/core")
     return page
 
 
-def _load(core, folder, key):
-    core.add_script_tag(path=folder / "explore" / "data" / "playground" / f"{key}.js")
-
-
-def _cases():
-    """Schedules, grids and numbers of steps on which every member runs; with and without a push."""
-    grids = [("log-snr", 5, 0.0), ("karras", 12, 1.5), ("uniform-t", 8, 1.5), ("quadratic", 6, 0.0)]
-    both = [(schedule, *case) for schedule in playground.SCHEDULES for case in grids]
-    return [*both, ("vp-linear", "optimized", 10, 0.0)]
+def _layouts(place):
+    """Return two layouts for a member by its place in the list, so that neighbours have different ones."""
+    vp, flow = GRIDS[place % len(GRIDS)], GRIDS[:-1][place // 2 % (len(GRIDS) - 1)]  # nothing is optimized for flows
+    pushed = place // len(GRIDS) % 2  # which of the two has a push
+    return [("vp-linear", *vp, (0.0, 1.5)[pushed]), ("flow", *flow, (1.5, 0.0)[pushed])]
 
 
 def _scheme(offer, schedule, grid, steps):
@@ -58,59 +77,53 @@ def _scheme(offer, schedule, grid, steps):
         return None, str(error)
 
 
-@pytest.mark.parametrize("group", sorted({offer.group for offer in offers()}))
-def test_every_method_ends_where_numdiff_does(core, folder, group):
-    compared = 0
-    for offer in (offer for offer in offers() if offer.group == group):
-        _load(core, folder, offer.key)
-        for schedule, grid, steps, scale in _cases():
-            found = core.evaluate(RUN, [offer.key, f"{schedule}/{grid}/{steps}", "unequal", scale, 1, SEED, PARTICLES])
-            scheme, refusal = _scheme(offer, schedule, grid, steps)
-            if scheme is None:
-                assert found == refusal
-                continue
-            view = View("unequal", ("", "", 0), ("", "", 0), scale, 1, schedule)
-            expected = run(view, scheme, normals(SEED, PARTICLES), SEED)
-            distance = np.abs(np.reshape(found, (-1, 2)) - expected).max()
-            assert distance < 1e-10 * max(1.0, np.abs(expected).max()), (offer.key, schedule, grid, steps, distance)
-            compared += 1
-    assert compared >= 5 * sum(offer.group == group for offer in offers())
+def test_every_method_ends_where_numdiff_does(core):
+    cases = [(offer, *layout) for place, offer in enumerate(offers()) for layout in _layouts(place)]
+    asked = [(offer.key, f"{schedule}/{grid}/{steps}", scale) for offer, schedule, grid, steps, scale in cases]
+    found = core.evaluate(RUN, [asked, "unequal", 1, SEED, PARTICLES])
+    start, compared = normals(SEED, PARTICLES), []
+    for (offer, schedule, grid, steps, scale), ends in zip(cases, found, strict=True):
+        scheme, refusal = _scheme(offer, schedule, grid, steps)
+        if scheme is None:
+            assert ends == refusal
+            continue
+        view = View("unequal", ("", "", 0), ("", "", 0), scale, 1, schedule)
+        expected = run(view, scheme, start, SEED)
+        distance = np.abs(np.reshape(ends, (-1, 2)) - expected).max()
+        assert distance < 1e-10 * max(1.0, np.abs(expected).max()), (offer.key, schedule, grid, steps, distance)
+        compared.append((offer, schedule, grid, scale > 0))
+    assert {offer for offer, *_ in compared} == {*offers()}
+    groups = {offer.group for offer in offers()}
+    kinds = {(offer.group, *rest) for offer, *rest in compared}
+    assert {(group, pushed) for group, _, _, pushed in kinds} == set(product(groups, (False, True)))
+    assert {(schedule, grid) for _, schedule, grid, _ in kinds} == {
+        *product(playground.SCHEDULES, [grid for grid, _ in GRIDS[:-1]]),
+        ("vp-linear", "optimized"),
+    }
 
 
-@pytest.mark.parametrize("schedule", playground.SCHEDULES)
-@pytest.mark.parametrize("mixture", playground.MIXTURES)
-@pytest.mark.parametrize("scale", [0.0, 4.0])
-def test_the_exact_flow_is_the_mixtures(core, schedule, mixture, scale):
-    found = core.evaluate(
-        """([mixture, schedule, scale, seed]) => {
-            const P = numdiffPlayground, [from, to] = P.shared.schedules[schedule];
-            const mix = P.mixture(P.shared.mixtures[mixture].components);
-            return Array.from(P.flow(mix, P.normals(seed, 40), from, to, {scale, component: 1}));
-        }""",
-        [mixture, schedule, scale, SEED],
-    )
-    view = View(mixture, ("", "", 0), ("", "", 0), scale, 1, schedule)
-    expected = end_points(view, normals(SEED, 40))
-    assert np.abs(np.reshape(found, (-1, 2)) - expected).max() < 1e-10 * np.abs(expected).max()
+def test_the_exact_flow_is_the_mixtures(core):
+    schedules = [*playground.SCHEDULES]
+    cases = [
+        (mixture, schedules[(place + pushed) % 2], 4.0 * pushed)  # every mixture on both schedules, once with a push
+        for place, mixture in enumerate(playground.MIXTURES)
+        for pushed in (0, 1)
+    ]
+    found = core.evaluate(FLOW, [cases, SEED, 20])
+    for (mixture, schedule, scale), ends in zip(cases, found, strict=True):
+        view = View(mixture, ("", "", 0), ("", "", 0), scale, 1, schedule)
+        expected = end_points(view, normals(SEED, 20))
+        assert np.abs(np.reshape(ends, (-1, 2)) - expected).max() < 1e-10 * np.abs(expected).max(), view
 
 
-@pytest.mark.parametrize("mixture", playground.MIXTURES)
-def test_predictions_are_the_mixtures(core, mixture):
-    schedule = playground.SCHEDULES["vp-linear"]
-    exact, x = playground.mixture(playground.MIXTURES[mixture][1]), 1.5 * normals(SEED, 50)
-    for t in (1.0, 0.5, 0.1, 1e-3):
-        level = schedule.level(t)
-        numbers = [level.alpha, level.sigma, level.d_alpha, level.d_sigma]
-        for prediction in ("noise", "data", "velocity"):
-            found = core.evaluate(
-                """([mixture, prediction, level, x]) => {
-                    const P = numdiffPlayground, mix = P.mixture(P.shared.mixtures[mixture].components);
-                    return Array.from(P.predict(mix, prediction, Float64Array.from(x), level, 1, 0, 0));
-                }""",
-                [mixture, prediction, numbers, x.ravel().tolist()],
-            )
-            expected = exact.model(schedule, prediction)(x, t)
-            assert np.abs(np.reshape(found, (-1, 2)) - expected).max() < 1e-11 * np.abs(expected).max()
+def test_predictions_are_the_mixtures(core):
+    schedule, x = playground.SCHEDULES["vp-linear"], 1.5 * normals(SEED, 50)
+    cases = list(product(playground.MIXTURES, (1.0, 0.5, 0.1, 1e-3), ("noise", "data", "velocity")))
+    asked = [(mixture, numbers_of(schedule.level(t)), kind) for mixture, t, kind in cases]
+    found = core.evaluate(PREDICT, [asked, x.ravel().tolist()])
+    for (mixture, t, kind), values in zip(cases, found, strict=True):
+        expected = playground.mixture(playground.MIXTURES[mixture][1]).model(schedule, kind)(x, t)
+        assert np.abs(np.reshape(values, (-1, 2)) - expected).max() < 1e-11 * np.abs(expected).max(), (mixture, t, kind)
 
 
 def test_noise_and_density_are_pythons(core):

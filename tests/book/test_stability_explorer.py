@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,13 +76,15 @@ def test_beta_moves_the_region_and_the_closed_form_is_set(opened):
 
 def test_a_damping_out_of_range_is_marked_and_changes_nothing(opened):
     page = opened("#m=ghvb&k=3&f=noise/ratio&b=0.5")
-    number = page.get_by_label("Damping β, as a number").first
+    number, said = page.get_by_label("Damping β, as a number").first, page.locator("#stability-first-beta-wrong")
     for wrong in ("2.5", "-1", ""):
         number.fill(wrong)
         assert number.get_attribute("aria-invalid") == "true"
+        assert said.inner_text() == "A number from 0.01 to 2; 0.5 is kept."
         assert state(page)["first"]["beta"] == 0.5
     number.blur()
     assert number.input_value() == "0.5"
+    assert said.inner_text() == ""
 
 
 def test_the_mouse_points_drags_and_zooms(opened):
@@ -146,13 +150,152 @@ def test_the_link_holds_the_whole_state(opened, page, site):
     assert not state(page)["compare"]
 
 
-def test_a_spoilt_link_falls_back_to_what_can_be_read(opened):
-    page = opened("#m=nothing&k=x&b=99&h=-1&z=a,b&w=1,2")
+def test_a_spoilt_link_falls_back_and_says_what_was_not_understood(opened):
     start = state(opened(""))
+    spoilt = "m=nothing&k=x&b=99&h=1e-9&z=a,b&w=1,2"
+    page = opened(f"#{spoilt}")
     assert state(page) == start
-    page = opened("#m=ghvb&k=77&f=noise/ratio&b=7")
+    said = page.locator("#stability-lost")
+    assert set(said.inner_text().partition(": ")[2].split(", ")) >= set(spoilt.replace("a,b", "a").split("&")[:4])
+    page = opened("#m=ghvb&k=77&f=noise/ratio&b=7&m2=zzz&q=1")
     assert state(page)["first"]["family"] == "ghvb"
     assert 0 < state(page)["first"]["beta"] <= 2
+    assert not state(page)["compare"]
+    assert said.inner_text().endswith(": k=77, b=7, m2=zzz, q=1")
+    assert page.evaluate("location.hash").endswith("&q=1"), "the address is as it was"
+    page = opened("#m=deis&k=2&v=log-rho&f=data/log-snr")
+    assert page.evaluate("numdiffStabilityPage.unknown").count("f=data/log-snr") == 1, "no member has all three"
+    opened("#m=deis&k=2&v=log-rho")
+    assert said.is_hidden()
+
+
+@pytest.mark.parametrize("fragment", ["m=ab&w=1e300,0,1", "m=ab&z=1e300,1e300", "m=ab&w=0,0,1e9", "m=ab&w=0,0,1e-9"])
+def test_numbers_out_of_reach_are_refused(opened, fragment):
+    page = opened(f"#{fragment}")
+    assert re.search(r"spectral radius \d", verdict(page))
+    assert page.evaluate("numdiffStabilityPage.unknown") == fragment.split("&")[1:]
+
+
+def test_what_a_link_leaves_out_is_the_family_s_default(opened):
+    for name, key in (("method", "unipc"), ("m", "dpmpp"), ("m", "pec")):
+        page = opened(f"#{name}={key}")
+        first = state(page)["first"]
+        end = page.evaluate("m => numdiffStability.realInterval(m, { beta: m.beta, h: 0.5 })", first)
+        member = nd.methods.FAMILIES[key].member()
+        options = {"h": 0.5} if member.kernel else {}
+        assert np.isclose(end, float(nd.stability.real_interval(member, **options)), rtol=1e-10), key
+
+
+FOLLOW = """async fragments => {
+  const found = [];
+  for (const fragment of fragments) {
+    const heard = new Promise((done) => window.addEventListener("hashchange", done, { once: true }));
+    location.hash = fragment;
+    await heard;
+    const { state, unknown } = numdiffStabilityPage, m = state.first, p = { beta: m.beta, h: state.h };
+    found.push([m.family, unknown, numdiffStability.realInterval(m, p), numdiffStability.imaginaryInterval(m, p)].map(String));
+  }
+  return found;
+}"""
+
+
+def gallery(folder):
+    """Return {family: (fragment of the link, real end, imaginary end)} of the gallery's pages."""
+    found = {}
+    for path in sorted((Path(folder) / "gallery" / "methods").glob("*.html")):
+        text = path.read_text()
+        link = re.search(r'href="[./]*explore/stability\.html#([^"]*)"', text)
+        ends = re.search(r"real interval to (-?[\d.einf+-]+), imaginary interval to ([\d.einf+-]+) on", text)
+        if link:
+            found[path.stem] = (link[1].replace("&amp;", "&"), -float(ends[1]), float(ends[2]))
+    return found
+
+
+def test_every_link_of_the_gallery_opens_what_its_page_shows(opened, folder):
+    links = gallery(folder)
+    assert len(links) > 40
+    page = opened("#m=rk4&z=0,0&h=0.7")
+    followed = page.evaluate(FOLLOW, [fragment for fragment, _, _ in links.values()])
+    for (name, (fragment, *ends)), (family, unknown, *found) in zip(links.items(), followed, strict=True):
+        assert family == name
+        assert unknown == "", fragment
+        for end, text in zip(ends, found, strict=True):
+            assert np.isclose(end, float(text.replace("Infinity", "inf")), rtol=6e-3, atol=1e-9), (name, fragment)
+
+
+def test_the_address_changes_only_after_a_change(opened, page):
+    opened("#how-to-read-it")
+    page.mouse.move(*place(page, -0.5, 0.2))
+    page.wait_for_timeout(400)
+    assert page.evaluate("location.hash") == "#how-to-read-it"
+    page.locator("#stability-plane").focus()
+    page.keyboard.press("ArrowUp")
+    page.wait_for_timeout(400)
+    assert page.evaluate("location.hash") == "#how-to-read-it", "a heading keeps its place"
+    opened("")
+    page.mouse.move(*place(page, -0.5, 0.2))
+    page.wait_for_timeout(400)
+    assert page.evaluate("location.hash") == ""
+    page.locator("#stability-plane").focus()
+    page.keyboard.press("ArrowUp")
+    page.wait_for_function("location.hash.startsWith('#m=ghvb')")
+
+
+def test_zooming_out_to_the_end_keeps_the_centre(opened, page):
+    opened("#m=rk4&z=-1,1")
+    for direction in ("Zoom out", "Zoom in"):
+        page.evaluate(
+            "name => { for (let k = 0; k < 80; k++) document.querySelector(`[title='${name}']`).click() }", direction
+        )
+        seen = state(page)["seen"]
+        assert np.hypot(seen["x"] + 1, seen["y"] - 1) <= 2 * seen["r"]
+    assert seen["r"] < 1e-5
+
+
+def test_the_region_stays_in_sight_when_the_window_changes(opened, page):
+    opened("#m=rk4&z=-1,1")
+    page.set_viewport_size({"width": 620, "height": 700})
+    page.wait_for_function("document.querySelector('#stability-plane').clientWidth < 620")
+    verdict(page)
+    box = page.locator("#stability-plane").bounding_box()
+    _, high = page.evaluate("numdiffStabilityPage.toPixel(0, 2.95)")  # the region of RK4 reaches 2.95 i
+    assert 0 < high < box["height"] / 2
+    opened("#m=rk4&z=-1,1&w=0,0,2")
+    page.set_viewport_size({"width": 900, "height": 700})
+    verdict(page)
+    assert state(page)["seen"] == {"x": 0, "y": 0, "r": 2}, "a view that was chosen stays"
+
+
+def test_only_the_first_button_points(opened, page):
+    opened("#m=ab&k=1&z=3,3")
+    for button, expected in (("right", [3, 3]), ("middle", [3, 3]), ("left", [-1, 0.25])):
+        page.mouse.click(*place(page, -1, 0.25), button=button)
+        assert np.allclose(state(page)["pointer"], expected, atol=0.02), button
+
+
+def test_menus_have_short_names_with_the_registry_s_and_the_proved_order(opened, page):
+    opened("#m=pec&k=3")
+    texts = page.locator("#stability-first-method option").all_inner_texts()
+    assert len(texts) == len(set(texts))
+    assert all(re.search(r" \([\w-]+\)$", text) for text in texts)
+    assert not any(text.count("(") != text.count(")") or text.startswith("IPNDM") for text in texts)
+    assert max(map(len, texts)) < 80
+    assert page.get_by_label("Order (parameter)").first.input_value() == "3"
+    order = nd.order.certified(nd.methods.FAMILIES["pec"].member())
+    assert page.locator(".explorer-proved").first.inner_text().endswith(f": order {order}")
+
+
+def test_a_formula_takes_one_tab_stop(opened, page):
+    opened("#m=ghvb&k=3")
+    page.locator("dd[data-axis=real] mjx-container svg").wait_for()
+    stops = page.evaluate(
+        "[...document.querySelector('.explorer-formula').querySelectorAll('[tabindex=\"0\"]')].length"
+    )
+    assert stops <= 1
+    assert page.locator(".explorer-formula").first.get_attribute("tabindex") is None
+    assert (
+        shown(page, "real") in "(" + page.locator(".explorer-formula").first.get_attribute("aria-label").split("(")[1]
+    )
 
 
 def test_every_link_on_the_page_shows_what_it_says(opened):
@@ -196,6 +339,18 @@ def test_the_picture_is_painted_where_the_method_is_stable(opened):
     assert min(len(inside), len(outside)) > 80
     assert all(inside), "the region has holes"
     assert np.mean(np.array(outside) > 0) < 0.1, "there is more than axes, lines of the grid and labels outside"
+
+
+def test_both_regions_are_painted_and_named(opened, page):
+    """Inside the imaginary axis RK4 alone is stable, next to -2.6 too; Euler's disc lies in both."""
+    opened("#m=ab&k=1&z=3,3&w=-1,0,2.5&m2=rk4")
+    verdict(page)
+    both, second, none = page.evaluate(READ, [(-1.03, 0.33), (-1.03, 1.73), (0.83, 1.33)])
+    assert both > second > none == 0
+    texts = page.locator(".explorer-key").all_inner_texts()
+    assert texts[0].startswith("AB1")
+    assert texts[1].startswith("RK4")
+    assert page.locator("#stability-verdict-2").inner_text().startswith("RK4")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -50,10 +50,13 @@ def offered(folder):
 
 
 class Unnumbered(explorer.Catalogue):
-    """A catalogue that notes the options of all members and works out no polynomial."""
+    """A catalogue that notes the options of all members and works out no polynomial and no order."""
 
-    def number(self, key, method, options):
+    def number(self, method):
         return 0
+
+    def order(self, method):
+        return [None]
 
 
 class Case:

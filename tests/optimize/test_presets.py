@@ -165,6 +165,8 @@ def test_more_steps_that_are_worse_are_tried_from_the_fewer(tmp_path):
     ("name", "steps", "method", "error", "message"),
     [
         ("sdx", 10, "heun", ValueError, "did you mean 'sdxl'"),
+        ("sd", 10, "heun", ValueError, "did you mean 'stable-diffusion'"),
+        ("edm", 10, "unipc3", ValueError, r"no preset for PEC3 .*exact weights \('unipc-3' is nd.UniPC\(3\)\)"),
         ("edm", 10, "unipc-4", ValueError, "no preset for"),
         ("edm", 10, "nonsense", ValueError, "unknown method of the presets 'nonsense'"),
         ("edm", 10, nd.UniPC(2), ValueError, r"no preset for .*use nd\.optimize\.timesteps"),
@@ -176,6 +178,11 @@ def test_more_steps_that_are_worse_are_tried_from_the_fewer(tmp_path):
 def test_what_there_is_no_preset_for(folder, name, steps, method, error, message):
     with pytest.raises(error, match=message):
         preset(name, steps, method, folder=folder)
+
+
+def test_the_methods_that_messages_name_are_those_of_the_presets():
+    assert METHODS["unipc-3"].make() == nd.UniPC(3) != nd.method("unipc3")
+    assert METHODS["dpmpp-2m"].make() == nd.DPMSolverPP(2, rule="half") != nd.DPMSolverPP(2)
 
 
 def test_names_are_checked_before_anything_is_computed(tmp_path):

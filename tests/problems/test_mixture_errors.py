@@ -68,6 +68,28 @@ def test_bad_calls_are_refused_with_the_remedy(call, message):
         call(MIXTURES["ring"])
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, schedule: m.model(schedule),
+        lambda m, schedule: m.model(schedule, "velocity"),
+        lambda m, schedule: m.guidance(schedule, 0),
+        lambda m, schedule: m.condition(schedule, 0),
+        lambda m, schedule: m.flow(schedule, np.zeros((1, 2)), 1.0, 0.5),
+    ],
+    ids=["model", "velocity", "guidance", "condition", "flow"],
+)
+@pytest.mark.parametrize("given", ["vp", schedules.VPLinear])
+def test_what_is_no_schedule_is_refused_when_the_model_is_made(call, given):
+    with pytest.raises(TypeError, match=r"schedule must be a noise schedule such as nd.schedules.VPLinear\(\).*, got "):
+        call(MIXTURES["ring"], given)
+
+
+def test_a_condition_knows_its_prediction():
+    with pytest.raises(ValueError, match="unknown prediction 'nois'; did you mean 'noise'"):
+        MIXTURES["ring"].condition(schedules.VPLinear(), 0, prediction="nois")
+
+
 def test_wrong_kinds_are_type_errors():
     with pytest.raises(TypeError, match="rng must be an integer seed"):
         MIXTURES["ring"].sample(3, None)

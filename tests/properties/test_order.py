@@ -146,5 +146,5 @@ def test_what_cannot_be_certified_is_refused():
     for beta in (sp.sqrt(2), sp.sqrt(BETA)):
         with pytest.raises(ValueError, match="use a Fraction nearby"):
             nd.order.certified(nd.GHVB(2, beta))
-    with pytest.raises(TypeError, match="must have a steady"):
+    with pytest.raises(TypeError, match="method must be a method such as"):
         nd.order.certified(lambda t, y: y)

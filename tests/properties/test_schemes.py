@@ -87,5 +87,5 @@ def test_pictures_of_the_formulas(rows):
 
 
 def test_bad_input():
-    with pytest.raises(TypeError, match="must have a steady"):
+    with pytest.raises(TypeError, match="method must be a method such as"):
         scheme_table(["AB2"])

@@ -158,8 +158,15 @@ def test_damping_from_torch():
 def test_steady_refuses_what_is_no_method():
     with pytest.raises(TypeError, match=r"pass an instance, AdamsBashforth\(\.\.\.\)"):
         steady(nd.AdamsBashforth)
-    with pytest.raises(TypeError, match="must have a steady"):
-        steady("AB2")
+    with pytest.raises(TypeError, match=r"method must be a method such as nd.AdamsBashforth\(2\), got 3$"):
+        steady(3)
+    with pytest.raises(TypeError, match=r"got 'ab2'; nd.method\('ab2'\) makes one of a name$"):
+        nd.stability.real_interval("ab2")
+    assert nd.stability.real_interval(nd.method("ab2")) == nd.stability.real_interval(nd.AdamsBashforth(2))
+    scheme = nd.GHVB(2, 0.8).discretize(nd.schedules.VPLinear(), [1.0, 0.5, 0.1])
+    with pytest.raises(TypeError, match=r"got Scheme\(.*; pass scheme.method$"):
+        nd.order.certified(scheme)
+    assert nd.order.certified(scheme.method) == 2
 
 
 @pytest.mark.parametrize(

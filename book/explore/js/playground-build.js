@@ -7,18 +7,21 @@ numdiffPlayground.build = (function () {
   const select = (id) => `<select id="${id}"></select>`;
   const range = (id, low, high, step) => `<input type="range" id="${id}" min="${low}" max="${high}" step="${step}">`;
 
+  const HINTS = {
+    a: "Drag the numbered rings, or move them with the arrow keys.",
+    b: "The components and the noise are those of sampler A.",
+  };
+
   function common(most) {
     return `<div class="playground-common" role="group" aria-label="Problem and noise">
       ${field("pg-mixture", "Mixture", select("pg-mixture"))}
       ${field("pg-schedule", "Noise schedule", select("pg-schedule"))}
       ${field("pg-particles", "Particles", select("pg-particles"))}
-      <div class="playground-field"><span aria-hidden="true">Noise</span>
-        <button type="button" id="pg-noise">Draw anew</button></div>
-      ${field("pg-component", "Push towards", select("pg-component"))}
-      ${field("pg-scale", 'Condition scale: <output id="pg-scale-shown" for="pg-scale"></output>',
+      <div class="playground-field"><button type="button" id="pg-noise">Draw new noise</button></div>
+      ${field("pg-component", "Guide towards", select("pg-component"))}
+      ${field("pg-scale", 'Guidance scale: <output id="pg-scale-shown" for="pg-scale"></output>',
         range("pg-scale", 0, most, 0.25))}
-      <div class="playground-field"><span aria-hidden="true">Components</span>
-        <button type="button" id="pg-reset">Put back</button></div>
+      <div class="playground-field"><button type="button" id="pg-reset">Reset components</button></div>
     </div>`;
   }
 
@@ -39,10 +42,11 @@ numdiffPlayground.build = (function () {
         <canvas id="${id("canvas")}" role="img" aria-describedby="pg-words"
           aria-label="Particles of sampler ${letter.toUpperCase()} over the density of the mixture"></canvas>
       </div>
+      <p class="playground-hint">${HINTS[letter]}</p>
       <dl class="playground-numbers">
-        <div><dt>evaluations</dt><dd id="${id("count")}"></dd></div>
-        <div><dt>RMS error</dt><dd id="${id("rms")}"></dd></div>
-        <div><dt>median error</dt><dd id="${id("median")}"></dd></div>
+        <div><dt id="${id("counted")}"></dt><dd id="${id("count")}"></dd></div>
+        <div><dt>RMS error at the end</dt><dd id="${id("rms")}"></dd></div>
+        <div><dt>median error at the end</dt><dd id="${id("median")}"></dd></div>
       </dl>
       <p class="playground-note" id="${id("note")}"></p>
     </section>`;
@@ -57,9 +61,10 @@ numdiffPlayground.build = (function () {
     </div>`;
 
   const chart = `<figure class="playground-chart">
-      <svg id="pg-chart" role="img" aria-label="RMS error of both samplers against their evaluations"></svg>
-      <figcaption>RMS error against evaluations, both axes logarithmic, for every number of steps that is stored:
-        sampler A solid with discs, sampler B dashed with squares. The large marks are the runs above.</figcaption>
+      <svg id="pg-chart" role="img" aria-label="RMS error at the end of both samplers against their evaluations"></svg>
+      <figcaption>RMS error at the end of a run against evaluations, both axes logarithmic, for every number of steps that is stored:
+        sampler A solid with discs, sampler B dashed with squares. The large marks are the runs above. With guidance,
+        evaluations of the condition count too.</figcaption>
     </figure>`;
 
   const share = `<div class="playground-share">

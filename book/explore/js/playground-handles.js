@@ -20,6 +20,7 @@ numdiffPlayground.handles = (function () {
     button.className = "playground-handle";
     button.textContent = k + 1;
     button.addEventListener("pointerdown", (event) => {
+      if (event.button) return; // the right and the middle one are not for dragging
       button.setPointerCapture(event.pointerId);
       button.classList.add("held");
     });

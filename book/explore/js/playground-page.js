@@ -60,8 +60,8 @@
     });
   }
 
-  /** Bring everything up to date with the state. */
-  async function refresh({ posed = true, rough = false } = {}) {
+  /** Bring everything up to date with the state; the address too, if the reader has `asked` for a change. */
+  async function refresh({ posed = true, rough = false, asked = true } = {}) {
     const mine = ++ticket;
     fill();
     try {
@@ -76,11 +76,15 @@
     paint();
     tell();
     if (rough) later("exact", 250, () => refresh());
-    else finish();
+    else finish(asked);
   }
 
-  function finish() {
+  function intoAddress() {
     later("link", 150, () => history.replaceState(null, "", forms.write(state)));
+  }
+
+  function finish(asked) {
+    if (asked) intoAddress();
     later("words", 500, () => (at.words.textContent = words()));
     later("chart", 30, () => {
       const found = series();
@@ -97,7 +101,7 @@
     SIDES.forEach((side) => {
       view.plane(at[side + "-canvas"], {
         density: problem.density, path: now[side].path, exact: problem.exact, place: state.place,
-        colour: colours[side], text: colours.text, trajectories: state.trajectories,
+        colour: colours[side], text: colours.text, faintest: colours.faintest, trajectories: state.trajectories,
         joined: !P.shared.member[state[side].key].noise, // with noise a particle has no exact end point of its own
       });
     });
@@ -124,9 +128,14 @@
     return "";
   }
 
+  function counted() {
+    return state.scale ? "evaluations, guidance included" : "evaluations";
+  }
+
   function tell() {
     SIDES.forEach((side) => {
       const { reason, evaluations, rms, median } = now[side];
+      at[side + "-counted"].textContent = counted();
       at[side + "-count"].textContent = reason ? "\u2013" : evaluations;
       at[side + "-rms"].textContent = reason ? "\u2013" : digits(rms);
       at[side + "-median"].textContent = reason ? "\u2013" : digits(median);
@@ -139,7 +148,7 @@
       const { name } = P.shared.member[state[side].key];
       const { reason, evaluations, rms, median } = now[side];
       const head = `Sampler ${side.toUpperCase()}, ${name}, ${state[side].steps} steps, ${P.shared.grids[state[side].grid]}: `;
-      return head + (reason ? note(side) : `${evaluations} evaluations, RMS error ${digits(rms)}, median ${digits(median)}.`);
+      return head + (reason ? note(side) : `${evaluations} ${counted()}, RMS error at the end ${digits(rms)}, median ${digits(median)}.`);
     }).join(" ");
   }
 
@@ -168,7 +177,7 @@
     at[side + "-steps-shown"].textContent = steps;
     const order = member.order ? `formula of ${member.noise ? "weak order" : "order"} ${member.order}` : "no order claimed";
     const kind = member.noise ? "adds noise" : "deterministic";
-    at[side + "-summary"].textContent = `${member.name}. ${member.summary}; ${order}, ${kind}.`;
+    at[side + "-summary"].textContent = `${member.name}: ${order}, ${kind}. ${member.summary}.`;
   }
 
   // --- the run ------------------------------------------------------------------------------------------------------
@@ -176,7 +185,7 @@
   function go(place) {
     state.place = Math.min(1, Math.max(0, place));
     paint();
-    later("link", 150, () => history.replaceState(null, "", forms.write(state)));
+    intoAddress();
   }
 
   /** Move by whole steps of sampler A. */
@@ -277,22 +286,11 @@
     state = P.page.state = found.state;
     const lost = found.unknown.join(", ");
     at.status.textContent = lost ? `Not understood in the link, and left at the default: ${lost}` : "";
-    refresh();
-  }
-
-  /** Titles of the families: the head of their summary, with the family's name where two have the same. */
-  function titles() {
-    const head = (summary) => summary.split(/[:,]/)[0].replace(/ \(.*\)$/, "");
-    const found = Object.fromEntries(P.shared.members.map(({ family, summary }) => [family, head(summary)]));
-    const all = Object.values(found);
-    const alone = (title) => all.filter((other) => other === title).length === 1;
-    return Object.fromEntries(
-      Object.entries(found).map(([family, title]) => [family, alone(title) ? title : `${title} (${family})`]));
+    refresh({ asked: false });
   }
 
   function populate() {
     const { mixtures, schedules, grids, members } = P.shared;
-    const called = titles();
     const names = { "vp-linear": "VP, linear beta", flow: "flow matching" };
     build.options(at.mixture, Object.entries(mixtures).map(([key, value]) => [key, value.name]));
     build.options(at.schedule, Object.keys(schedules).map((key) => [key, names[key]]));
@@ -300,7 +298,7 @@
     const groups = new Map();
     members.forEach((member) => {
       if (!groups.has(member.group)) groups.set(member.group, new Map());
-      groups.get(member.group).set(`${member.group}|${member.family}`, called[member.family]);
+      groups.get(member.group).set(`${member.group}|${member.family}`, member.title);
     });
     SIDES.forEach((side) => {
       at[side + "-family"].append(...build.grouped([...groups].map(([name, map]) => [name, [...map]])));
@@ -325,7 +323,7 @@
       paint();
       view.chart(at.chart, P.page.series);
     }).observe(at["a-plane"]);
-    new MutationObserver(() => problem.mix && refresh()).observe(document.documentElement, {
+    new MutationObserver(() => problem.mix && refresh({ asked: false })).observe(document.documentElement, {
       attributes: true, attributeFilter: ["data-theme"],
     });
     fromHash();

@@ -11,7 +11,7 @@ numdiffPlayground.view = (function () {
     const read = (name) => style.getPropertyValue(name).trim();
     return {
       a: read("--playground-a"), b: read("--playground-b"), text: read("--playground-text"),
-      quiet: read("--playground-quiet"), density: read("--playground-density").split(",").map(Number),
+      faintest: Number(read("--playground-faintest")), density: read("--playground-density").split(",").map(Number),
     };
   }
 
@@ -95,7 +95,7 @@ numdiffPlayground.view = (function () {
     context.strokeStyle = context.fillStyle = scene.colour;
     if (scene.trajectories) {
       context.lineWidth = 0.7;
-      context.globalAlpha = Math.min(0.45, 30 / (now.x.length / 2));
+      context.globalAlpha = Math.max(scene.faintest, Math.min(0.45, 30 / (now.x.length / 2)));
       strokePaths(context, scene.path, now, toPixel);
     }
     context.globalAlpha = 1;

@@ -130,8 +130,8 @@ var numdiffStabilityControls = (function () {
   /** What is proved of a member's order; a damping of 1, no momentum, can have another one than all the rest. */
   function orderOf(member, beta) {
     const order = member.proved[member.proved.length > 1 && beta === 1 ? 1 : 0];
-    if (order === null) return "no order is proved";
-    return `${member.noise ? "the mean has" : "proved"} order ${order}`;
+    if (order === null) return "no order proved";
+    return `order ${order}${member.noise ? " without the noise" : ""}`;
   }
 
   /** Return the choice that a member is, with its family's damping where it has one. */

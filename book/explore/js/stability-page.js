@@ -7,7 +7,7 @@
   const root = document.getElementById("explorer-stability");
   if (!root) return;
 
-  let state = T.fromHash(location.hash), hover = null, base = null, view = null, width = 0, height = 0;
+  let { state, unknown } = T.fromHash(location.hash), hover = null, base = null, view = null, width = 0, height = 0;
   let frame = 0, stale = true, spoken = 0, written = 0;
 
   // --- elements ---
@@ -26,26 +26,29 @@
   const first = C.create("stability-first", "Method", (chosen) => choose("first", chosen));
   const second = C.create("stability-second", "Compared with", (chosen) => choose("second", chosen));
   const compare = element("input", { type: "checkbox", id: "stability-compare" });
-  const step = C.slider("stability-h", "Step h in log-SNR", "h", (value) => set({ h: value }));
+  const step = C.slider("stability-h", "Step h in log-SNR", "h", (value) => change({ h: value }));
   const facts = element("dl", { class: "explorer-facts" });
-  const verdict = element("p", { id: "stability-verdict", class: "explorer-verdict" });
+  const verdicts = ["first", "second"].map((which, k) => element("p", { id: k ? "stability-verdict-2" : "stability-verdict", class: "explorer-verdict", "data-which": which }));
+  const where = element("p", { class: "explorer-where" });
+  const lost = element("p", { id: "stability-lost", class: "explorer-wrong explorer-lost", role: "status" });
+  const legend = ["first", "second"].map((which) => element("span", { class: "explorer-key", "data-which": which }));
   const rootList = element("p", { class: "explorer-roots-text" });
   const summary = element("p", { id: "stability-summary", class: "explorer-hidden", "aria-live": "polite" });
   const copied = element("span", { class: "explorer-copied", role: "status" });
   const share = button("stability-copy", "Copy link", "Copy a link to this picture", copy);
 
   function build() {
-    const plot = element("div", { class: "explorer-plot" }, canvas,
+    const plot = element("div", { class: "explorer-plot" }, canvas, element("div", { class: "explorer-legend", "aria-hidden": "true" }, ...legend),
       element("div", { class: "explorer-zoom" }, button("stability-in", "+", "Zoom in", () => zoom(1 / 1.5)),
         button("stability-out", "\u2212", "Zoom out", () => zoom(1.5)), button("stability-fit", "Fit", "Show the whole region", fit)));
     const reading = element("div", { class: "explorer-reading" }, rootsCanvas,
-      element("div", { class: "explorer-words" }, verdict, rootList));
+      element("div", { class: "explorer-words" }, where, ...verdicts, rootList));
     const check = element("div", { class: "explorer-check" }, compare, element("label", { for: compare.id }, "Compare with a second method"));
     const panel = element("div", { class: "explorer-panel" }, first.element, step, check, second.element,
       element("div", { class: "explorer-share" }, share, copied));
-    root.replaceChildren(element("div", { class: "explorer-main" }, plot, reading, facts), panel, summary,
+    root.replaceChildren(lost, element("div", { class: "explorer-main" }, plot, reading, facts), panel, summary,
       element("p", { id: "stability-keys", class: "explorer-keys" }, keys));
-    compare.addEventListener("change", () => { state.view = null; set({ compare: compare.checked }); });
+    compare.addEventListener("change", () => { state.view = view = null; change({ compare: compare.checked }); });
   }
 
   // --- state ---
@@ -54,16 +57,26 @@
     const before = state[which];
     const same = ["family", "order", "formulation", "variant"].every((key) => before[key] === chosen[key]);
     if (!same) state.view = view = null;
-    set({ [which]: chosen });
+    change({ [which]: chosen });
   }
 
   /** Change the state and show it; with a slider the view stays, so that one sees the region move. */
   function set(changes) {
-    if (view && !("view" in changes)) changes = { view: state.view || null, ...changes };
     state = { ...state, ...changes };
     controls();
     stale = true;
     later();
+  }
+
+  /** The same for a change that somebody made here, which the address is to tell. */
+  function change(changes) {
+    set(changes);
+    remember();
+  }
+
+  function complain() {
+    lost.hidden = !unknown.length;
+    lost.textContent = unknown.length ? `Not understood in the link, and left at the default: ${unknown.join(", ")}` : "";
   }
 
   function controls() {
@@ -74,24 +87,32 @@
     const needs = chosen().some((m) => S.find(m).needs.h);
     step.hidden = !needs;
     if (needs) step.show(state.h);
+    legend.forEach((place, k) => {
+      const m = chosen()[k];
+      place.hidden = chosen().length < 2;
+      place.textContent = m ? C.named(S.find(m), m.beta) : "";
+    });
   }
 
   const chosen = () => (state.compare ? [state.first, state.second] : [state.first]);
   const models = () => chosen().map((m) => S.model(m, { beta: m.beta, h: state.h }));
 
+  /** Put the state into the address, unless that names a heading of the page. */
   function remember() {
     clearTimeout(written);
     written = setTimeout(() => {
       const text = `#${T.toHash(state)}`;
-      if (location.hash !== text) history.replaceState(null, "", text);
+      if (location.hash === text || (location.hash && !T.ours(location.hash))) return;
+      history.replaceState(null, "", text);
     }, 200);
   }
 
   window.addEventListener("hashchange", () => {
-    if (location.hash === `#${T.toHash(state)}`) return;
-    if (!/[#&]m=/.test(location.hash)) return; // a heading of the page
-    state = T.fromHash(location.hash);
+    if (location.hash === `#${T.toHash(state)}` || !T.ours(location.hash)) return;
+    clearTimeout(written);
+    ({ state, unknown } = T.fromHash(location.hash));
     view = null;
+    complain();
     set({});
     const box = canvas.getBoundingClientRect();
     if (box.bottom < 100 || box.top > window.innerHeight - 100) root.scrollIntoView();
@@ -99,7 +120,6 @@
 
   function copy() {
     const text = `${location.href.replace(/#.*/, "")}#${T.toHash(state)}`;
-    history.replaceState(null, "", text);
     const done = (words) => { copied.textContent = words; setTimeout(() => { copied.textContent = ""; }, 4000); };
     const byHand = () => {
       const area = element("textarea", { "aria-label": "Link" });
@@ -108,6 +128,7 @@
       area.select();
       const worked = document.execCommand("copy"); // pages from file:// have no clipboard of their own
       area.remove();
+      if (!worked) history.replaceState(null, "", text);
       done(worked ? "Link copied" : "The link is in the address bar");
     };
     if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(text).then(() => done("Link copied"), byHand);
@@ -120,7 +141,7 @@
     const style = getComputedStyle(root), get = (name) => style.getPropertyValue(`--explorer-${name}`).trim();
     return {
       first: get("first"), second: get("second"), bad: get("bad"), grid: get("grid"), axis: get("axis"), text: get("text"), background: get("background"),
-      fill: get("fill").split(/\s+/).map(Number),
+      fill: get("fill").split(/\s+/).map(Number), other: get("other").split(/\s+/).map(Number),
     };
   }
 
@@ -153,7 +174,6 @@
     context.clearRect(0, 0, width, height);
     context.drawImage(base, 0, 0, width, height);
     point(all, context, at, tints);
-    remember();
   }
 
   function point(all, context, at, tints) {
@@ -162,11 +182,16 @@
     const size = Math.round(rootsCanvas.clientWidth) || 150;
     V.inset(sized(rootsCanvas, size, size), found, size, tints);
     const radius = found.map((roots) => Math.max(...roots.map((z) => Math.hypot(...z))));
-    const word = (k) => `spectral radius ${number(radius[k])}, ${stable[k] ? "stable" : "unstable"}`;
-    verdict.textContent = `z = ${complex([x, y])}: ${word(0)}${all.length > 1 ? `; compared method: ${word(1)}` : ""}`;
-    verdict.dataset.stable = String(stable[0]);
-    const sorted = found[0].slice().sort((a, b) => Math.hypot(...b) - Math.hypot(...a));
-    rootList.textContent = `Roots ζ: ${sorted.map(complex).join(", ")}`;
+    where.textContent = `z = ${complex([x, y])}`;
+    verdicts.forEach((line, k) => {
+      line.hidden = k >= all.length;
+      if (line.hidden) return;
+      const who = all.length > 1 ? `${legend[k].textContent}: ` : "";
+      line.textContent = `${who}spectral radius ${number(radius[k])}, ${stable[k] ? "stable" : "unstable"}`;
+      line.dataset.stable = String(stable[k]);
+    });
+    const listed = (roots) => roots.slice().sort((a, b) => Math.hypot(...b) - Math.hypot(...a)).map(complex).join(", ");
+    rootList.textContent = `Roots ζ: ${found.map(listed).join("; of the second: ")}`;
     say();
   }
 
@@ -181,9 +206,9 @@
       all.forEach((model, k) => {
         const end = model.interval(axis), text = end === Infinity ? "endless" : end === 0 ? "none" : show(end.toPrecision(6));
         const form = S.polynomials[S.find(chosen()[k]).polynomial].intervals[axis];
-        const value = element("dd", { "data-axis": axis, "data-which": String(k) }, element("span", {}, text));
-        if (form) value.append(formula(`${axis === "real" ? "x" : "y"}^* = ${form}`));
-        rows.push(element("dt", {}, k ? `${name}, compared` : name), value);
+        const value = element("dd", { "data-axis": axis, "data-which": String(k) }, element("span", {}, minus(text)));
+        if (form) value.append(formula(k, `${axis === "real" ? "x" : "y"}^* = ${form}`, `${name} in closed form, here ${minus(text)}`));
+        rows.push(element("dt", {}, all.length > 1 ? `${name}, ${legend[k].textContent}` : name), value);
       });
     }
     facts.replaceChildren(...rows);
@@ -191,16 +216,18 @@
 
   const typeset = new Map();
 
-  /** Return an element with a formula, set by the page's MathJax once that is ready; the formulas are kept. */
-  function formula(latex) {
-    if (!typeset.has(latex)) {
-      const made = element("span", { class: "explorer-formula", tabindex: "0", role: "math", "aria-label": latex });
-      typeset.set(latex, made);
+  /** Return an element with a formula, set by the page's MathJax once that is ready; kept for each of the two methods. */
+  function formula(which, latex, label) {
+    const key = `${which} ${latex}`;
+    if (!typeset.has(key)) {
+      const made = element("span", { class: "explorer-formula", role: "group" });
+      typeset.set(key, made);
       const ready = () => (window.MathJax && MathJax.startup && MathJax.startup.promise ? MathJax.startup.promise : null);
       const put = () => ready().then(() => MathJax.tex2svgPromise(latex, { display: false })).then((svg) => made.replaceChildren(svg));
       if (ready()) put(); else window.addEventListener("load", () => { if (ready()) put(); else made.textContent = latex; });
     }
-    return typeset.get(latex);
+    typeset.get(key).setAttribute("aria-label", label);
+    return typeset.get(key);
   }
 
   /** Say what the picture shows to those who do not see it, once things have come to rest. */
@@ -208,8 +235,9 @@
     clearTimeout(spoken);
     spoken = setTimeout(() => {
       const intervals = [...facts.children].map((e) => e.firstElementChild ? `${e.firstElementChild.textContent}.` : `${e.textContent}:`).join(" ");
-      const names = chosen().map((m) => S.find(m).name.replace("beta", `beta = ${m.beta}`)).join(" compared with ");
-      summary.textContent = `${names}. ${intervals} At ${verdict.textContent}.`;
+      const names = chosen().map((m) => C.named(S.find(m), m.beta)).join(" compared with ");
+      const words = verdicts.filter((line) => !line.hidden).map((line) => line.textContent).join("; ");
+      summary.textContent = `${names}. ${intervals} At ${where.textContent}: ${words}.`;
     }, 500);
   }
 
@@ -221,22 +249,24 @@
   };
 
   function look(next) {
-    view = { x: clamp(next.x), y: clamp(next.y), r: Math.min(Math.max(next.r, 1e-6), 1e4) };
-    state.view = { ...view };
-    stale = true;
-    later();
+    view = { x: T.bound(next.x), y: T.bound(next.y), r: T.boundRadius(next.r) };
+    change({ view: { ...view } });
   }
-
-  const clamp = (v) => Math.min(Math.max(v, -1e4), 1e4);
 
   /** Zoom by a factor about a point of the plane, by default the pointer if it is in sight. */
   function zoom(factor, about) {
     const [px, py] = V.toPixel(view, width, height, ...state.pointer), seen = px > 0 && py > 0 && px < width && py < height;
     const [x, y] = about || (seen ? state.pointer : [view.x, view.y]);
-    look({ x: x + (view.x - x) * factor, y: y + (view.y - y) * factor, r: view.r * factor });
+    const r = T.boundRadius(view.r * factor), done = r / view.r; // at the limits nothing moves
+    look({ x: x + (view.x - x) * done, y: y + (view.y - y) * done, r });
   }
 
-  function fit() { state.view = view = null; stale = true; later(); }
+  function fit() { view = null; change({ view: null }); }
+
+  function pointTo(x, y) {
+    hover = null;
+    change({ pointer: [T.bound(x), T.bound(y)] });
+  }
 
   canvas.addEventListener("wheel", (event) => {
     if (document.activeElement !== canvas && !event.ctrlKey) return; // a page that is scrolled past stays as it is
@@ -247,6 +277,7 @@
   const fingers = new Map();
   let moved = 0;
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button) return; // the other buttons are the browser's
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, [event.clientX, event.clientY]);
@@ -270,12 +301,12 @@
     const box = canvas.getBoundingClientRect(), middle = (p, q) => [(p[0] + q[0]) / 2 - box.left, (p[1] + q[1]) / 2 - box.top];
     const factor = Math.hypot(a[0] - b[0], a[1] - b[1]) / Math.hypot(c[0] - d[0], c[1] - d[1]);
     if (!(factor > 0.2 && factor < 5)) return;
-    const [x, y] = V.toPlane(view, width, height, ...middle(a, b)), [px, py] = middle(c, d), r = view.r * factor, s = width / (2 * r);
+    const [x, y] = V.toPlane(view, width, height, ...middle(a, b)), [px, py] = middle(c, d), r = T.boundRadius(view.r * factor), s = width / (2 * r);
     look({ x: x - (px - width / 2) / s, y: y + (py - height / 2) / s, r });
   }
 
   const lift = (event) => {
-    if (fingers.size === 1 && moved < 5 && event.type === "pointerup") { state.pointer = plane(event); hover = null; later(); }
+    if (fingers.size === 1 && moved < 5 && event.type === "pointerup") pointTo(...plane(event));
     fingers.delete(event.pointerId);
   };
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, lift);
@@ -297,21 +328,21 @@
   /** Move the pointer by a hundredth of the view, and the view after it. */
   function walk(u, v) {
     const s = view.r / 50;
-    state.pointer = [state.pointer[0] + u * s, state.pointer[1] + v * s];
-    hover = null;
+    pointTo(state.pointer[0] + u * s, state.pointer[1] + v * s);
     const [px, py] = V.toPixel(view, width, height, ...state.pointer);
     if (px < 0 || py < 0 || px > width || py > height) look({ ...view, x: view.x + u * view.r / 2, y: view.y + v * view.r / 2 });
-    later();
   }
 
   build();
+  complain();
   controls();
-  new ResizeObserver(() => { stale = true; later(); }).observe(canvas);
+  new ResizeObserver(() => { if (!state.view) view = null; stale = true; later(); }).observe(canvas);
   const repaint = () => { stale = true; later(); };
   new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   window.numdiffStabilityPage = {
     get state() { return state; },
     get view() { return view; },
+    get unknown() { return unknown; },
     set,
     redraw() { stale = true; redraw(); },
     toPixel: (x, y) => V.toPixel(view, width, height, x, y),

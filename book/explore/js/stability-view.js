@@ -207,14 +207,16 @@ var numdiffStabilityView = (function () {
     context.drawImage(sheet, 0, 0, w, h);
   }
 
-  /** Draw everything but the pointer: region and bars of the first model, outlines of both. */
+  /** Draw everything but the pointer: regions and outlines of both models, bars of the first. */
   function picture(context, models, view, w, h, colours) {
     context.clearRect(0, 0, w, h);
     const [first, second] = models, curves = lines(first, view, w, h), step = 1.2 / scale(view, w);
+    const others = second ? lines(second, view, w, h) : [];
     fill(context, mask(first, view, w, h, curves), w, h, colours.fill);
+    if (second) fill(context, mask(second, view, w, h, others), w, h, colours.other);
     const write = axes(context, view, w, h, colours);
     outline(context, first, curves, step, view, w, h, { colour: colours.first, dash: [], width: 2 });
-    if (second) outline(context, second, lines(second, view, w, h), step, view, w, h, { colour: colours.second, dash: [7, 4], width: 2.5 });
+    if (second) outline(context, second, others, step, view, w, h, { colour: colours.second, dash: [7, 4], width: 2.5 });
     bars(context, first, view, w, h, colours);
     write();
   }

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import sympy as sp
 import numdiff as nd
 from book.computed.gallery_work_precision import measure
 from book.tools.gallery import figures, formula, regions, two_fields
-from book.tools.gallery.markup import answer_html, typed
+from book.tools.gallery.markup import answer_html, span, typed
 from book.tools.pages import BOOK, write
 from numdiff.answers import ask
 from numdiff.answers.render import show
@@ -33,8 +34,31 @@ BETA = sp.Symbol("beta", positive=True)
 DAMPED = ("hb", "nt", "ghvb", "filtered-adams")
 """Families whose damping may be a symbol."""
 
-WRITERS = ("__init__", "overview", "page", "words")
+WRITERS = ("__init__", "calls", "general", "links", "overview", "page", "words")
 """Modules of this package that only write down what is derived here."""
+
+ANY_GRID = "any grid"
+"""How the labels of coefficients on any grid begin."""
+
+DOLLARS = re.compile(r"\$(.+?)\$")
+UNPROVED = "no one formula for the interval could be proved"
+"""What the diffusion interval says where it has numbers only."""
+
+SLOPES = {
+    "low": r"smallest $\kappa$",
+    "high": r"largest $\kappa$",
+    "low, of x_0": r"smallest $\kappa$ of $x_0$",
+    "high, of x_0": r"largest $\kappa$ of $x_0$",
+    "low, of eps": r"smallest $\kappa$ of $\varepsilon$",
+    "high, of eps": r"largest $\kappa$ of $\varepsilon$",
+    "of kappa in eps = kappa x/sigma": r"in $\varepsilon = \kappa x/\sigma$",
+    "of kappa in x_0 = kappa x/alpha": r"in $x_0 = \kappa x/\alpha$",
+    "1 - kappa, for eps = kappa x/sigma": r"$1 - \kappa$, for $\varepsilon = \kappa x/\sigma$",
+    "1 - kappa, for x_0 = kappa x/alpha": r"$1 - \kappa$, for $x_0 = \kappa x/\alpha$",
+    "kappa = 0 is neutral": r"$\kappa = 0$ is neutral",
+    "kappa = 1 is neutral": r"$\kappa = 1$ is neutral",
+}
+"""Cells of the table of the diffusion interval, which are plain text, and how they are typeset."""
 
 SEVERAL = "evaluates two fields, the model and the condition, and this is defined for methods of one"
 
@@ -66,9 +90,9 @@ def facts(name: str) -> Facts:
     """Return everything about a family's member that is derived."""
     method = FAMILIES[name].member()
     found: Facts = {
-        "coefficients": _answer(method, "coefficients"),
+        **_coefficients(method),
         "leading": _leading(method),
-        "diffusion": two_fields.stability_html(method) if splits(method) else _answer(method, "diffusion-interval"),
+        "diffusion": two_fields.stability_html(method) if splits(method) else diffusion(name, method),
         "beta": _answer(_damped(name), "coefficients") if name in DAMPED else "",
         "formula": _told(lambda: formula.align(method)),
         "array": formula.butcher(method) if isinstance(method, RungeKutta | ExponentialRungeKutta | SingleStep) else "",
@@ -169,6 +193,47 @@ def _spectral_alt(method: Any) -> str:
 def splits(method: Any) -> bool:
     """Tell whether a method evaluates the condition apart from the model."""
     return measure(method) == "guided"
+
+
+def _coefficients(method: Any) -> Facts:
+    """Return the coefficients, those for any grid apart."""
+    try:
+        found = ask(method, "coefficients")
+    except ValueError as error:
+        return {"coefficients": f"<p>{typed(sentence(str(error)))}.</p>", "any grid": "", "tabulated": False}
+    parts = {ANY_GRID: [], "": []}  # type: ignore[var-annotated]
+    for line in found.lines:
+        parts[ANY_GRID if line.label.startswith(ANY_GRID) else ""].append(line)
+    main = replace(found, lines=tuple(parts[""]))
+    apart = replace(found, title=f"{found.title} on any grid", lines=tuple(parts[ANY_GRID]), notes=())
+    return {
+        "coefficients": answer_html(main),
+        "any grid": answer_html(apart) if apart.lines else "",
+        "tabulated": True,
+    }
+
+
+def diffusion(name: str, method: Any) -> str:
+    """Return the interval on the diffusion test problem, or what gives it as numbers where no formula is proved."""
+    try:
+        found = answer_html(ask(method, "diffusion-interval"))
+    except ValueError as error:
+        if UNPROVED not in str(error):
+            return f"<p>{typed(sentence(str(error)))}.</p>"
+        return (
+            f"<p>On the diffusion test problem (levels equally spaced by {span('h')} in log-SNR) no single formula for "
+            f"the interval holds for every {span('h < 1')}; <code>{command(name)} --topic diffusion-interval --step "
+            f"{regions.STEP:g}</code> gives numbers.</p>"
+        )
+    for plain, said in SLOPES.items():
+        found = found.replace(f"<td>{typed(plain)}</td>", f"<td>{re.sub(DOLLARS, lambda one: span(one[1]), said)}</td>")
+    return found
+
+
+def command(name: str) -> str:
+    """Return the command that derives what a family's page says."""
+    given = FAMILIES[name].example.items()
+    return f"numdiff derive {name}" + "".join(f" --{key} {x}" for key, x in given if key in ("order", "beta"))
 
 
 def _leading(method: Any) -> str:

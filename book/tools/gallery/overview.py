@@ -7,8 +7,9 @@ from typing import Any
 
 from book.computed.gallery_work_precision import measure
 from book.tools.gallery import figures
+from book.tools.gallery.calls import described
 from book.tools.gallery.facts import Facts
-from book.tools.gallery.page import MEASURES, RESULT, described
+from book.tools.gallery.page import MEASURES, RESULT, STEPS, evaluations
 from book.tools.results import stored
 from book.tools.show import Raw, Table
 from numdiff.methods import (
@@ -55,8 +56,9 @@ def link(name: str, label: str = "") -> Raw:
 
 def compare(facts: dict[str, Facts]) -> str:
     """Return the table of all families."""
-    columns = ["method", "group", "order", "weak order", "evaluations a step", "noise", "formulation", "error constant"]
-    columns += ["real interval", "imaginary interval", f"error at {BUDGET} evaluations", "error of", "elsewhere"]
+    errors = [f"{MEASURES[kind][0]} at {BUDGET}" for kind in MEASURES]
+    columns = ["method", "group", "order", "weak order", f"evaluations for {STEPS} intervals", *errors]
+    columns += ["formulation", "error constant", "real interval", "imaginary interval", "elsewhere"]
     rows = [_row(name, facts[name]) for name in FAMILIES]
     return Table(rows, columns, "All families of the registry", tools=True)._repr_html_()
 
@@ -68,20 +70,27 @@ def _row(name: str, facts: Facts) -> list[Any]:
     names = catalogue.of_family(name)
     region = facts["region"] if facts["region"]["value"] else {"real": None, "imaginary": None}
     return [
-        link(name),
+        named(name, method),
         group(method),
         method.order,
         _number(method.weak_order),
-        method.stages,
-        "yes" if method.stochastic else "no",
+        method.nfe(STEPS),
+        *(_number(error if one == kind else None) for one in MEASURES),
         "default" if method.formulation is None else method.formulation.name,
         _number(facts["constant"]["number"]),
         _number(region["real"]),
         _number(region["imaginary"]),
-        _number(error),
-        MEASURES[kind][0].removeprefix("error of "),
         str(names[0].name) if names else "\N{EN DASH}",
     ]
+
+
+def named(name: str, method: Method) -> Raw:
+    """Return the link to a family's page, with every name by which the filter above the table finds it."""
+    family = FAMILIES[name]
+    own = [method.name, family.summary, *family.aliases]
+    elsewhere = [text for alias in catalogue.of_family(name) for text in (alias.name, alias.library)]
+    known = escape(" ".join(dict.fromkeys([*own, *elsewhere])), quote=True)
+    return Raw(f'<span data-search="{known}">{link(name)}</span>')
 
 
 def at_budget(curves: dict[str, dict[str, float]]) -> float | None:
@@ -90,12 +99,20 @@ def at_budget(curves: dict[str, dict[str, float]]) -> float | None:
 
 
 def _number(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.4g}"
+    return "\N{EN DASH}" if value is None else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def aliases() -> str:
     """Return the table of the names that samplers have elsewhere."""
-    columns = ["name", "where", "what it builds", "order", "weak order", "evaluations a step", "published?"]
+    columns = [
+        "name",
+        "where",
+        "what it builds",
+        "order",
+        "weak order",
+        f"evaluations for {STEPS} intervals",
+        "published?",
+    ]
     rows = [_alias(one) for one in catalogue.ALIASES]
     return Table(rows, columns, "Names in libraries and papers", tools=True)._repr_html_()
 
@@ -111,7 +128,7 @@ def _alias(alias: catalogue.Alias) -> list[Any]:
         builds,
         method.order,
         _number(method.weak_order),
-        method.stages,
+        method.nfe(STEPS),
         status,
     ]
 
@@ -130,8 +147,7 @@ def cards(facts: dict[str, Facts]) -> str:
 def _card(name: str, method: Method, facts: Facts) -> str:
     picture = facts["thumbnail"] or '<span class="nd-thumb nd-none">no region</span>'
     order = f"order {method.order}" if method.weak_order is None else f"weak order {method.weak_order}"
-    evaluations = f"{method.stages} evaluation{'s' if method.stages > 1 else ''} a step"
     return (
         f'<a class="nd-card" href="methods/{name}.html">{picture}<strong>{name}</strong>'
-        f"<span>{escape(FAMILIES[name].summary)}</span><small>{order}, {evaluations}</small></a>"
+        f"<span>{escape(FAMILIES[name].summary)}</span><small>{order}, evaluations: {evaluations(method)}</small></a>"
     )

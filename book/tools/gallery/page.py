@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from html import escape
 from typing import Any
 
 from book.computed.gallery_work_precision import SCALE, measure
-from book.tools.gallery import figures, words
+from book.tools.gallery import calls, figures, general, links, words
 from book.tools.gallery.drawing import figure
 from book.tools.gallery.facts import Facts
 from book.tools.gallery.markup import equal, span, typed
+from book.tools.gallery.regions import drift
 from book.tools.results import origin, stored
 from book.tools.show import Table
 from numdiff.cli import documentation
-from numdiff.cli.methods import constructed
 from numdiff.formulations import NOISE_RATIO
-from numdiff.methods import FAMILIES, Method
+from numdiff.methods import FAMILIES, Method, SingleStep
 from numdiff.methods.registry import catalogue
 
 RESULT = "gallery_work_precision"
 STEPS = 10
-"""Steps whose evaluations are listed."""
+"""Intervals of the grid whose evaluations are listed."""
+
+NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 MEASURES = {
     "flow": ("error of the flow", "root mean square error of x/alpha"),
@@ -36,7 +38,12 @@ PREDICTED = {"noise": r"\varepsilon", "data": "x_0", "velocity": r"\mathrm{d}x/\
 VARIABLES = {"rho": r"\sigma/\alpha", "log-snr": r"\log(\alpha/\sigma)", "inverse-rho": r"\alpha/\sigma", "time": "t"}
 PHI = r"$\varphi_k(z) = \int_0^1 e^{(1-r)z} r^{k-1}/(k-1)!\,\mathrm{d}r$."
 
+APART = r", \; "
+"""Between an interval and its end, where a line may break."""
+
+MEAN = r"$X' = cX + (1 + \tau^2) zX$, $\tau$ the level of the noise"
 ERROR, STABILITY = 'see <a href="#order-and-error">below</a>', 'see <a href="#stability">below</a>'
+"""Where a value that has no room in the first table is."""
 
 
 def page(name: str, facts: Facts) -> str:
@@ -45,8 +52,8 @@ def page(name: str, facts: Facts) -> str:
     method = family.member()
     parts = [
         f"# {name}",
-        f"**{words.markdown(family.summary[0].upper() + family.summary[1:])}.** {_aliases(family.aliases)}",
-        _glance(name, method, facts),
+        f"**{words.markdown(words.capital(family.summary))}.** {_aliases(family.aliases)}",
+        _top(name, method, facts),
         "## Formula",
         _formula(name, method, facts),
         "## Coefficients",
@@ -54,7 +61,7 @@ def page(name: str, facts: Facts) -> str:
         "## Order and error",
         _order(method, facts),
         "## Stability",
-        _stability(name, method, facts),
+        _stability(method, facts),
         "## Spectral response",
         _spectral(facts),
         "## Work and precision",
@@ -66,7 +73,7 @@ def page(name: str, facts: Facts) -> str:
         "## Options",
         _options(name),
         "## Run it",
-        _run(name, method),
+        _run(name, method, facts),
         "## References",
         _references(name, method),
     ]
@@ -82,29 +89,72 @@ def _aliases(names: tuple[str, ...]) -> str:
     return f"Also {', '.join(f'`{one}`' for one in names)}." if names else ""
 
 
+def folded(title: str, html: str) -> str:
+    """Return HTML that is shown after a click on its title."""
+    return raw(f'<details class="nd-more"><summary>{title}</summary>{html}</details>')
+
+
 # --- what it is -------------------------------------------------------------------------------------------------------
+
+
+def _top(name: str, method: Method, facts: Facts) -> str:
+    """Return the claims and the main numbers, the region beside them, and where to see more."""
+    region = [raw(figure(facts["region"]["value"], _shaded(method, facts)))] if facts["region"]["value"] else []
+    side = "\n\n".join([_glance(name, method, facts), *region])
+    claims = documentation.of(name, method).claims
+    said = f"What it claims: {words.markdown(claims)}" if claims else ""
+    return "\n\n".join(filter(None, [f"````{{div}} nd-top\n{side}\n````", _elsewhere(name, method, facts), said]))
+
+
+def _shaded(method: Method, facts: Facts) -> str:
+    """Return the caption of the stability region: the equation is the method's own."""
+    found = facts["region"]
+    c, factor = drift(method)
+    linear = {0: "", 1: "X + ", -1: "-X + "}.get(c, f"{c} X + ")
+    equation = f"X' = {linear}{'' if factor == 1 else factor} z X"
+    who, stay = ("the mean of the steps", "stays") if method.stochastic else ("steps", "stay")
+    length = "1" if found["h"] is None else f"{span('h = {:g}'.format(found['h']))} in log-SNR"
+    empty = " The set has no interior: it is the interval on the imaginary axis." if found["share"] < 1e-3 else ""
+    return (
+        f"Stability region. Shaded: all {span('z')} for which {who} of length {length} on "
+        f"{span(equation)} {stay} bounded. Thick lines: the stability intervals on the axes.{empty}"
+    )
+
+
+def _elsewhere(name: str, method: Method, facts: Facts) -> str:
+    """Return the links to the explorer and to the playground, with the member that is shown here."""
+    found = []
+    if facts["region"]["value"]:
+        fragment = escape(links.explorer(name, method, exponential=facts["region"]["h"] is not None))
+        found.append(f'<a href="../../explore/stability.html#{fragment}">See it in the stability explorer</a>')
+    run = links.playground(name, method)
+    if run is not None:
+        fragment, nfe = run
+        address = f"../../explore/playground.html#{fragment}"
+        found.append(f'<a href="{address}">Run it in the playground</a> beside DDIM, with {nfe} evaluations')
+    return raw(f"<p>{'. '.join(found)}.</p>") if found else ""
 
 
 def _glance(name: str, method: Method, facts: Facts) -> str:
     """Return the claims and the main numbers."""
     weak = "none: it adds no noise" if method.weak_order is None else str(method.weak_order)
     rows = [
-        ["shown here", f"`{call(name)}`: {words.literal(method.name)}"],
+        ["shown here", f"`{calls.call(name)}`: {words.literal(method.name)}"],
         ["formulation", _formulation(method)],
         ["order", _ordered(method, facts)],
         ["weak order", weak],
-        ["evaluations", f"{method.stages} a step, {method.nfe(STEPS)} for {STEPS} steps"],
-        ["error constant", exact(facts["constant"], 'see <a href="#order-and-error">below</a>')],
-        ["real interval", interval(facts, "real", r"(-x^*, 0), \; x^*", 'see <a href="#stability">below</a>')],
-        [
-            "imaginary interval",
-            interval(
-                facts, "imaginary", r"(-\mathrm{i}y^*, \mathrm{i}y^*), \; y^*", 'see <a href="#stability">below</a>'
-            ),
-        ],
+        ["evaluations", f"{evaluations(method)}; {method.nfe(STEPS)} for a grid of {STEPS} intervals"],
+        ["error constant", exact(facts["constant"], ERROR)],
+        ["real interval", interval(facts, "real", r"(-x^*, 0), \; x^*", STABILITY)],
+        ["imaginary interval", interval(facts, "imaginary", r"(-\mathrm{i}y^*, \mathrm{i}y^*), \; y^*", STABILITY)],
     ]
-    claims = documentation.of(name, method).claims
-    return words.table(["quantity", name], rows) + (f"\n\nWhat it claims: {words.markdown(claims)}" if claims else "")
+    return words.table(["quantity", name], rows)
+
+
+def evaluations(method: Method) -> str:
+    """Return how many evaluations a step takes, and where steps span several grid intervals how many of these."""
+    several = isinstance(method, SingleStep) and method.stages > 1
+    return f"{method.stages} a step" + (f" of {NUMBERS[method.stages]} grid intervals" if several else "")
 
 
 def _ordered(method: Method, facts: Facts) -> str:
@@ -129,8 +179,10 @@ def interval(facts: Facts, what: str, sign: str, instead: str = "") -> str:
     number = region[what] if region["value"] else None
     at = "" if number is None or region["h"] is None else f"${number:.4g}$ at $h = {region['h']:g}$"
     if found["latex"]:
-        return f"${equal(sign, _cell(found['latex']))}$" + (f"; {at}" if at else "")
-    return f"${sign} =$ {at}; no formula in $h$ is proved" if at else exact(found, instead)
+        return f"${equal(sign, _cell(found['latex']))}$".replace(APART, "$, $") + (f"; {at}" if at else "")
+    if not at:
+        return exact(found, instead)
+    return f"${sign} =$ {at}; no formula in $h$ is proved".replace(APART, "$, $")
 
 
 def _end(facts: Facts, what: str, letter: str) -> str:
@@ -156,7 +208,7 @@ def _formulation(method: Method) -> str:
 
 def _formula(name: str, method: Method, facts: Facts) -> str:
     said = documentation.of(name, method)
-    own = f"```text\n{said.formula}\n```\n\n{words.markdown(said.symbols)}"
+    own = f"$$\n{general.align(said.formula)}\n$$\n\n{words.symbols(said.symbols)}"
     found = facts["formula"]
     if found["value"] is None:
         return f"{own}\n\nThere is no one step to typeset: {words.markdown(found['why'])}."
@@ -177,9 +229,11 @@ def _formula(name: str, method: Method, facts: Facts) -> str:
 
 def _coefficients(method: Method, facts: Facts) -> str:
     parts = [f"$$\n{facts['array']}\n$$"] if facts["array"] else []
-    parts.append(raw(facts["coefficients"]))
+    parts.append(folded("The same as a list", facts["coefficients"]) if facts["array"] else raw(facts["coefficients"]))
+    if facts["any grid"]:
+        parts.append(folded("On any grid", facts["any grid"]))
     if facts["beta"]:
-        parts += ["With the damping as a symbol:", raw(facts["beta"])]
+        parts.append(folded("With the damping as a symbol", facts["beta"]))
     return "\n\n".join(parts)
 
 
@@ -212,22 +266,15 @@ def _defined(found: list[dict[str, Any]]) -> str:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def _stability(name: str, method: Method, facts: Facts) -> str:
+def _stability(method: Method, facts: Facts) -> str:
     found = facts["region"]
     if found["value"] is None:
         text = f"There is no stability region in one variable: {words.markdown(found['why'])}."
         return text + ("" if found["why"] in facts["diffusion"] else f"\n\n{raw(facts['diffusion'])}")
-    length = "" if found["h"] is None else f" at steps of length h = {found['h']:g} in log-SNR"
-    empty = " The set has no interior: it is the interval on the imaginary axis." if found["share"] < 1e-3 else ""
-    equation = typed("`X' = c X + z X`")
-    caption = (
-        f"Shaded: all {span('z')} for which steps on {equation} stay bounded{length}. The thick lines are the "
-        f"stability intervals on the axes.{empty}"
-    )
-    link = f'<a href="../../explore/stability.html#method={name}">See it in the stability explorer</a>'
     values = "\n\n".join(_end(facts, what, letter) for what, letter in (("real", "x"), ("imaginary", "y")))
     notes = _defined([facts["real"], facts["imaginary"]])
-    parts = [values, notes, raw(figure(found["value"], caption)), f"{link}.", raw(facts["diffusion"])]
+    mean = f"These are intervals of the mean, which obeys {MEAN}." if method.stochastic else ""
+    parts = [mean, values, notes, "The region is drawn at the top of this page.", raw(facts["diffusion"])]
     return "\n\n".join(filter(None, parts))
 
 
@@ -297,13 +344,8 @@ def _names(name: str) -> str:
     found = catalogue.of_family(name)
     if not found:
         return "No library in the catalogue has a sampler of this family under a name of its own."
-    rows = [[f"`{one.name}`", one.library, f"`{described(one)}`", words.markdown(one.note)] for one in found]
+    rows = [[f"`{one.name}`", one.library, f"`{calls.described(one)}`", words.markdown(one.note)] for one in found]
     return words.table(["name", "where", "what it builds", "what differs"], rows)
-
-
-def described(alias: catalogue.Alias) -> str:
-    """Return the call that builds what a name stands for."""
-    return call(alias.family, alias.options)
 
 
 def _options(name: str) -> str:
@@ -311,43 +353,9 @@ def _options(name: str) -> str:
     return words.table(["option", "default", "meaning"], rows) if rows else "The family has no options."
 
 
-def call(name: str, options: dict[str, Any] | None = None) -> str:
-    """Return the call that makes a member, the example unless options are given."""
-    given = FAMILIES[name].example if options is None else options
-    return f"nd.method({', '.join([repr(name), *(f'{key}={literal(value)}' for key, value in given.items())])})"
-
-
-def literal(value: Any) -> str:
-    """Return a value as Python: fractions as decimals where they are finite ones."""
-    if isinstance(value, Fraction):
-        return repr(float(value)) if Fraction(repr(float(value))) == value else f"Fraction({value})"
-    return repr(value) if isinstance(value, (str, int, float, tuple)) or value is None else constructed(value)
-
-
-def code(name: str, method: Method) -> str:
-    """Return a program that draws samples with a family's member."""
-    flow = getattr(method.formulation, "prediction", "") == "velocity" and not method.stochastic
-    schedule, prediction = ("Flow", "velocity") if flow else ("VPLinear", "noise")
-    grid = "uniform_t(schedule, steps=10, t_end=0.01)" if flow else "uniform_log_snr(schedule, steps=10)"
-    two = measure(method) == "guided"
-    more = ", noise=nd.noise.Seeded(7)" if method.stochastic else ', fields={"condition": push}' if two else ""
-    condition = "push = mixture.condition(schedule, component=0, scale=4.0)\n" if two else ""
-    return (
-        "import numpy as np\nimport numdiff as nd\n\n"
-        f"method = {call(name)}\nschedule = nd.schedules.{schedule}()\n"
-        f"scheme = method.discretize(schedule, nd.grids.{grid})\n\n"
-        "centres = [[-1.0, 0.0], [1.0, 0.5]]\n"
-        "mixture = nd.problems.GaussianMixture([0.4, 0.6], centres, [0.04, 0.09])\n"
-        f'model = mixture.model(schedule, prediction="{prediction}")\n{condition}'
-        "x_T = np.random.default_rng(0).standard_normal((1000, 2))\n"
-        f'x0 = nd.sample(scheme, model, x_T, prediction="{prediction}"{more})\n'
-    )
-
-
-def _run(name: str, method: Method) -> str:
-    shell = f"numdiff methods {name}\nnumdiff derive {name}"
-    shell += "".join(f" --{key} {value}" for key, value in FAMILIES[name].example.items() if key in ("order", "beta"))
-    return f"```python\n{code(name, method)}```\n\nFrom the shell:\n\n```text\n{shell}\n```"
+def _run(name: str, method: Method, facts: Facts) -> str:
+    commands = "\n".join(calls.shell(name, facts))
+    return f"```python\n{calls.code(name, method)}```\n\nFrom the shell:\n\n```text\n{commands}\n```"
 
 
 def _references(name: str, method: Method) -> str:

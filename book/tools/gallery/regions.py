@@ -13,8 +13,8 @@ from book.tools.gallery.drawing import Axis, Plot, Point
 from numdiff.study.regions import plane
 from numdiff.symbolic.steady import H, depends_on, one_field, steady
 
-STEP = 1.0
-"""Step length in log-SNR of exponential methods: ten steps from log-SNR -5 to 5 have it."""
+STEP = 0.5
+"""Step length in log-SNR of exponential methods, as in the stability explorer; at 1 many regions look alike."""
 
 POINTS = 121
 """Points a side of a region's sample."""
@@ -61,6 +61,20 @@ def _shapes(tableau: Any) -> list[tuple[str, tuple[int, int]]]:
     return [("A", (s, s)), ("U", (s, r)), ("B", (r, s)), ("V", (r, r))]
 
 
+def drift(method: Any) -> tuple[Any, Any]:
+    """Return (c, factor) of the equation X' = c X + factor z X that regions are about; with noise it is the mean's.
+
+    Parameters
+    ----------
+    method
+        One with a steady step.
+    """
+    if not method.stochastic:
+        return method.kernel, 1
+    squared = getattr(getattr(method.formulation, "level", None), "constant", None)
+    return method.kernel, 1 + (method.eta**2 if squared is None else squared)
+
+
 def region(method: Any) -> Region:
     """Sample the stability region of a method; raise ``ValueError`` with the reason where it has none."""
     from numdiff.properties import stability
@@ -104,7 +118,7 @@ def outlines(x: Any, y: Any, values: Any, bound: float) -> list[list[Point]]:
     ]
 
 
-def plot(found: Region, width: float = 400, height: float = 300) -> Plot:
+def plot(found: Region, width: float = 300, height: float = 260) -> Plot:
     """Return a region as a plot with equal scales on both axes."""
     left, right, bottom, top = found.extent
     unit = min(width / (right - left), height / (top - bottom))

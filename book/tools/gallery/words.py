@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from book.tools.gallery.general import tex
 from book.tools.pages import BOOK
-from numdiff.answers.prose import typeset
+from numdiff.answers.prose import GREEK, typeset
 from numdiff.cli import documentation
 from numdiff.methods import FAMILIES, AdamsBashforth, Method
 
@@ -40,6 +43,14 @@ PRINTED = {
     "GHVB: Wizadwongsa": "wizadwongsa2024diffusion",
 }
 """Words of a reference that has no arXiv number, and its key."""
+
+
+GREEK_NAME = re.compile(rf"(?<![\w\\-])({'|'.join(set(GREEK) - {'pi'})})(?![\w-])")
+"""A Greek letter's name in a sentence."""
+
+
+INTEGRAL = re.compile(r"((?:[a-z]\w*\([a-z]\) = )?int_0\^\w .*?\bd[a-z]\b)")
+"""An integral in a sentence, with what it is equal to."""
 
 
 @cache
@@ -128,14 +139,27 @@ def literal(text: str) -> str:
     return re.sub(r"([\\*_\[\]<>$`|~#])", r"\\\1", text)
 
 
-def markdown(text: str) -> str:
-    """Return a docstring's sentences as Markdown: code stays code, symbols are typeset."""
+def markdown(text: str, escaped: Callable[[str], str] = literal) -> str:
+    """Return a docstring's sentences as Markdown: code stays code, symbols are typeset, the rest is `escaped`."""
     parts = re.split(r"(``[^`]+``|`[^`]+`)", text)
-    return "".join(f"`{part.strip('`')}`" if i % 2 else _typed(part) for i, part in enumerate(parts))
+    return "".join(f"`{part.strip('`')}`" if i % 2 else _typed(part, escaped) for i, part in enumerate(parts))
 
 
-def _typed(text: str) -> str:
-    return typeset(text.replace("`", ""), literal) if text else ""
+def symbols(text: str) -> str:
+    """Return what the symbols of a formula are as Markdown, Greek letters typeset wherever they stand."""
+    parts = INTEGRAL.split(text)
+    said = [markdown(part, lambda one: GREEK_NAME.sub(r"$\\\1$", literal(one))) for part in parts[::2]]
+    typed = [f"${tex(part)}$" for part in parts[1::2]]
+    return "".join(piece for pair in zip_longest(said, typed, fillvalue="") for piece in pair)
+
+
+def capital(text: str) -> str:
+    """Return a summary as the beginning of a sentence; names with a small letter before a capital keep it."""
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
+
+
+def _typed(text: str, escaped: Callable[[str], str]) -> str:
+    return typeset(text.replace("`", ""), escaped) if text else ""
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

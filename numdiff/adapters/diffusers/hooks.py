@@ -58,6 +58,20 @@ def change(settings: Any) -> Change | None:
     return None
 
 
+def refuse_options(eta: Any, use_clipped_model_output: Any) -> None:
+    """Raise ValueError for options of DDIMScheduler's step, which DDIMPipeline passes to every scheduler, unless 0."""
+    if eta is not None and eta != 0:
+        raise ValueError(
+            f"eta = {eta!r}: eta is an option of the method here: from_config(..., method='ddim', eta=0.5); leave it "
+            "out of the call"
+        )
+    if use_clipped_model_output:
+        raise ValueError(
+            f"use_clipped_model_output = {use_clipped_model_output!r}: this is an entry of the configuration here: "
+            "from_config(..., clip_keeps_noise=False); leave it out of the call"
+        )
+
+
 def thresholded(x: torch.Tensor, ratio: float, largest: float) -> torch.Tensor:
     """Return x_0, shape (batch, ...), clipped to its quantile and divided by it, sample by sample."""
     wide = x if x.dtype in (torch.float32, torch.float64) else x.float()

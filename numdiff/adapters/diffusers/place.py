@@ -27,6 +27,15 @@ class Place:
         """
         return {**self.__dict__, "_last": None, "_generator": None}
 
+    def __len__(self) -> int:
+        """Return the number of timesteps that the network was trained with."""
+        return int(self._settings.num_train_timesteps)
+
+    @property
+    def _settings(self) -> Any:
+        """The registered configuration, whose entries are attributes; diffusers types it as a plain dict."""
+        return self.config
+
     def _reset(self) -> None:
         self._run: Run | None = None
         self._step_index: int | None = None

@@ -43,8 +43,18 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
 
     Parameters
     ----------
-    num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas, rescale_betas_zero_snr, snr_shift_scale
-        The table of noise levels (`numdiff.adapters.diffusers.tables`).
+    num_train_timesteps
+        Number of entries of the table of noise levels (rules: `numdiff.adapters.diffusers.tables`).
+    beta_start, beta_end
+        First and last beta of the table, where the rule has them.
+    beta_schedule
+        The rule: "linear", "scaled_linear", "squaredcos_cap_v2", "exp", "laplace" or "sigmoid".
+    trained_betas
+        The betas themselves, in place of a rule.
+    rescale_betas_zero_snr
+        Whether the table is moved so that its last entry is pure noise.
+    snr_shift_scale
+        By what CogVideoX divides the signal-to-noise ratio.
     prediction_type
         "epsilon", "sample", "v_prediction" or "flow_prediction".
     process
@@ -212,11 +222,6 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
         self._generator: torch.Generator | list[torch.Generator] | None = None
         self._at_rest()
 
-    @property
-    def _settings(self) -> Any:
-        """The registered configuration, whose entries are attributes; diffusers types it as a plain dict."""
-        return self.config
-
     @classmethod
     def from_config(cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any) -> Any:
         """Return a scheduler of ours for the configuration of any scheduler of diffusers (`configs.translated`).
@@ -324,6 +329,9 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
         sample: torch.Tensor,
         generator: torch.Generator | list[torch.Generator] | None = None,
         return_dict: bool = True,
+        *,
+        eta: float | None = None,
+        use_clipped_model_output: bool | None = None,
     ) -> NumdiffSchedulerOutput | tuple[torch.Tensor]:
         """Take the network's output at `timestep` and return the sample for the next one.
 
@@ -340,13 +348,18 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
             a grid step is drawn before its first evaluation: by the call that ends the step before.
         return_dict
             Whether to return an object with ``prev_sample`` or a tuple of one.
+        eta, use_clipped_model_output
+            What DDIMPipeline passes to every scheduler: 0, False or None. Set ``eta`` of the method and
+            ``clip_keeps_noise`` in `from_config`.
 
         Raises
         ------
         ValueError
             Before `set_timesteps`, for a timestep out of order, for outputs of another shape, dtype or device, and for
-            ones that are not finite (``check_finite``), with the step and the timestep.
+            ones that are not finite (``check_finite``), with the step and the timestep; for an `eta` other than 0.
         """
+        if eta or use_clipped_model_output:
+            hooks.refuse_options(eta, use_clipped_model_output)
         self._generator = generator
         run = self._run
         if run is None:
@@ -389,7 +402,3 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
 
     def _draw(self, shape: Any, device: Any, dtype: torch.dtype, index: int, column: int) -> torch.Tensor:
         return randn_tensor(shape, generator=self._generator, device=device, dtype=dtype)
-
-    def __len__(self) -> int:
-        """Return the number of timesteps that the network was trained with."""
-        return int(self._settings.num_train_timesteps)

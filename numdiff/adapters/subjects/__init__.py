@@ -119,7 +119,7 @@ def resolve(spec: str, *, order: int | None = None, **options: Any) -> Subject:
     Parameters
     ----------
     spec
-        "package:Name", options in brackets if any; see the module's text.
+        "package:Name", options in brackets if any; the packages are in `numdiff.adapters.subjects`.
     order
         The order claimed for it; by default what its documentation says, if it says something. A sampler with an
         option of that name is built with it too; "azula:zABSampler(order=3)" sets the option and leaves the claim.

@@ -79,7 +79,7 @@ class AYS:
     law
         The data law; `default_law` if None.
     clean
-        As in `KLUB`.
+        The half log-SNR that stands for the end at sigma = 0, where the bound is infinite; None for a finite end.
     name
         What results call it.
     minimum_gap
@@ -121,7 +121,7 @@ class AYS:
 
 @dataclass(frozen=True, eq=False)
 class KLUB:
-    """The KLUB over a window, formula (3), with its exact gradient; a `Problem`.
+    """The KLUB over a window, formula (3) of `numdiff.optimize.objectives.ays`, with its exact gradient; a `Problem`.
 
     Parameters
     ----------
@@ -131,8 +131,8 @@ class KLUB:
         The data law: `GaussianLaw`, `SymmetricMixtures`, `TableLaw`, `FunctionLaw`, or anything with ``at`` and
         ``scale``.
     clean
-        The log-SNR that stands for an infinite ``window.high``, where the last step ends as far as the objective is
-        concerned; None for a finite one.
+        The half log-SNR that stands for an infinite ``window.high``, where the last step ends as far as the objective
+        is concerned; None for a finite one.
 
     Raises
     ------

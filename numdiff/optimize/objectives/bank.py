@@ -63,7 +63,9 @@ steps of length zero at 8 to 20 evaluations. From about 16 steps on some steps o
 
 @dataclass(frozen=True)
 class MixtureBank:
-    """Mean of c^2 log(1 + e^2/c^2) over the end-point errors e of a bank of mixtures; see the top of the module.
+    """Mean of c^2 log(1 + e^2/c^2) over the end-point errors e of a bank of mixtures.
+
+    Formula (1) is in `numdiff.optimize.objectives.bank`, with what the defaults were chosen by.
 
     Parameters
     ----------

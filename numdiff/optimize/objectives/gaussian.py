@@ -51,7 +51,7 @@ NEAR = 0.05
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Distance between the law of a run and that of the flow on Gaussian data; see the top of the module.
+    """Distance between the law of a run and that of the flow on Gaussian data.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ class Gaussian:
     weights
         Their weights w_k >= 0; by default 1/K each.
     criterion
-        "w2" or "kl".
+        "w2", the square of the Wasserstein-2 distance, or "kl", the divergence of the samples from the truth in nats;
+        formulas in `numdiff.optimize.objectives.gaussian`.
 
     Raises
     ------

@@ -53,12 +53,17 @@ _SHARE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """How nearly a point satisfies the first-order conditions; see the module's head for every scale.
+    """How nearly a point satisfies the first-order conditions; scales in `numdiff.optimize.search.certificate`.
 
     Parameters
     ----------
-    stationarity, complementarity, feasibility
-        The three scaled residuals; inf where the objective cannot be evaluated.
+    stationarity
+        What is left of the gradient after the multipliers, scaled; inf where the objective cannot be evaluated.
+    complementarity
+        What the objective could still lose through terms taken to be at their kink and constraints taken to be met,
+        scaled; inf likewise.
+    feasibility
+        By how much the worst constraint is missed, scaled; 0 inside; inf likewise.
     kinks
         Indices of the absolute terms at their kink, those with ``|w| < 1``.
     kink_multipliers
