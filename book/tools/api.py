@@ -163,7 +163,7 @@ def details(page: Page) -> str:
 
 
 def head(module: str) -> str:
-    """Return a module's docstring as reStructuredText: what is indented is shown as it is, bars are no substitutions."""
+    """Return a module's docstring as reStructuredText: what is indented is shown as it is, bars are bars."""
     found = []
     for part in (inspect.getdoc(importlib.import_module(module)) or "").split("\n\n"):
         formula = all(line.startswith("    ") for line in part.splitlines())
@@ -172,7 +172,7 @@ def head(module: str) -> str:
 
 
 def outside_code(part: str) -> str:
-    """Escape in a paragraph what reStructuredText would take for markup, but for bold words and what is in backticks."""
+    """Escape bars and stars in a paragraph, but for bold words and what is in backticks."""
     pieces = re.split(r"(``.*?``|`[^`]*`|\*\*.*?\*\*)", part, flags=re.DOTALL)
     pieces[::2] = [re.sub(r"([|*])", r"\\\1", text) for text in pieces[::2]]
     return "".join(pieces)

@@ -90,11 +90,11 @@ def with_orders(row: dict[str, Any]) -> str:
     return f"{code(name(row))} ({first})"
 
 
-def _listed(rows: Sequence[dict[str, Any]], words: str) -> str:
-    """Return names, or where to look for them if they are many."""
+def _listed(kind: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Return a reason and those that it is given for, or where to look for them if they are many."""
     if len(rows) > MANY:
-        return f"{len(rows)} samplers; filter the table by “{escape(words)}”"
-    return f"{len(rows)}: {', '.join(code(name(row)) for row in rows)}"
+        return f"{kind} ({len(rows)}): filter the table by “{escape(KINDS[kind][0])}”"
+    return f"{kind} ({len(rows)}): {', '.join(code(name(row)) for row in rows)}"
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:
@@ -103,7 +103,10 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
     said = [f"{len(having(rows, 'certified'))} of the {len(measured)} that can be measured are certified."]
     said += _refuted(having(rows, "refuted"))
     said += _conditional(having(rows, "conditional"))
-    for verdict, text in (("undecided", "Undecided"), ("observed", "Nothing is claimed, and this is seen")):
+    for verdict, text in (
+        ("undecided", "<strong>Undecided</strong>"),
+        ("observed", "Nothing is claimed, and this is seen"),
+    ):
         if found := having(rows, verdict):
             said.append(f"{text}: {', '.join(map(with_orders, found))}.")
     if more := [row for row in having(rows, "certified") if higher(row)]:
@@ -127,9 +130,9 @@ def _conditional(rows: Sequence[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     found = {kind: [row for row in rows if kind in kinds(row)] for kind in KINDS}
-    parts = [f"<li>{kind}: {_listed(some, KINDS[kind][0])}</li>" for kind, some in found.items() if some]
+    parts = [f"<li>{_listed(kind, some)}</li>" for kind, some in found.items() if some]
     each = "It meets its" if len(rows) == 1 else "They meet their"
-    text = f"<strong>Conditional</strong>: {len(rows)}. {each} claim where all is clean. What costs it elsewhere:"
+    text = f"<strong>Conditional</strong> ({len(rows)}). {each} claim where all is clean. What costs it elsewhere:"
     return [f"{text}<ul>{''.join(parts)}</ul>"]
 
 
@@ -180,8 +183,8 @@ def _wide(claim: int, order: float, half: float) -> bool:
 
 
 RULE = {
-    "certified": "the exact start, the sampler as shipped and the alternating steps all meet the claim, and alternating "
-    "steps with the sampler's own start and last steps are less than half an order short of it",
+    "certified": "the exact start, the sampler as shipped and the alternating steps all meet the claim, and on "
+    "alternating steps its own start and last steps leave it less than half an order short",
     "conditional": "the exact start meets the claim, on equal steps in log-SNR or in another variable; something else "
     "does not",
     "refuted": "the exact start does not meet it, and the coefficients miss something that (*) asks, or the interval "
@@ -197,8 +200,9 @@ def rule(rows: Sequence[dict[str, Any]]) -> str:
     items = "".join(f"<li><strong>{verdict}</strong>: {text}.</li>" for verdict, text in RULE.items())
     return (
         "<p>An experiment <em>meets</em> a claim if the order it shows, the number before the ±, is at most "
-        f"{TOLERANCE} below it and if the results are finite from some number of steps on. Where the errors are irregular, "
-        "the interval must also begin less than half an order below the claim. From this the verdicts follow:</p>"
+        f"{TOLERANCE} below it and if the results are finite from some number of steps on. Where the errors are "
+        "irregular, the interval must also begin at most half an order below the claim. From this the verdicts "
+        "follow:</p>"
         f"<ul>{items}</ul><p>A stochastic sampler has no exact start; its law as shipped, on equal steps, stands in "
         "for that. So the order decides and not the interval, which says how well the errors follow a power. "
         f"{_cases(narrow(rows), wide(rows))}</p>"
@@ -212,9 +216,9 @@ def _cases(low: Sequence[dict[str, Any]], high: Sequence[dict[str, Any]]) -> str
         odd = next(t for t in row["orders"] if (m := SEEN.match(t)) and _odd(row["claim"], m, held))
         return f"{code(row['sampler'])} (claim {row['claim']}, {odd})"
 
-    text = f"Of {len(low)} certified samplers an interval ends below the claim all the same"
+    text = f"Of {len(low) or 'no'} certified samplers an interval ends below the claim all the same"
     text += f", as that of {shown(min(low, key=_end), False)}" if low else ""
-    text += f"; {len(high)} conditional ones have an order too low with an interval that holds the claim"
+    text += f"; {len(high) or 'no'} conditional ones have an order too low with an interval that holds the claim"
     return text + (f", such as {shown(min(high, key=_half), True)}." if high else ".")
 
 

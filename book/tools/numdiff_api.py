@@ -88,6 +88,36 @@ def source_of(app: Sphinx, module: str, attribute: str) -> str | None:
     return homes.pop() if len(homes) == 1 and next(iter(homes)).startswith("numdiff") else None
 
 
+def merge_rows(app: Sphinx, doctree: nodes.document) -> None:
+    """Show parameters that share a sentence in one row; napoleon repeats the sentence for each of them."""
+    for rows in doctree.findall(lambda node: isinstance(node, nodes.bullet_list) and in_field(node)):
+        kept = None
+        for row in list(rows):
+            if kept is not None and sentence(row) and sentence(row) == sentence(kept):
+                at = dash(kept[0])
+                kept[0].insert(at, [nodes.Text(", "), *row[0][: dash(row[0])]])
+                rows.remove(row)
+            else:
+                kept = row
+
+
+def in_field(node: nodes.Node) -> bool:
+    """Return whether a list stands in a field such as "Parameters"."""
+    return isinstance(node.parent, nodes.field_body)
+
+
+def dash(paragraph: nodes.Element) -> int:
+    """Return the position of the dash between a parameter and what is said of it; the end if there is none."""
+    found = (k for k, part in enumerate(paragraph) if isinstance(part, nodes.Text) and part.startswith(" \N{EN DASH} "))
+    return next(found, len(paragraph))
+
+
+def sentence(row: nodes.Element) -> str:
+    """Return what a row says of its parameter."""
+    first = row[0]
+    return "".join(part.astext() for part in (*first[dash(first) + 1 :], *row[1:]))
+
+
 def mend_back_links(app: Sphinx, exception: Exception | None) -> None:
     """Let the links of source listings lead to what is on the page, whatever module it is documented under."""
     if exception is None and app.builder.format == "html":
@@ -114,5 +144,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", mark_parameters)
     app.connect("missing-reference", find_elsewhere)
     app.connect("viewcode-follow-imported", source_of)
+    app.connect("doctree-read", merge_rows)
     app.connect("build-finished", mend_back_links)
     return {"parallel_read_safe": True}

@@ -395,5 +395,5 @@ def _key(method: Method | str) -> str:
             return key
     raise ValueError(
         f"no preset for {method}; there are {', '.join(METHODS)}, with the exact weights ('unipc-3' is nd.UniPC(3)) "
-        "but for 'dpmpp-2m', which has the published; use one of them, or nd.optimize.timesteps"
+        "but for 'dpmpp-2m', which has the published; for others use nd.optimize.timesteps"
     )

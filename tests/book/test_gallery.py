@@ -148,11 +148,10 @@ def test_formulas_of_docstrings_are_typeset_to_the_last_symbol():
 
 def test_links_to_the_playground_stand_for_the_member_shown():
     known = {offer.key: offer for offer in playground_methods.offers()}
-    linked = {name: links.playground(name, family.member()) for name, family in FAMILIES.items()}
-    assert sum(run is None for run in linked.values()) <= 1
-    for name, run in linked.items():
-        if run is None:
-            continue
+    chosen = [*list(FAMILIES)[::5], "fpndm", "strang", "flow-heun", "rk4"]
+    for name in dict.fromkeys(chosen):
+        run = links.playground(name, FAMILIES[name].member())
+        assert run is not None, name
         first, second = (part.split("--")[1:] for part in run[0].removeprefix("view__").split("__")[:2])
         assert exact_method(known[first[0]].method()) == exact_method(FAMILIES[name].member())
         assert FAMILIES[name].member().nfe(int(first[2])) == run[1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from book.tools import playground
-from book.tools.playground_methods import offers
+from book.tools.playground_methods import offers, summary_of, titles
 from book.tools.playground_noise import normals, philox
 from book.tools.playground_programs import Archive, numbers_of, runs
 from numdiff.methods import FAMILIES
@@ -47,6 +47,22 @@ def test_every_family_is_on_offer_under_keys_fit_for_links():
     assert {offer.family for offer in offers()} == set(FAMILIES)
     assert len(set(keys)) == len(keys)
     assert all(re.fullmatch(r"[a-z0-9_-]+", key) and "--" not in key and "__" not in key for key in keys)
+
+
+def test_titles_tell_the_families_apart_and_fit_a_menu():
+    found = titles()
+    assert set(found) == set(FAMILIES)
+    assert len(set(found.values())) == len(found)
+    for title in found.values():
+        assert title.count("(") == title.count(")")
+        assert len(title) <= 45
+        assert title[0].isupper() or title[1].isupper()
+
+
+def test_only_members_with_noise_say_that_they_add_it():
+    for offer in offers():
+        if not offer.method().stochastic:
+            assert "with noise" not in summary_of(offer)
 
 
 def _offer(key):

@@ -74,7 +74,7 @@ SPOILT = {
     "missing file": ('<script src="no-such-file.js"></script>', "status 404"),
     "outside request": ('<img alt="" src="http://192.0.2.1/picture.png">', "outside request"),
     "broken image": ('<img alt="spoilt" src="data:image/png;base64,spoilt">', "broken image"),
-    "untypeset formula": ('<span class="math tex2jax_ignore">\\(x\\)</span>', "untypeset formula"),
+    "untypeset formula": ('<span class="math"><code>\\(x\\)</code></span>', "untypeset formula"),
     "formula with an error": ('<span class="math">\\(\\spoilt{x\\)</span>', "untypeset formula"),
     "wide element": ('<div style="width: 900px; height: 1em">spoilt</div>', "too wide"),
     "button without a name": ("<button></button>", "critical: button-name"),

@@ -108,7 +108,7 @@ var numdiffStabilityControls = (function () {
       fill(variant, variants.map((v) => [v, v || "default"]), chosen.variant);
       boxes.variant.hidden = variants.length < 2;
       const member = S.find(chosen);
-      proved.textContent = `${named(member, chosen.beta)}: ${orderOf(member, chosen.beta)}`;
+      proved.textContent = named(member, chosen.beta) + orderOf(member, chosen.beta);
       beta.hidden = !member.needs.beta;
       if (member.needs.beta) beta.show(chosen.beta);
       const same = S.published.filter((e) => publishedMember(e) === member && (!member.needs.beta || member.beta === chosen.beta));
@@ -130,8 +130,8 @@ var numdiffStabilityControls = (function () {
   /** What is proved of a member's order; a damping of 1, no momentum, can have another one than all the rest. */
   function orderOf(member, beta) {
     const order = member.proved[member.proved.length > 1 && beta === 1 ? 1 : 0];
-    if (order === null) return "no order proved";
-    return `order ${order}${member.noise ? " without the noise" : ""}`;
+    if (order === undefined) return ""; // not worked out when the book was built
+    return order === null ? ": no order proved" : `: order ${order}${member.noise ? " without the noise" : ""}`;
   }
 
   /** Return the choice that a member is, with its family's damping where it has one. */

@@ -108,7 +108,7 @@
   }
 
   window.addEventListener("hashchange", () => {
-    if (location.hash === `#${T.toHash(state)}` || !T.ours(location.hash)) return;
+    if (!T.ours(location.hash)) return;
     clearTimeout(written);
     ({ state, unknown } = T.fromHash(location.hash));
     view = null;

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from book.computed.gallery_work_precision import two_fields
 from book.tools.gallery.regions import STEP
+from book.tools.playground import scheme
 from book.tools.playground_methods import STEPS, Offer, offers
 from numdiff.formulations import NOISE_RATIO
 from numdiff.methods import FAMILIES, Method
@@ -65,13 +66,28 @@ def playground(name: str, method: Method) -> tuple[str, int] | None:
     offer = offered(name, method)
     if offer is None:
         return None
-    steps = max((n for n in STEPS if method.nfe(n) <= BUDGET), default=min(STEPS))
-    evaluations = method.nfe(steps)
+    schedule = "flow" if flow(method) else "vp-linear"
+    steps, evaluations = _run(offer, schedule)
     ddim = min(STEPS, key=lambda n: abs(n - evaluations))
     parts = [f"a--{offer.key}--log-snr--{steps}", f"b--ddim--log-snr--{ddim}"]
-    parts += ["schedule--flow"] if flow(method) else []
+    parts += [f"schedule--{schedule}"] if flow(method) else []
     parts += [f"scale--{GUIDANCE}"] if two_fields(method) else []
     return f"view__{'__'.join(parts)}", evaluations
+
+
+def _run(offer: Offer, schedule: str) -> tuple[int, int]:
+    """Return (steps, evaluations) of the longest run within the budget, or of the shortest that there is."""
+    found = {}
+    for steps in STEPS:
+        try:
+            found[steps] = scheme(offer, schedule, "log-snr", steps).nfe
+        except ValueError:  # fewer steps than points
+            continue
+        if found[steps] > BUDGET:
+            break
+    within = [steps for steps, evaluations in found.items() if evaluations <= BUDGET]
+    steps = max(within, default=min(found))
+    return steps, found[steps]
 
 
 def flow(method: Method) -> bool:

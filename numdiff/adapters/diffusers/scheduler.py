@@ -43,18 +43,12 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
 
     Parameters
     ----------
-    num_train_timesteps
-        Number of entries of the table of noise levels (rules: `numdiff.adapters.diffusers.tables`).
-    beta_start, beta_end
-        First and last beta of the table, where the rule has them.
-    beta_schedule
-        The rule: "linear", "scaled_linear", "squaredcos_cap_v2", "exp", "laplace" or "sigmoid".
-    trained_betas
-        The betas themselves, in place of a rule.
-    rescale_betas_zero_snr
-        Whether the table is moved so that its last entry is pure noise.
-    snr_shift_scale
-        By what CogVideoX divides the signal-to-noise ratio.
+    num_train_timesteps, beta_start, beta_end
+        Length, first and last beta of the table of noise levels (`numdiff.adapters.diffusers.tables`).
+    beta_schedule, trained_betas
+        Its rule, "linear", "scaled_linear", "squaredcos_cap_v2", "exp", "laplace" or "sigmoid"; or all its betas.
+    rescale_betas_zero_snr, snr_shift_scale
+        Whether its last entry becomes pure noise; what its signal-to-noise ratio is divided by (CogVideoX).
     prediction_type
         "epsilon", "sample", "v_prediction" or "flow_prediction".
     process
@@ -75,8 +69,8 @@ class NumdiffScheduler(Place, Forward, SchedulerMixin, ConfigMixin):  # type: ig
     use_beta_sigmas, use_lu_lambdas, sigma_min, sigma_max, rho, lambda_min_clipped
         As in diffusers; rho is the exponent of "karras".
     convention, timestep_rounding, init_noise
-        "ddim", "euler", "dpmsolver", "unipc"; whether the network's times between entries are rounded ("none",
-        "nearest", "down"; None: as the convention does); "unit" or "level" noise to start from.
+        Whose spacing, "ddim", "euler", "dpmsolver" or "unipc"; whether the network's times between entries are rounded
+        ("none", "nearest", "down"; None: as the convention does); "unit" or "level" noise to start from.
     thresholding, dynamic_thresholding_ratio, sample_max_value, clip_sample, clip_sample_range, clip_keeps_noise
         What is done to the estimate of x_0 (`numdiff.adapters.diffusers.hooks`).
     shift, use_dynamic_shifting, base_shift, max_shift, base_image_seq_len, max_image_seq_len, time_shift_type
