@@ -84,16 +84,27 @@ def _pages() -> tuple[Page, ...]:
 
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "numdiff.design": ("solve",),
+    "numdiff": ("elementary", "methods.butcher"),
+    "numdiff.grids": ("patterns",),
+    "numdiff.answers": ("render",),
+    "numdiff.problems": ("flow",),
     "numdiff.optimize": (
         "objectives.bank",
         "objectives.gaussian",
         "objectives.ays",
+        "problem",
+        "search",
         "search.certificate",
+        "orders",
         "interpolation",
+        "rounding",
+        "documents",
     ),
+    "numdiff.runtime": ("precision", "fused"),
     "numdiff.models": ("metrics",),
     "numdiff.adapters.diffusers": ("tables", "spacing", "flow", "edm", "hooks"),
+    "numdiff.adapters.subjects": ("callables",),
+    "numdiff.study": ("threads",),
 }
 """Inner modules whose heads have the formulas that docstrings refer to; they stand at the ends of these pages."""
 

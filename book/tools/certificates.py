@@ -32,6 +32,9 @@ KINDS = {
 MANY = 9
 """Names that are listed; of more, the count is given and how to find them in the table."""
 
+LIST = '<ul style="overflow-wrap: anywhere">'
+"""Long names break rather than widen a phone's page."""
+
 SEEN = re.compile(r"(-?[\d.]+) ± ([\d.]+)")
 
 
@@ -111,7 +114,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
             said.append(f"{text}: {', '.join(map(with_orders, found))}.")
     if more := [row for row in having(rows, "certified") if higher(row)]:
         said.append(f"More than is claimed is seen of {', '.join(map(with_orders, more))}.")
-    return f"<ul>{''.join(f'<li>{one}</li>' for one in said)}</ul>"
+    return f"{LIST}{''.join(f'<li>{one}</li>' for one in said)}</ul>"
 
 
 def _refuted(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -160,7 +163,7 @@ def _without(rows: Sequence[dict[str, Any]]) -> str:
     if not found:
         return ""
     items = "".join(f"<li>{code(name(row))}: {escape(row['cause'])}</li>" for row in found)
-    return f"<details><summary>{len(found)} more without an order, and why</summary><ul>{items}</ul></details>"
+    return f"<details><summary>{len(found)} more without an order, and why</summary>{LIST}{items}</ul></details>"
 
 
 def verdicts() -> str:

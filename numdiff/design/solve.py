@@ -145,7 +145,8 @@ def solve(
         One of them: ``maximize="real_interval"`` or ``"imaginary_interval"``, ``minimize="error_constant"``.
     real_interval, imaginary_interval, error_constant, parasitic, damping
         Requirements, rational numbers (floats are read as the decimals they print as);
-        what each demands is in `numdiff.design.solve`.
+        each at its value or better. ``parasitic = m``: the roots of rho other than 1 have modulus at most m.
+        ``damping = (x, d)``: all roots have modulus at most d at z = -x. Zero-stability is always required.
     domain
         Where the symbol varies, low < b <= high.
 

@@ -96,7 +96,7 @@ class GHVB(Multistep):
     ------
     ValueError, TypeError
         For parameters out of range; at `discretize` for beta > 1 on a grid where the weights are ill-conditioned.
-        At `coefficients` and `steady` for numbers with |1-beta| >= r^{k-1} on steps of ratio r < 1: no weights are
+        At `coefficients` and `steady` for numbers with ``|1-beta| >= r^{k-1}`` on steps of ratio r < 1: no weights are
         tended to there that keep the damping.
 
     Notes

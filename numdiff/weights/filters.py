@@ -247,8 +247,9 @@ def steady_filter(beta: Number, count: int, ratio: Number = 1, momentum: Number 
     """Return the filter's moments M^0 ... M^{count-1} at the newest node of a grid with constant step ratio.
 
     Units are the coming step; `ratio` is that step over the one before it. This is the filter's fixed point, to which
-    its moments tend from any start if and only if |1 - beta| < ratio^m for every m < `count` (with momentum: if both
-    roots of zeta^2 - (1 - beta + momentum) zeta + momentum are smaller than ratio^m). Symbols are taken to satisfy it.
+    its moments tend from any start if and only if ``|1 - beta| < ratio^m`` for every m < `count` (with momentum: if
+    both roots of zeta^2 - (1 - beta + momentum) zeta + momentum are smaller than ratio^m). Symbols are taken to satisfy
+    it.
 
     Parameters
     ----------

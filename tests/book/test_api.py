@@ -1,8 +1,9 @@
-"""Every public object has a docstring that stands on a page of its own; the examples themselves run by `make doctest`."""
+"""Every public object has a docstring that stands on a page of its own; the examples run by `make doctest`."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 
@@ -58,3 +59,53 @@ def test_members_of_classes_have_sentences(public):
                     if not inspect.getdoc(member)
                 ]
     assert not missing, missing
+
+
+def texts(public):
+    """Yield the docstrings of the public objects and of their public members, with names."""
+    for objects in public.values():
+        for name, value in objects.items():
+            members = vars(value).items() if inspect.isclass(value) else ()
+            own = {key: part for key, part in members if inspect.isroutine(part) or isinstance(part, property)}
+            shown = {name: value} if api.shown_by_identity(value) else {}
+            for key, part in shown.items() | {(f"{name}.{k}", p) for k, p in own.items() if not k.startswith("_")}:
+                yield key, inspect.getdoc(part) or ""
+
+
+def test_texts_refer_to_pages(public):
+    """No docstring sends readers to "the module", whose head they do not see: it names a module that has a page."""
+    vague = re.compile(r"(see|of|in) the (top of the )?module\b|the module's (head|text|formula)")
+    found = [name for name, text in texts(public) if vague.search(" ".join(text.split()))]
+    assert not found, found
+    shown = {page.module for page in api.PAGES} | {f"{m}.{part}" for m, parts in api.PARTS.items() for part in parts}
+    named = {name for _, text in texts(public) for name in re.findall(r"`(numdiff(?:\.[a-z_]+)+)`", text)}
+    modules = {name for name in named if is_module(name)}
+    assert modules
+    assert not modules - shown, modules - shown
+
+
+def is_module(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_signatures_hide_long_values():
+    """A long default is shown by its name or its ends; short ones and unnamed objects stay."""
+    import numdiff as nd
+    from book.tools import numdiff_api
+
+    assert numdiff_api.short(nd.DATA_LOG_SNR) == "nd.DATA_LOG_SNR"
+    assert numdiff_api.short(nd.optimize.Gaussian().scales) == "(0.03, ..., 3.0)"
+    assert numdiff_api.short((1, 2)) is None
+    assert numdiff_api.short("x" * 100) is None
+
+
+def test_names_of_parameters_are_no_links():
+    """In a text on a parameter ``method`` the word is not nd.method."""
+    from book.tools import numdiff_api
+
+    lines = ["`method` and `numdiff.method`, ``method`` and :py:func:`method`"]
+    numdiff_api.mark_parameters(None, "function", "f", lambda method: method, None, lines)
+    assert lines == ["``method`` and `numdiff.method`, ``method`` and :py:func:`method`"]

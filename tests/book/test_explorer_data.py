@@ -88,6 +88,25 @@ def test_members_have_beta_where_the_family_has_momentum(monkeypatch):
         assert (explorer.BETA in pi.free_symbols_in_domain) == (first["beta"] is not None), first
 
 
+@pytest.mark.parametrize("key", ["ab", "dpmpp", "rk4", "res"])
+def test_the_default_is_the_member_of_the_gallery(key, monkeypatch):
+    monkeypatch.setattr(explorer, "ORDERS", (2, 3))
+    family, found = FAMILIES[key], explorer.Catalogue()
+    described = explorer._family(key, "", family, found)
+    member = described["members"][described["default"]]
+    place = (member["order"], member["formulation"], member["variant"])
+    tableaux = [one_field(method) for method in (family.build(**found.built[key, *place]), family.member())]
+    assert explorer._entries(tableaux[0]) == explorer._entries(tableaux[1])
+    assert member["proved"] == [nd.order.certified(family.member())]
+
+
+def test_orders_are_those_of_a_generic_damping_and_of_none():
+    found = explorer.Catalogue()
+    assert found.order(nd.HeavyBall(nd.AdamsBashforth(3), beta=explorer.BETA)) == [1, 3]
+    assert found.order(nd.GHVB(3, explorer.BETA)) == [3, 3]
+    assert found.order(FAMILIES["dpm2-ancestral"].member()) == [None]
+
+
 def test_options_that_spell_out_a_default_make_no_second_member(monkeypatch):
     monkeypatch.setattr(explorer, "ORDERS", range(1, 4))
     members = explorer._family("ab", "Adams", FAMILIES["ab"], explorer.Catalogue())["members"]

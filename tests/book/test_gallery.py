@@ -33,8 +33,8 @@ from numdiff.methods import FAMILIES
 from numdiff.methods.registry import catalogue
 from numdiff.symbolic.steady import exact_method
 
-BETA = r"\([^()]*\)"
-"""The damping in a name, which the explorer has as a symbol."""
+FORMULATION = r" (?:noise|data|velocity)/[\w-]+"
+"""What the explorer spells out in a name."""
 
 SCHEDULE = nd.schedules.VPLinear()
 
@@ -313,8 +313,12 @@ def test_links_to_the_explorer_show_what_the_pages_show(page, site, folder):
         first = page.evaluate("numdiffStabilityPage.state.first")
         assert first["family"] == path.stem
         assert not page.get_by_text("Not understood in the link").is_visible(), path.stem
-        member = page.evaluate("one => numdiffStability.find(one).name", first)
-        assert re.sub(BETA, "", member) == re.sub(BETA, "", FAMILIES[path.stem].member().name)
+        method, member = FAMILIES[path.stem].member(), page.evaluate("one => numdiffStability.find(one)", first)
+        if member["needs"]["beta"]:
+            assert first["beta"] == pytest.approx(float(method.beta))
+        else:
+            assert re.sub(FORMULATION, "", member["name"]) == re.sub(FORMULATION, "", method.name)
+        assert (first["formulation"], first["variant"]) == ((method.formulation or nd.NOISE_RATIO).name, "")
         alt = re.search(r"real interval to ([^,]*), imaginary interval to (\S+) on either side", body)
         texts = page.locator("dd[data-axis] > span:first-child").all_inner_texts()
         found = [

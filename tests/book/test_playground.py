@@ -63,7 +63,7 @@ def core(page, site):
 def _layouts(place):
     """Return three layouts for a member by its place in the list, so that neighbours have different ones."""
     vp, flow = GRIDS[place % len(GRIDS)], GRIDS[:-1][place // 2 % (len(GRIDS) - 1)]  # nothing is optimized for flows
-    pushed = place // len(GRIDS) % 2  # which of the two has a push
+    pushed = place // len(GRIDS) % 2  # whether the first of the three has a push, or the others
     other = GRIDS[(place + 2) % len(GRIDS)]
     scales = (1.5, 0.0) if pushed else (0.0, 1.5)
     return [("vp-linear", *vp, scales[0]), ("vp-linear", *other, scales[1]), ("flow", *flow, scales[1])]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -62,6 +64,50 @@ def test_search_by_keyboard(page, site):
     page.keyboard.type("stability polynomial")
     page.keyboard.press("Enter")
     page.wait_for_selector("#search-results ul.search li a")
+
+
+# --- links to places on pages, read from the files ------------------------------------------------------------------
+
+LINK = re.compile(r'<a\b[^>]*\shref="([^"]*#[^"]*)"')
+PLACE = re.compile(r'\s(?:id|name)="([^"]*)"')
+VIEWS = ("explore/stability.html", "explore/playground.html")
+"""Pages that read what they show from the fragment."""
+
+
+def dangling(folder) -> list[str]:
+    """Return the links of a site to places on its own pages that are not there, with the pages that have them."""
+    folder = folder.resolve()
+    texts = {path: path.read_text() for path in folder.rglob("*.html") if "_static" not in path.parts}
+    places = {path: set(map(html.unescape, PLACE.findall(text))) for path, text in texts.items()}
+    missing = []
+    for path, text in texts.items():
+        for link in set(LINK.findall(text)):
+            there = urlsplit(html.unescape(link))
+            page = (path.parent / unquote(there.path)).resolve() if there.path else path
+            if there.scheme or not there.fragment or page.as_posix().endswith(VIEWS):
+                continue
+            if unquote(there.fragment) not in places.get(page, ()):
+                missing.append(f"{path.relative_to(folder)}: {link}")
+    return missing
+
+
+def test_links_arrive(folder):
+    missing = dangling(folder)
+    assert not missing, "\n".join(missing)
+
+
+@pytest.mark.parametrize("kind", ["place", "page"])
+def test_spoilt_links_are_found(folder, tmp_path, kind):
+    """One place or page taken away from a copy of the site leaves links that arrive nowhere."""
+    shutil.copytree(folder, tmp_path / "site", copy_function=os.link)
+    page = tmp_path / "site" / "api" / "reference" / "optimize.html"
+    text = page.read_text()
+    page.unlink()  # it is a link to the true page
+    if kind == "place":
+        page.write_text(text.replace(' id="numdiff.optimize.timesteps"', ""))
+    missing = dangling(tmp_path / "site")
+    assert any("_modules/numdiff/optimize/timesteps.html" in link for link in missing), missing
+    assert all("optimize.html" in link or link.startswith("api/reference/optimize") for link in missing), missing
 
 
 # --- spoilt copies ---------------------------------------------------------------------------------------------------

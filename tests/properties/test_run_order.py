@@ -176,6 +176,12 @@ def test_the_published_velocity_leaves_order_two_even_on_exact_samples():
     assert run.constant.k.subs(BETA, 1) == 0
 
 
+@pytest.mark.parametrize("given", ["ab2", nd.AdamsBashforth(2).steady()], ids=["name", "tableau"])
+def test_what_has_no_step_on_a_geometric_grid_is_no_method(given):
+    with pytest.raises(TypeError, match=r"method must be a method such as nd.AdamsBashforth\(2\), got "):
+        nd.order.grid_sensitivity(given)
+
+
 @pytest.mark.parametrize("method", [nd.PLMS(k) for k in (3, 4, 5)] + [nd.GHVB(4, BETA, weights="uniform")], ids=str)
 def test_weights_for_equal_steps_lose_a_twelfth_on_smooth_grids(method):
     assert nd.order.grid_sensitivity(method) == -sp.Rational(1, 12)

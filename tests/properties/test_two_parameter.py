@@ -74,6 +74,7 @@ def test_shapes_and_chunks(monkeypatch):
     ("call", "error", "message"),
     [
         (lambda f: f(nd.AdamsBashforth(2), -1, 0), ValueError, "kernel exponent 0"),
+        (lambda f: f("ab2", -1, 0), TypeError, r"got 'ab2'; nd.method\('ab2'\) makes one"),
         (lambda f: f(nd.DPMSolverPP(2), 1, 0), ValueError, "it is negative or 0"),
         (lambda f: f(nd.DPMSolver(2), -1, 0), ValueError, "it is positive or 0"),
         (lambda f: f(nd.DPMSolverPP(2), np.nan, 0), ValueError, "ch must be finite"),

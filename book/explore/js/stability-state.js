@@ -88,7 +88,7 @@ var numdiffStabilityState = (function () {
       if (given[name] !== undefined && given[name] !== found[name]) query.refuse(key, given[name]);
     }
     const member = S.find(found);
-    const damping = (text) => { const value = within("beta", text); return member.needs.beta || value === member.beta ? value : undefined; };
+    const damping = (text) => { const value = within("beta", text); return member.needs.beta || Math.abs(value - member.beta) < 1e-7 ? value : undefined; };
     return { ...found, beta: query.take("b" + mark, damping, found.beta) };
   }
 

@@ -23,8 +23,10 @@ both. As in the paper, it is the interpolated prediction whose error is taken to
 sampler written for data and for noise, such as DDIM, has two bounds.
 
 **What a minimum is worth.** With positive weights, F is a quadrature of a function that does not depend on the grid: in
-data/log-SNR it tends to int sigma^(p-1) dlambda. What an optimizer lowers beyond that are cancellations inside c_e,
-which steps of length zero make best, and the sampler is the worse for it; see `GAP`.
+data/log-SNR it tends to int sigma^(p-1) dlambda, which is the least it can tend to whatever the signs. What an
+optimizer lowers beyond that at a fixed number of steps is the quadrature error of a few long ones, and evaluations
+whose weights from neighbouring steps cancel inside c_e. Steps of length zero make both best, and the sampler is the
+worse for it; see `GAP`.
 
 Reference: Xue et al., Accelerating Diffusion Sampling with Optimized Time Steps, arXiv:2402.17376.
 """

@@ -170,6 +170,8 @@ def grid_sensitivity(method: Any) -> sp.Expr:
 
     Raises
     ------
+    TypeError
+        If `method` is no method.
     ValueError
         If the method has no steady step on a geometric grid, or adds noise.
 
@@ -179,6 +181,8 @@ def grid_sensitivity(method: Any) -> sp.Expr:
     >>> [nd.order.grid_sensitivity(nd.GHVB(3, 1, weights=w)) for w in ("variable", "uniform")]
     [0, -1/12]
     """
+    if not isinstance(method, Method):
+        raise TypeError(f"method must be a method such as nd.AdamsBashforth(2), got {method!r}")
     _check_kind(method)
     if one_field(method).registers == 1:
         return sp.Integer(0)  # a step without memory sees no ratio

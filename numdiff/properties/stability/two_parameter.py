@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from numdiff.properties.stability.linear import CHUNK, _root_condition, polynomial
 from numdiff.symbolic.polynomials import ZETA, parameters
-from numdiff.symbolic.steady import H
+from numdiff.symbolic.steady import H, steady
 
 
 def two_parameter_region(method: Any, ch: ArrayLike, dh: ArrayLike) -> NDArray[np.bool_]:
@@ -47,6 +47,8 @@ def two_parameter_region(method: Any, ch: ArrayLike, dh: ArrayLike) -> NDArray[n
 
     Raises
     ------
+    TypeError
+        If `method` is no method.
     ValueError
         For a method whose kernel exponent is 0, a `ch` of the wrong sign, values that are not finite, shapes that do
         not agree, or a symbol in the coefficients.
@@ -62,6 +64,7 @@ def two_parameter_region(method: Any, ch: ArrayLike, dh: ArrayLike) -> NDArray[n
     """
     c = getattr(method, "kernel", 0)
     if c == 0:
+        steady(method)  # says so where it is no method at all
         raise ValueError(
             f"{method} has kernel exponent 0 and depends on c h + d h alone: use region(method, ch + dh), or a "
             "formulation in log-SNR"
