@@ -178,7 +178,7 @@ def head(module: str) -> str:
     found = []
     for part in (inspect.getdoc(importlib.import_module(module)) or "").split("\n\n"):
         formula = all(line.startswith("    ") for line in part.splitlines())
-        found.append(f"::\n\n{part}" if formula else outside_code(part))
+        found.append(f".. code-block:: text\n\n{part}" if formula else outside_code(part))
     return "\n\n".join(found)
 
 

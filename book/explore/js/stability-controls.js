@@ -130,8 +130,7 @@ var numdiffStabilityControls = (function () {
   /** What is proved of a member's order; a damping of 1, no momentum, can have another one than all the rest. */
   function orderOf(member, beta) {
     const order = member.proved[member.proved.length > 1 && beta === 1 ? 1 : 0];
-    if (order === undefined) return ""; // not worked out when the book was built
-    return order === null ? ": no order proved" : `: order ${order}${member.noise ? " without the noise" : ""}`;
+    return order === null ? "" : `: order ${order}${member.noise ? " without the noise" : ""}`;
   }
 
   /** Return the choice that a member is, with its family's damping where it has one. */
