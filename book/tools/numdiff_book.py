@@ -40,16 +40,16 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     vendor.mkdir(parents=True, exist_ok=True)
     for name, (package, path) in VENDORED.items():
         shutil.copyfile(packaged(package, path), vendor / name)
-    name_arrows(Path(app.outdir))
+    mend_pages(Path(app.outdir))
     for folder in COPIED:
         if (Path(app.srcdir) / folder).is_dir():
             shutil.copytree(Path(app.srcdir) / folder, Path(app.outdir) / folder, dirs_exist_ok=True)
 
 
-def name_arrows(folder: Path) -> None:
-    """Give the arrows that unfold the theme's table of contents a name for screen readers."""
+def mend_pages(folder: Path) -> None:
+    """Mend what screen readers stumble over: nameless arrows in the contents, and docutils' list without list items."""
     for path in folder.rglob("*.html"):
-        text = path.read_text()
+        text = path.read_text().replace('<div role="list" class="citation-list">', '<div class="citation-list">')
         path.write_text(ARROW.sub(r'\1\2<summary aria-label="Pages of \1">', text))
 
 
