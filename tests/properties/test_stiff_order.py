@@ -172,7 +172,7 @@ def test_stiff_order_is_at_most_the_classical_one(name):
 
 
 def test_bad_input():
-    with pytest.raises(TypeError, match=r"steady\(\) tableau"):
+    with pytest.raises(TypeError, match="must be a method such as"):
         nd.order.stiff(3)
     with pytest.raises(ValueError, match="floating-point coefficients"):
         nd.order.stiff(nd.Tableau(A=[[0]], U=[[1]], B=[[0.5 * H * phi(1, H)]], V=[[sp.exp(H)]]))
