@@ -137,7 +137,7 @@ def test_spoilt_page_fails(browser, folder, tmp_path, kind):
     """A page with one mistake at its beginning is found out, by the check that is meant to find it."""
     addition, expected = SPOILT[kind]
     shutil.copytree(folder, tmp_path / "site", copy_function=os.link)
-    place = tmp_path / "site" / "learn" / "stability.html"
+    place = tmp_path / "site" / "about" / "architecture.html"
     text = place.read_text()
     place.unlink()  # it is a link to the true page
     place.write_text(BEGINNING.sub(lambda tag: tag[0] + addition, text, count=1))
@@ -145,7 +145,7 @@ def test_spoilt_page_fails(browser, folder, tmp_path, kind):
         context = browser.new_context(viewport=checks.DESKTOP)
         page = context.new_page()
         watch = checks.Watch(page, site)
-        page.goto(f"{site}/learn/stability.html", wait_until="domcontentloaded")
+        page.goto(f"{site}/about/architecture.html", wait_until="domcontentloaded")
         checks.settle(page)
         problems = checks.everything(page) + watch.problems
         context.close()
