@@ -71,7 +71,7 @@ book-full: $(BOOK)  ## the same after computing its stored results anew (about a
 	$(BIN)/python -m book.tools.build --full
 
 test-book: $(BOOK) $(AXE)  ## the built site in a real browser (needs chromium and npm)
-	$(PYTEST) tests/book -m browser
+	$(PYTEST) tests/book -m book
 
 serve: $(BOOK)  ## the built site on http://localhost:8000
 	$(BIN)/python -m http.server --directory book/_build/html 8000

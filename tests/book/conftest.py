@@ -1,7 +1,7 @@
 """A built site served on this machine, and a browser that notices whatever goes wrong on its pages.
 
 make book test-book
-pytest tests/book -m browser --site FOLDER     # another built site
+pytest tests/book -m book --site FOLDER     # another built site
 """
 
 from __future__ import annotations

@@ -89,23 +89,3 @@ def is_module(name):
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
-
-
-def test_signatures_hide_long_values():
-    """A long default is shown by its name or its ends; short ones and unnamed objects stay."""
-    import numdiff as nd
-    from book.tools import numdiff_api
-
-    assert numdiff_api.short(nd.DATA_LOG_SNR) == "nd.DATA_LOG_SNR"
-    assert numdiff_api.short(nd.optimize.Gaussian().scales) == "(0.03, ..., 3.0)"
-    assert numdiff_api.short((1, 2)) is None
-    assert numdiff_api.short("x" * 100) is None
-
-
-def test_names_of_parameters_are_no_links():
-    """In a text on a parameter ``method`` the word is not nd.method."""
-    from book.tools import numdiff_api
-
-    lines = ["`method` and `numdiff.method`, ``method`` and :py:func:`method`"]
-    numdiff_api.mark_parameters(None, "function", "f", lambda method: method, None, lines)
-    assert lines == ["``method`` and `numdiff.method`, ``method`` and :py:func:`method`"]

@@ -271,7 +271,7 @@ def test_writing_makes_a_page_a_family(written):
         assert "nan" not in re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL).split()
 
 
-@pytest.mark.browser
+@pytest.mark.book
 def test_tables_sort_and_filter(page, site):
     page.goto(f"{site}/gallery/compare.html")
     table = page.locator("table.numdiff-tools").first
@@ -298,7 +298,7 @@ def test_tables_sort_and_filter(page, site):
     assert "No row matches; library names are in the table below" in status.inner_text()
 
 
-@pytest.mark.browser
+@pytest.mark.book
 def test_links_to_the_explorer_show_what_the_pages_show(page, site, folder):
     """The member, the step length, and the intervals, which Python and JavaScript work out apart."""
     opened = 0

@@ -11,7 +11,7 @@ from book.tools.playground_methods import STEPS
 from book.tools.results import stored
 from tests.book.checks import PHONE, WIDE
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.book
 
 
 def _ready(page, times=1):

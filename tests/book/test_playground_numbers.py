@@ -12,7 +12,7 @@ from book.tools.playground_methods import offers
 from book.tools.playground_noise import normals
 from book.tools.playground_programs import numbers_of
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.book
 
 SEED, PARTICLES = 5, 12
 

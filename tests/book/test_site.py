@@ -13,7 +13,7 @@ import pytest
 from tests.book import checks
 from tests.book.conftest import served, site_folder
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.book
 SKIPPED = ("_static/", "_modules/", "genindex", "py-modindex", "search")
 
 

@@ -12,7 +12,7 @@ from numdiff.methods.registry import FAMILIES
 from tests.book import stability_page
 from tests.book.stability_page import PAGE, WAIT, place, shown, state, verdict
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.book
 
 
 watched, page, opened = stability_page.watched, stability_page.page, stability_page.opened

@@ -21,7 +21,7 @@ from book.tools import explorer
 from numdiff.methods.registry import FAMILIES
 from numdiff.symbolic.steady import H
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.book
 
 SCRIPTS = Path(explorer.__file__).parents[1] / "explore" / "js"
 CLOSE = 1e-10
