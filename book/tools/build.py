@@ -19,17 +19,21 @@ from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 
+from book.tools import notebooks
 from book.tools.pages import BOOK
 
 GENERATORS = ("architecture", "api", "gallery", "explorer", "playground", "certificates")
 """Modules of `book.tools` whose ``write(book)`` makes pages or data."""
 
 
-def generate(names: tuple[str, ...] = GENERATORS) -> None:
-    """Write the generated pages, as many at a time as there are processors."""
+def prepare(source: Path, pages: list[str], cache: Path, names: tuple[str, ...] = GENERATORS) -> None:
+    """Write the generated pages and run the notebooks among `pages`, as many at a time as there are processors."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for name, seconds in zip(names, pool.map(_generate, names), strict=True):
-            print(f"{name}: {seconds:.1f} s", flush=True)
+        generated = [pool.submit(_generate, name) for name in names]
+        started = notebooks.start(source, pages, cache, pool)
+        for name, future in zip(names, generated, strict=True):
+            print(f"{name}: {future.result():.1f} s", flush=True)
+        notebooks.keep(started, cache)
 
 
 def _generate(name: str) -> float:
@@ -38,7 +42,7 @@ def _generate(name: str) -> float:
     return time.perf_counter() - start
 
 
-def sphinx(source: Path, out: Path, *, strict: bool) -> int:
+def sphinx(source: Path, out: Path, cache: Path, *, strict: bool) -> int:
     """Run Sphinx as ``jupyter-book build --all -W -n --keep-going`` does, with a configuration of our own."""
     from jupyter_book.sphinx import build_sphinx
 
@@ -48,29 +52,35 @@ def sphinx(source: Path, out: Path, *, strict: bool) -> int:
         noconfig=True,
         path_config=source / "_config.yml",
         confoverrides={"external_toc_path": str(source / "_toc.yml"), "latex_individualpages": False}
-        | {"nitpicky": strict},
+        | {"nitpicky": strict, "nb_execution_cache_path": str(cache)},
         force_all=True,
         freshenv=True,
         warningiserror=strict,
         keep_going=True,
-        jobs=1,  # kernels started by forked readers hang
+        jobs=1,  # sphinx-proof cannot merge what parallel readers find
         quiet=True,
     )
     return result if isinstance(result, int) else 2
 
 
-def draft(wanted: list[str], scratch: Path) -> Path:
-    """Return a copy of the book that has the pages in `wanted` only (patterns such as ``learn/*``)."""
-    pages = [path.relative_to(BOOK).with_suffix("").as_posix() for path in BOOK.rglob("*.md")]
-    chosen = [page for page in sorted(pages) if any(fnmatch(page, pattern) for pattern in wanted)]
+def all_pages() -> list[str]:
+    """Return the names of the pages that are there, without the generated ones on a fresh clone."""
+    paths = (path.relative_to(BOOK) for path in sorted(BOOK.rglob("*.md")))
+    return [path.with_suffix("").as_posix() for path in paths if path.parts[0] != "_build"]
+
+
+def draft(wanted: list[str], scratch: Path) -> tuple[Path, list[str]]:
+    """Return a copy of the book that has the pages in `wanted` only (patterns such as ``learn/*``), and their names."""
+    pages = all_pages()
+    chosen = [page for page in pages if any(fnmatch(page, pattern) for pattern in wanted)]
     if not chosen:
-        raise SystemExit(f"--only {' '.join(wanted)}: no page has such a name; there are {', '.join(sorted(pages))}")
+        raise SystemExit(f"--only {' '.join(wanted)}: no page has such a name; there are {', '.join(pages)}")
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(BOOK, scratch, ignore=shutil.ignore_patterns("_build*", "__pycache__"))
     chosen = sorted({*chosen, "about/bibliography"})  # which citations need
     files = "\n".join(f"      - file: {page}" for page in chosen if page != "intro")
     (scratch / "_toc.yml").write_text(f"format: jb-book\nroot: intro\nparts:\n  - chapters:\n{files}\n")
-    return scratch
+    return scratch, chosen
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,14 +99,18 @@ def main(arguments: list[str] | None = None) -> int:
         from book.tools.results import recompute
 
         recompute()
+    out = chosen.out.resolve()
+    cache = out / "notebooks"
     if chosen.generate is not None:
-        generate(tuple(chosen.generate) or GENERATORS)
+        prepare(BOOK, [], cache, tuple(chosen.generate) or GENERATORS)
         return 0
     if chosen.only:
-        return sphinx(draft(chosen.only, chosen.out.resolve() / "source"), chosen.out.resolve(), strict=False)
-    generate()
-    shutil.rmtree(chosen.out / "html", ignore_errors=True)
-    return sphinx(BOOK, chosen.out.resolve(), strict=True)
+        source, pages = draft(chosen.only, out / "source")
+        prepare(source, pages, cache, ())
+        return sphinx(source, out, cache, strict=False)
+    prepare(BOOK, all_pages(), cache)
+    shutil.rmtree(out / "html", ignore_errors=True)
+    return sphinx(BOOK, out, cache, strict=True)
 
 
 if __name__ == "__main__":
