@@ -77,7 +77,7 @@ def draft(wanted: list[str], scratch: Path) -> tuple[Path, list[str]]:
         raise SystemExit(f"--only {' '.join(wanted)}: no page has such a name; there are {', '.join(pages)}")
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(BOOK, scratch, ignore=shutil.ignore_patterns("_build*", "__pycache__"))
-    chosen = sorted({*chosen, "about/bibliography"})  # which citations need
+    chosen = sorted({*chosen, "intro", "about/bibliography"})  # the root, and what citations need
     files = "\n".join(f"      - file: {page}" for page in chosen if page != "intro")
     (scratch / "_toc.yml").write_text(f"format: jb-book\nroot: intro\nparts:\n  - chapters:\n{files}\n")
     return scratch, chosen

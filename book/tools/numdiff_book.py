@@ -41,6 +41,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     for name, (package, path) in VENDORED.items():
         shutil.copyfile(packaged(package, path), vendor / name)
     mend_pages(Path(app.outdir))
+    mend_front(Path(app.outdir) / "index.html")
     for folder in COPIED:
         if (Path(app.srcdir) / folder).is_dir():
             shutil.copytree(Path(app.srcdir) / folder, Path(app.outdir) / folder, dirs_exist_ok=True)
@@ -51,6 +52,12 @@ def mend_pages(folder: Path) -> None:
     for path in folder.rglob("*.html"):
         text = path.read_text().replace('<div role="list" class="citation-list">', '<div class="citation-list">')
         path.write_text(ARROW.sub(r'\1\2<summary aria-label="Pages of \1">', text))
+
+
+def mend_front(path: Path) -> None:
+    """Give the page that leads to the first one a language, a title, and no icon, which a browser else looks for."""
+    head = '<title>numdiff</title>\n<link rel="icon" href="data:,">'
+    path.write_text(f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n{path.read_text()}</head>\n</html>\n')
 
 
 def mend_listing(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:

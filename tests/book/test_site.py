@@ -14,11 +14,11 @@ from tests.book import checks
 from tests.book.conftest import served, site_folder
 
 pytestmark = pytest.mark.book
-SKIPPED = ("_static/", "_modules/", "genindex", "py-modindex", "search")
+SKIPPED = ("_static/", "_modules/", "genindex", "py-modindex", "search", "index.html")
 
 
 def pages(folder) -> list[str]:
-    """Return the pages of a site, without its search page and its listings of source code."""
+    """Return the pages of a site, without its search page, its listings of source code, and what leads to the first."""
     found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.html")))
     return [name for name in found if not name.startswith(SKIPPED)]
 
@@ -32,6 +32,12 @@ def test_the_book_is_built(folder):
     assert len(pages(folder)) > 100
 
 
+def test_the_address_of_the_site_leads_to_the_first_page(page, site):
+    page.goto(f"{site}/")
+    page.wait_for_url(f"{site}/intro.html")
+    checks.settle(page)
+
+
 def test_page(page, site, name):
     page.goto(f"{site}/{name}")
     checks.settle(page)
@@ -43,7 +49,7 @@ def test_page(page, site, name):
 def test_index_pages(page, site, kind):
     page.goto(f"{site}/{kind}")
     checks.settle(page)
-    problems = checks.accessibility(page) + checks.phone(page)
+    problems = checks.phone(page) + checks.accessibility(page) + checks.contrast(page)
     assert not problems, "\n".join(problems)
 
 
@@ -58,7 +64,7 @@ def test_search_finds(page, site, words, target):
 
 
 def test_search_by_keyboard(page, site):
-    page.goto(f"{site}/index.html")
+    page.goto(f"{site}/intro.html")
     checks.settle(page)
     page.keyboard.press("Control+k")
     page.keyboard.type("stability polynomial")
