@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread per test process: the matrices are small, and the processes already share the cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 STAMP := .venv/.installed
 BOOK := .venv/.book
 AXE := tests/book/node_modules/.package-lock.json

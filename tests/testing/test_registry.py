@@ -43,7 +43,7 @@ def test_any_member_has_its_order_on_any_pattern(method, layout):
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=200)
 @any_member
 def test_hundreds_of_members_have_their_order_on_any_pattern(method, layout):
     has_its_order(method, layout)
