@@ -29,8 +29,8 @@ the Lie derivative of a series b along a,
 the flow is Phi = sum_{k>=1} D_a^{k-1} a/k!, and since the terms k >= 2 see smaller trees only, a follows tree by tree.
 If Phi has order p, a(t) is 1 for f, 0 for ``1 < |t| <= p`` and Phi(t) - 1/gamma(t) for ``|t| = p+1``.
 
-Sources: Kirchgraber, Numer. Math. 48 (1986); Stoffer, Numer. Math. 64 (1993); Hairer, Lubich, Wanner, Geometric Numerical
-Integration, III.1, IX.1, IX.9 and XV.2.
+Sources: Kirchgraber, Numer. Math. 48 (1986); Stoffer, Numer. Math. 64 (1993); Hairer, Lubich, Wanner, Geometric
+Numerical Integration, III.1, IX.1, IX.9 and XV.2.
 """
 
 from __future__ import annotations
