@@ -8,10 +8,15 @@ import numdiff as nd
 
 pytestmark = pytest.mark.book  # Sphinx is installed with the book
 
-numdiff_api = pytest.importorskip("book.tools.numdiff_api", reason="make test-book installs it")
+
+@pytest.fixture
+def numdiff_api():
+    from book.tools import numdiff_api
+
+    return numdiff_api
 
 
-def test_signatures_hide_long_values():
+def test_signatures_hide_long_values(numdiff_api):
     """A long default is shown by its name or its ends; short ones and unnamed objects stay."""
     assert numdiff_api.short(nd.DATA_LOG_SNR) == "nd.DATA_LOG_SNR"
     assert numdiff_api.short(nd.optimize.Gaussian().scales) == "(0.03, ..., 3.0)"
@@ -19,7 +24,7 @@ def test_signatures_hide_long_values():
     assert numdiff_api.short("x" * 100) is None
 
 
-def test_names_of_parameters_are_no_links():
+def test_names_of_parameters_are_no_links(numdiff_api):
     """In a text on a parameter ``method`` the word is not nd.method."""
     lines = ["`method` and `numdiff.method`, ``method`` and :py:func:`method`"]
     numdiff_api.mark_parameters(None, "function", "f", lambda method: method, None, lines)
