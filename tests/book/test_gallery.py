@@ -33,9 +33,6 @@ from numdiff.methods import FAMILIES
 from numdiff.methods.registry import catalogue
 from numdiff.symbolic.steady import exact_method
 
-FORMULATION = r",? (?:noise|data|velocity)/[\w-]+"
-"""What the explorer spells out in a name."""
-
 SCHEDULE = nd.schedules.VPLinear()
 
 
@@ -296,34 +293,3 @@ def test_tables_sort_and_filter(page, site):
         assert family in table.locator("tbody tr:not([hidden]) td:first-child").all_inner_texts()
     page.get_by_label("Rows with").first.fill("nothing like it")
     assert "No row matches; library names are in the table below" in status.inner_text()
-
-
-@pytest.mark.book
-def test_links_to_the_explorer_show_what_the_pages_show(page, site, folder):
-    """The member, the step length, and the intervals, which Python and JavaScript work out apart."""
-    opened = 0
-    for path in sorted((folder / "gallery" / "methods").glob("*.html")):
-        body = path.read_text()
-        link = re.search(r'stability\.html#(m=[^"]*)"', body)
-        if link is None:
-            continue
-        page.goto("about:blank")
-        page.goto(f"{site}/explore/stability.html#{unescape(link[1])}")
-        page.wait_for_function("window.numdiffStabilityPage && numdiffStabilityPage.view")
-        first = page.evaluate("numdiffStabilityPage.state.first")
-        assert first["family"] == path.stem
-        assert not page.get_by_text("Not understood in the link").is_visible(), path.stem
-        method, member = FAMILIES[path.stem].member(), page.evaluate("one => numdiffStability.find(one)", first)
-        if member["needs"]["beta"]:
-            assert first["beta"] == pytest.approx(float(method.beta))
-        else:
-            assert re.sub(FORMULATION, "", member["name"]) == re.sub(FORMULATION, "", method.name)
-        assert (first["formulation"], first["variant"]) == ((method.formulation or nd.NOISE_RATIO).name, "")
-        alt = re.search(r"real interval to ([^,]*), imaginary interval to (\S+) on either side", body)
-        texts = page.locator("dd[data-axis] > span:first-child").all_inner_texts()
-        found = [
-            float((re.search(r"[\d.]+(?:e[+\u2212]\d+)?", text) or ["0"])[0].replace("\u2212", "-")) for text in texts
-        ]
-        assert found == pytest.approx([abs(float(end)) for end in alt.groups()], rel=6e-3, abs=1e-9), path.stem
-        opened += 1
-    assert opened > 40

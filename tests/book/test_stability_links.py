@@ -74,6 +74,8 @@ def test_what_a_link_leaves_out_is_the_family_s_default(opened):
         assert np.isclose(end, float(nd.stability.real_interval(member, **options)), rtol=1e-10), key
 
 
+FORMULATION = r",? (?:noise|data|velocity)/[\w-]+"
+"""What the explorer spells out in a name."""
 FOLLOW = """async fragments => {
   const found = [], S = numdiffStability;
   for (const fragment of fragments) {
@@ -81,7 +83,8 @@ FOLLOW = """async fragments => {
     location.hash = fragment;
     await heard;
     const { state, unknown } = numdiffStabilityPage, m = state.first, p = { beta: m.beta, h: state.h };
-    found.push([m.family, unknown, S.realInterval(m, p), S.imaginaryInterval(m, p)].map(String));
+    const ends = [S.realInterval(m, p), S.imaginaryInterval(m, p)].map(String);  // JSON has no infinity
+    found.push({ chosen: m, member: S.find(m), unknown: [...unknown], ends });
   }
   return found;
 }"""
@@ -100,14 +103,20 @@ def gallery(folder):
 
 
 def test_every_link_of_the_gallery_opens_what_its_page_shows(opened, folder):
+    """The member, and the intervals, which Python and JavaScript work out apart."""
     links = gallery(folder)
     assert len(links) > 40
     page = opened("#m=rk4&z=0,0&h=0.7")
     followed = page.evaluate(FOLLOW, [fragment for fragment, _, _ in links.values()])
-    for (name, (fragment, *ends)), (family, unknown, *found) in zip(links.items(), followed, strict=True):
-        assert family == name
-        assert unknown == "", fragment
-        for end, text in zip(ends, found, strict=True):
+    for (name, (fragment, *ends)), found in zip(links.items(), followed, strict=True):
+        method, chosen, member = FAMILIES[name].member(), found["chosen"], found["member"]
+        assert (chosen["family"], found["unknown"]) == (name, []), fragment
+        assert (chosen["formulation"], chosen["variant"]) == ((method.formulation or nd.NOISE_RATIO).name, ""), fragment
+        if member["needs"]["beta"]:
+            assert chosen["beta"] == pytest.approx(float(method.beta)), fragment
+        else:
+            assert re.sub(FORMULATION, "", member["name"]) == re.sub(FORMULATION, "", method.name), fragment
+        for end, text in zip(ends, found["ends"], strict=True):
             assert np.isclose(end, float(text.replace("Infinity", "inf")), rtol=6e-3, atol=1e-9), (name, fragment)
 
 
